@@ -1,0 +1,1 @@
+"""MIPseg: tumour segmentation in whole-body MIP-PET images."""

@@ -1,0 +1,52 @@
+"""The contract of a mask, checked before it leaves."""
+
+import numpy as np
+import numpy.typing as npt
+
+from mipseg.errors import SegmentationError
+
+
+def validate_segmentation(pet_mip: npt.NDArray[np.generic], seg_pred: npt.NDArray[np.generic]) -> None:
+    """Check that a mask is one that the championship accepts.
+
+    Args:
+        pet_mip: the picture, (H, W, 3).
+        seg_pred: the mask of it; must be (H, W, 3), only 0 and 255, three equal channels.
+
+    Raises:
+        SegmentationError: says what is wrong, with the actual and the wanted value.
+    """
+    if not isinstance(seg_pred, np.ndarray):
+        raise SegmentationError(f"the mask must be a NumPy array, not {type(seg_pred).__name__}")
+    if seg_pred.shape != pet_mip.shape:
+        raise SegmentationError(f"the mask's shape is {seg_pred.shape}, but the picture's is {pet_mip.shape}")
+    if seg_pred.ndim != 3 or seg_pred.shape[2] != 3:
+        raise SegmentationError(f"the mask must be (H, W, 3), not {seg_pred.shape}")
+    wrong = seg_pred[(seg_pred != 0) & (seg_pred != 255)]
+    if wrong.size:
+        raise SegmentationError(
+            f"the mask may hold only 0 and 255, but {wrong.size} values are others, such as {wrong.flat[0]}"
+        )
+    if not (seg_pred == seg_pred[:, :, :1]).all():
+        raise SegmentationError("the mask's three channels must be equal: white is tumour, black is none")
+
+
+def input_warnings(uptake: npt.NDArray[np.float32]) -> list[str]:
+    """A sanity check: reasons to doubt that a picture is a MIP-PET. It warns, it never refuses.
+
+    Args:
+        uptake: (H, W) in [0, 1], air = 0.
+
+    Returns:
+        Short codes, none for every picture of the championship's data set.
+    """
+    warnings = []
+    if float(np.ptp(uptake)) < 0.1:
+        warnings.append("uniform")
+    if float((uptake < 0.1).mean()) < 0.2:
+        warnings.append("no-air")
+    if min(uptake.shape) > 1 and float(np.abs(np.diff(uptake, axis=1)).mean()) > 0.1:
+        warnings.append("noise")
+    if uptake.shape[1] < 100 or uptake.shape[0] < 100:
+        warnings.append("small")
+    return warnings

@@ -1,0 +1,135 @@
+"""The championship's data set on disk: reading it, and putting it in place.
+
+    <root>/patients/imgs/patient_NNN.png         a MIP of a patient
+    <root>/patients/labels/segmentation_NNN.png  its tumour mask, 0 or 255
+    <root>/controls/imgs/control_NNN.png         a MIP of a healthy person
+"""
+
+import argparse
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as PillowImage
+
+from mipseg.errors import DatasetError
+from mipseg.settings import Settings
+from mipseg.types import Binary, Grey
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One person: a picture and, for patients, the reference mask.
+
+    Attributes:
+        id: the picture's file name without its ending, such as `patient_012`.
+        image: (H, W) uint8, air = 255.
+        mask: (H, W) bool; all False for a control.
+    """
+
+    id: str
+    image: Grey
+    mask: Binary
+
+    @property
+    def is_patient(self) -> bool:
+        """Whether this person has a reference mask with tumours."""
+        return self.id.startswith("patient")
+
+
+def _grey(path: Path) -> Grey:
+    try:
+        with PillowImage.open(path, formats=["PNG"]) as picture:
+            return np.asarray(picture.convert("L"))
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path} is not a readable PNG: {error}") from error
+
+
+def _patient(path: Path, labels: Path) -> Case:
+    label = labels / path.name.replace("patient", "segmentation")
+    if not label.is_file():
+        raise DatasetError(f"{path} has no mask: {label} is missing")
+    image, mask = _grey(path), _grey(label)
+    if image.shape != mask.shape:
+        raise DatasetError(f"{label} is {mask.shape}, but its picture is {image.shape}")
+    if not np.isin(mask, (0, 255)).all():
+        raise DatasetError(f"{label} has values other than 0 and 255")
+    return Case(path.stem, image, mask == 255)
+
+
+def iter_cases(root: Path) -> Iterator[Case]:
+    """Read every case, patients first, each group in the order of its names.
+
+    Args:
+        root: the folder that holds `patients/` and `controls/`.
+
+    Raises:
+        DatasetError: nothing is there, a mask is missing, or a file is damaged.
+    """
+    patients = sorted((root / "patients/imgs").glob("patient_*.png"))
+    controls = sorted((root / "controls/imgs").glob("control_*.png"))
+    if not patients:
+        raise DatasetError(
+            f"no patients in {root / 'patients/imgs'}. Get the data from the organisers' repository and run "
+            "`make data FROM=<its folder>`, or point MIPSEG_DATA_DIR at a folder with patients/ and controls/"
+        )
+    for path in patients:
+        yield _patient(path, root / "patients/labels")
+    for path in controls:
+        image = _grey(path)
+        yield Case(path.stem, image, np.zeros(image.shape, bool))
+
+
+def load_dataset(root: Path) -> list[Case]:
+    """Read every case into memory (about 100 MB for the whole data set); see `iter_cases`."""
+    return list(iter_cases(root))
+
+
+def find_dataset(source: Path) -> Path:
+    """Find the folder with `patients/` and `controls/` in or below a folder, such as the organisers' repository.
+
+    Raises:
+        DatasetError: there is none.
+    """
+    for folder in (source, *sorted(path.parent.parent for path in source.glob("**/patients/imgs"))):
+        if (folder / "patients/imgs").is_dir() and (folder / "patients/labels").is_dir():
+            return folder
+    raise DatasetError(f"no patients/imgs and patients/labels in or below {source}")
+
+
+def install(source: Path, destination: Path) -> list[Case]:
+    """Check a copy of the data set and put it in its place; nothing is copied unless all of it is sound.
+
+    Raises:
+        DatasetError: the source holds no sound data set.
+    """
+    folder = find_dataset(source)
+    cases = load_dataset(folder)
+    for part in ("patients/imgs", "patients/labels", "controls/imgs"):
+        if (folder / part).is_dir():
+            shutil.copytree(folder / part, destination / part, dirs_exist_ok=True)
+    return cases
+
+
+def main() -> None:
+    """Command line: `python -m mipseg.dataset <folder>` installs the data set where the settings say."""
+    parser = argparse.ArgumentParser(description="Check the data set and put it where MIPseg looks for it.")
+    parser.add_argument("source", type=Path, help="folder of the organisers' repository")
+    source, destination = parser.parse_args().source, Settings().data_dir
+    try:
+        cases = install(source, destination)
+    except DatasetError as error:
+        parser.exit(1, f"error: {error}\n")
+    heights = [case.image.shape[0] for case in cases]
+    patients = sum(case.is_patient for case in cases)
+    parser.exit(
+        0,
+        f"{patients} patients and {len(cases) - patients} controls, {min(heights)} to {max(heights)} px high, "
+        f"masks 0/255, are in {destination}\n",
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""The error tree.
+
+MipsegError
+├── InputError              what was sent can't be used
+│   ├── Base64Error         not base64
+│   ├── ImageError          not a readable PNG or JPEG, or not one we accept
+│   └── ImageTooLargeError  more pixels than the limit
+├── SegmentationError       a mask breaks the contract (shape, values, channels)
+├── DatasetError            the data set is missing or damaged
+└── ModelError              the model's files are missing, damaged or do not fit
+"""
+
+
+class MipsegError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class InputError(MipsegError):
+    """What was sent can't be used."""
+
+
+class Base64Error(InputError):
+    """The text is not base64."""
+
+
+class ImageError(InputError):
+    """The bytes are not a readable PNG or JPEG, or one that is not accepted."""
+
+
+class ImageTooLargeError(InputError):
+    """The image has more pixels than the limit."""
+
+
+class SegmentationError(MipsegError):
+    """A mask breaks the contract: wrong shape, other values than 0 and 255, or unequal channels."""
+
+
+class DatasetError(MipsegError):
+    """The data set is missing or damaged."""
+
+
+class ModelError(MipsegError):
+    """The model's files are missing, damaged or do not fit each other."""

@@ -1,0 +1,42 @@
+"""Settings, all with defaults that work; each can be set in the environment as MIPSEG_<NAME> or in `.env`."""
+
+from functools import cache
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+@cache
+def project_root() -> Path:
+    """The nearest folder above this file that holds the workspace, else the working directory."""
+    for folder in Path(__file__).resolve().parents:
+        if (folder / "segmentation" / "example.py").is_file():
+            return folder
+    return Path.cwd()
+
+
+class Settings(BaseSettings):
+    """Where things are and how much of them is allowed.
+
+    Attributes:
+        data_dir: the data set's folder (`patients/`, `controls/`).
+        model: name of a model folder in `mipseg/models`.
+        threads: CPU threads of one prediction; 0 takes every usable core.
+        max_body_bytes: largest HTTP body that is read.
+        max_pixels: largest image that is decoded.
+        queue_size: requests that may wait while others are predicted.
+        deadline_s: seconds until a prediction is given up with 503; the championship's judge waits 10.
+        body_deadline_s: seconds in which a request's body must have arrived.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="MIPSEG_", env_file=".env", extra="ignore", frozen=True)
+
+    data_dir: Path = Field(default_factory=lambda: project_root() / "data/raw/tumor-segmentation")
+    model: str = Field("unet_v1", pattern=r"^[\w-]{1,64}$")
+    threads: int = Field(0, ge=0, le=256)
+    max_body_bytes: int = Field(6 * 2**20, ge=1024)
+    max_pixels: int = Field(2_000_000, ge=1)
+    queue_size: int = Field(8, ge=0)
+    deadline_s: float = Field(9.0, gt=0)
+    body_deadline_s: float = Field(10.0, gt=0)

@@ -1,0 +1,165 @@
+"""Endless training images from a fixed set: sampling, composition by maximum, geometry and intensity.
+
+Composition is exact for projections: the maximum of two volumes projects to the maximum of their projections. So
+lesions of one patient laid onto another body by pixelwise maximum are a correct MIP of a patient who never existed.
+
+Everything runs on the device that holds the pool, image by image; one image costs a few per cent of its training step.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy import ndimage
+from torch import Tensor
+
+from mipseg.dataset import Case
+from mipseg.preprocess import body_columns, normalise
+from mipseg.training.config import Config
+
+FRAME = (448, 288)  # rows and columns of a training image at full resolution
+COARSE_FRAME = (224, 160)  # the same at half resolution, rounded up to multiples of 32
+MOST_LESIONS = 15  # most components that are copied from one patient
+
+
+class Subject:
+    """One case on the training device, at the resolution of a stage.
+
+    Attributes:
+        uptake: (H, W) float in [0, 1].
+        components: (H, W) integer labels of the reference's components, 0 where there is none.
+        count: number of components.
+        centre: column of the middle of the body.
+    """
+
+    def __init__(self, case: Case, downscale: int, device: torch.device) -> None:
+        uptake, mask = normalise(case.image), case.mask.astype(np.float32)
+        if downscale > 1:
+            height, width = (side // downscale for side in uptake.shape)
+            cut = (slice(height * downscale), slice(width * downscale))
+            shape = (height, downscale, width, downscale)
+            uptake, mask = uptake[cut].reshape(shape).mean((1, 3)), mask[cut].reshape(shape).mean((1, 3))
+        labels, self.count = ndimage.label(mask >= 0.5, np.ones((3, 3)))
+        columns = body_columns(uptake)
+        self.centre = (columns.start + columns.stop) / 2
+        self.uptake = torch.from_numpy(np.ascontiguousarray(uptake)).to(device)
+        self.components = torch.from_numpy(labels.astype(np.int32)).to(device)
+
+
+class Sampler:
+    """Draws augmented batches for one stage.
+
+    Args:
+        cases: training cases, patients and controls.
+        downscale: see `Stage`.
+        config: shares of patients and compositions.
+        rng: every random number comes from here.
+        device: where the images live and are augmented.
+    """
+
+    def __init__(
+        self, cases: Sequence[Case], downscale: int, config: Config, rng: np.random.Generator, device: torch.device
+    ) -> None:
+        self._config, self._rng, self._device = config, rng, device
+        self._frame = FRAME if downscale == 1 else COARSE_FRAME
+        self._downscale = downscale
+        self._patients = [Subject(case, downscale, device) for case in cases if case.is_patient]
+        self._controls = [Subject(case, downscale, device) for case in cases if not case.is_patient]
+
+    def batch(self, size: int) -> tuple[Tensor, Tensor]:
+        """Draw a batch.
+
+        Returns:
+            (B, 1, H, W) float32 uptake in [0, 1] in channels_last order, and (B, 1, H, W) float32 masks, 0 or 1.
+        """
+        drawn = [self._one() for _ in range(size)]
+        images = torch.stack([image for image, _ in drawn])[:, None]
+        masks = torch.stack([mask for _, mask in drawn])[:, None]
+        return images.contiguous(memory_format=torch.channels_last), masks
+
+    def _one(self) -> tuple[Tensor, Tensor]:
+        rng, config = self._rng, self._config
+        is_patient = rng.random() < config.patients or not self._controls
+        subjects = self._patients if is_patient else self._controls
+        subject = subjects[rng.integers(len(subjects))]
+        grid_maker = _Geometry(rng, self._frame, self._downscale)
+        image, mask = grid_maker.warp(subject, rng, subject.uptake, (subject.components > 0).float())
+        if rng.random() < (config.compose_patients if is_patient else config.compose_controls):
+            donor = self._patients[rng.integers(len(self._patients))]
+            lesions, keep = grid_maker.moved(rng).warp(donor, rng, donor.uptake, _some_lesions(donor, rng))
+            gain = math.exp(rng.uniform(-0.3, 0.3))
+            pasted = (_feather(keep) * lesions * gain).clamp(0, 1)
+            image, mask = torch.maximum(image, pasted), torch.maximum(mask, keep)
+        return _intensity(image, rng), mask
+
+
+def _some_lesions(donor: Subject, rng: np.random.Generator) -> Tensor:
+    most = max(1, min(donor.count, MOST_LESIONS))
+    chosen = rng.permutation(donor.count)[: rng.integers(1, most + 1)] + 1
+    table = torch.zeros(donor.count + 1)
+    table[torch.from_numpy(chosen)] = 1
+    return table.to(donor.components.device)[donor.components]
+
+
+def _feather(keep: Tensor) -> Tensor:
+    # Two box filters are near enough to a Gaussian; the factor keeps the lesion's inside at full weight.
+    blurred = F.avg_pool2d(F.avg_pool2d(keep[None, None], 3, 1, 1), 3, 1, 1)[0, 0]
+    return (2 * blurred).clamp(0, 1)
+
+
+class _Geometry:
+    """One random affine and elastic map from the training frame to a subject's pixels."""
+
+    def __init__(self, rng: np.random.Generator, frame: tuple[int, int], downscale: int) -> None:
+        self._frame, self._downscale = frame, downscale
+        scale, aspect = math.exp(rng.uniform(-0.25, 0.25)), math.exp(rng.uniform(-0.1, 0.1))
+        angle = math.radians(rng.uniform(-12, 12))
+        rotation = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+        self._matrix = rotation @ np.diag([scale * aspect, scale / aspect])  # acts on (x, y)
+        self._mirror = rng.random() < 0.5
+        self._offset = rng.uniform((-16, -16), (16, 16)) / downscale
+        self._rows = rng.random()  # which part of a body that is taller than the frame
+        self._elastic = rng.standard_normal((1, 2, 9, 7)) * 4 / downscale if rng.random() < 0.4 else None
+
+    def moved(self, rng: np.random.Generator) -> "_Geometry":
+        """A like map for a donor: the same part of the body, shifted, maybe mirrored, a little scaled."""
+        other = _Geometry(rng, self._frame, self._downscale)
+        other._offset = self._offset + rng.uniform((-15, -25), (15, 25)) / self._downscale
+        other._matrix, other._rows = self._matrix * math.exp(rng.uniform(-0.2, 0.2)), self._rows
+        return other
+
+    def warp(
+        self, subject: Subject, rng: np.random.Generator, uptake: Tensor, mask: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Sample a picture and a mask of a subject into the frame; outside of the picture is air."""
+        rows, columns = self._frame
+        height, width = uptake.shape
+        spare = height - rows
+        middle = rows / 2 + (self._rows * spare if spare > 0 else rng.uniform(spare, 0) * 0.5)
+        y, x = torch.meshgrid(torch.arange(rows) + 0.5, torch.arange(columns) + 0.5, indexing="ij")
+        place = torch.stack([x - columns / 2, y - rows / 2], -1)  # (rows, columns, 2), from the frame's middle
+        if self._elastic is not None:
+            field = torch.from_numpy(self._elastic).float()
+            bend = F.interpolate(field, (rows, columns), mode="bicubic", align_corners=True)
+            place = place + bend[0].permute(1, 2, 0)
+        matrix = self._matrix * np.array([[-1.0 if self._mirror else 1.0], [1.0]])
+        centre = np.array([subject.centre, middle]) + self._offset
+        place = place @ torch.from_numpy(matrix.T).float() + torch.from_numpy(centre).float()
+        grid = (2 * place / torch.tensor([width, height]) - 1)[None].to(uptake.device)
+        both = F.grid_sample(torch.stack([uptake, mask])[None], grid, align_corners=False)[0]
+        return both[0], (both[1] > 0.5).float()
+
+
+def _intensity(image: Tensor, rng: np.random.Generator) -> Tensor:
+    if rng.random() < 0.5:
+        image = image * math.exp(rng.uniform(-0.4, 0.4))  # another top of the SUV window
+    if rng.random() < 0.5:
+        image = image.clamp(0, 1) ** math.exp(rng.uniform(-0.35, 0.35))
+    if rng.random() < 0.3:
+        noise = rng.standard_normal(image.shape, np.float32) * np.float32(rng.uniform(0, 0.05))
+        image = image + torch.from_numpy(noise).to(image.device)
+    if rng.random() < 0.2:
+        image = F.avg_pool2d(image[None, None], 3, 1, 1)[0, 0]
+    return image.clamp(0, 1)

@@ -1,0 +1,81 @@
+"""One experiment is one TOML file; these are its fields."""
+
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of the schedule.
+
+    Attributes:
+        downscale: factor by which images are averaged down: 1 trains at full resolution, 2 at a quarter of the cost.
+        images: how many augmented images the stage sees.
+        batch: images in one step.
+    """
+
+    downscale: int
+    images: int
+    batch: int
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps in this stage."""
+        return self.images // self.batch
+
+    @property
+    def cost(self) -> float:
+        """Work of the stage, in full-resolution images."""
+        return self.images / self.downscale**2
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that decides a training run besides the data.
+
+    Attributes:
+        name: name of the run and of the model folder that is exported.
+        seed: seed of the weights and of every random draw.
+        channels: feature channels of each level of the network.
+        learning_rate: peak of the schedule (linear warm-up, then linear to zero over the cost).
+        weight_decay: AdamW's.
+        warmup_steps: steps until the peak.
+        ema: decay of the averaged weights, which are the ones that are evaluated and shipped.
+        patients: share of drawn images that are patients; the rest are controls.
+        compose_patients: share of patients that get another patient's lesions added.
+        compose_controls: share of controls that get a patient's lesions, and so become patients.
+        stages: the schedule, in order.
+    """
+
+    name: str
+    seed: int
+    channels: tuple[int, ...]
+    learning_rate: float
+    weight_decay: float
+    warmup_steps: int
+    ema: float
+    patients: float
+    compose_patients: float
+    compose_controls: float
+    stages: tuple[Stage, ...]
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of the whole schedule."""
+        return sum(stage.steps for stage in self.stages)
+
+
+def load_config(path: Path) -> Config:
+    """Read an experiment.
+
+    Raises:
+        ValueError: a field is missing or unknown.
+    """
+    values: dict[str, Any] = tomllib.loads(path.read_text())
+    names = {field.name for field in fields(Config)}
+    if names != values.keys():
+        raise ValueError(f"{path}: fields that are missing or unknown: {sorted(names ^ values.keys())}")
+    stages = tuple(Stage(**stage) for stage in values.pop("stages"))
+    return Config(**{**values, "channels": tuple(values["channels"]), "stages": stages})

@@ -1,0 +1,85 @@
+"""The network: a small residual U-Net that works at half resolution inside and answers at full resolution."""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+UNSHUFFLE = 2  # pixels per side that are folded into channels at the input and unfolded at the output
+RARE = -4.0  # logit of an untrained output: tumour is rare
+
+
+class Output(NamedTuple):
+    """What the network answers for a batch of B images of H x W.
+
+    Attributes:
+        tumour: (B, 1, H, W) logits.
+        coarse: (B, 1, H / 4, W / 4) logits, for deep supervision.
+        patient: (B,) logits: is there a tumour anywhere in the image?
+    """
+
+    tumour: Tensor
+    coarse: Tensor
+    patient: Tensor
+
+
+def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    # BatchNorm, unlike InstanceNorm, stays in channels_last on a CPU and is folded away in the exported model.
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.LeakyReLU(0.01, inplace=True),
+    )
+
+
+class Residual(nn.Module):
+    """Two convolutions beside an identity (He et al. 2016)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = _convolution(channels, channels)
+        self.second = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.BatchNorm2d(channels)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
+        return F.leaky_relu(x + self.second(self.first(x)), 0.01)
+
+
+class UNet(nn.Module):
+    """(B, 1, H, W) uptake in [0, 1], H and W multiples of 32 -> `Output`."""
+
+    def __init__(self, channels: tuple[int, ...]) -> None:
+        super().__init__()
+        self.down, self.lift, self.up = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        inputs = UNSHUFFLE**2
+        for level, width in enumerate(channels):
+            blocks = [Residual(width) for _ in range(1 if level < 3 else 2)]
+            self.down.append(nn.Sequential(_convolution(inputs, width, 1 if level == 0 else 2), *blocks))
+            inputs = width
+        for below, width in zip(channels[:0:-1], channels[-2::-1], strict=True):
+            self.lift.append(nn.ConvTranspose2d(below, width, 2, 2))
+            self.up.append(nn.Sequential(_convolution(2 * width, width), _convolution(width, width)))
+        self.tumour = nn.Conv2d(channels[0], UNSHUFFLE**2, 1)
+        self.coarse = nn.Conv2d(channels[1], 1, 1)
+        self.patient = nn.Linear(2 * channels[-1], 1)
+        for output in (self.tumour, self.coarse):
+            nn.init.constant_(output.bias, RARE)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Output:
+        """See the class."""
+        x = F.pixel_unshuffle(x, UNSHUFFLE)  # (B, 4, H/2, W/2)
+        skips: list[Tensor] = []
+        for block in self.down:
+            x = block(x)
+            skips.append(x)
+        x = skips.pop()  # (B, C, H/32, W/32)
+        patient = self.patient(torch.cat([x.amax((2, 3)), x.mean((2, 3))], 1))[:, 0]
+        coarse = x
+        for level, (lift, up) in enumerate(zip(self.lift, self.up, strict=True)):
+            x = up(torch.cat([lift(x), skips.pop()], 1))
+            if level == len(self.up) - 2:
+                coarse = self.coarse(x)
+        return Output(F.pixel_shuffle(self.tumour(x), UNSHUFFLE), coarse, patient)

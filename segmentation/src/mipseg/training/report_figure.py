@@ -1,0 +1,41 @@
+"""The figure of the cross-validated report."""
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import numpy.typing as npt
+
+Vector = npt.NDArray[np.float64]
+
+
+def save_report_figure(
+    file: Path, dice: Vector, areas: npt.NDArray[np.int64], score: Vector, is_patient: npt.NDArray[np.bool_]
+) -> None:
+    """Draw the Dice of the patients, Dice against tumour size, the ROC curve and the reliability curve.
+
+    Args:
+        file: PNG to write.
+        dice: (P,) Dice of each patient.
+        areas: (P,) reference area of each patient in pixels.
+        score: (N,) probability of being a patient, patients and controls.
+        is_patient: (N,) truth.
+    """
+    figure, (histogram, size, roc, reliability) = plt.subplots(1, 4, figsize=(16, 4), layout="constrained")
+    histogram.hist(dice, np.linspace(0, 1, 21))
+    histogram.axvline(float(dice.mean()), color="black", linestyle="--")
+    histogram.set(xlabel="Dice", ylabel="patients", title=f"Dice: mean {dice.mean():.3f}, median {np.median(dice):.3f}")
+    size.semilogx(areas, dice, ".")
+    size.set(xlabel="tumour area (px)", ylabel="Dice", title="Dice and tumour size")
+    cuts = np.sort(score)[::-1, None]
+    roc.plot((score[~is_patient] >= cuts).mean(1), (score[is_patient] >= cuts).mean(1))
+    roc.set(xlabel="1 - specificity", ylabel="sensitivity", title="Patient or control")
+    groups = np.array_split(np.argsort(score), 10)
+    reliability.plot([0, 1], [0, 1], color="grey", linewidth=1)
+    reliability.plot([score[g].mean() for g in groups], [is_patient[g].mean() for g in groups], "o-")
+    reliability.set(xlabel="predicted probability", ylabel="share of patients", title="Reliability (tenths)")
+    figure.savefig(file, dpi=100)
+    plt.close(figure)

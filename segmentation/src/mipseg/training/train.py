@@ -1,0 +1,130 @@
+"""The training loop of one model: one fold, or all cases."""
+
+import copy
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from mipseg.dataset import Case
+from mipseg.training.augment import Sampler
+from mipseg.training.config import Config
+from mipseg.training.loss import training_loss
+from mipseg.training.network import UNet
+
+CHECKPOINT_STEPS = 100
+GRADIENT_NORM = 5.0
+
+
+class Trainer:
+    """Trains one network; can be stopped anywhere and goes on from its last checkpoint.
+
+    Args:
+        cases: the cases to train on, all of which the network will have seen.
+        config: the experiment.
+        folder: where checkpoints and TensorBoard logs go.
+        device: where to train.
+    """
+
+    def __init__(self, cases: Sequence[Case], config: Config, folder: Path, device: torch.device) -> None:
+        self._cases, self._config, self._folder, self._device = cases, config, folder, device
+        folder.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(config.seed)
+        self._rng = np.random.default_rng(config.seed)
+        self.network = UNet(config.channels).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(self.network).eval()
+        self._optimizer = torch.optim.AdamW(
+            self.network.parameters(), config.learning_rate, weight_decay=config.weight_decay
+        )
+        self._step = 0
+        if self._checkpoint.is_file():
+            self._resume()
+
+    @property
+    def _checkpoint(self) -> Path:
+        return self._folder / "checkpoint.pt"
+
+    def _resume(self) -> None:
+        state: dict[str, Any] = torch.load(self._checkpoint, map_location=self._device, weights_only=True)
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._step = state["step"]
+        # A new stream of draws for each start: a stream that began again would repeat the same images.
+        self._rng = np.random.default_rng((self._config.seed, self._step))
+
+    def _save(self) -> None:
+        part = self._checkpoint.with_suffix(".part")
+        state = {"network": self.network, "average": self.average, "optimizer": self._optimizer}
+        torch.save({name: part.state_dict() for name, part in state.items()} | {"step": self._step}, part)
+        os.replace(part, self._checkpoint)
+
+    def _learning_rate(self, done: float) -> float:
+        warm = min(1.0, (self._step + 1) / self._config.warmup_steps)
+        return self._config.learning_rate * warm * (1 - done)
+
+    def run(self) -> nn.Module:
+        """Train to the end of the schedule.
+
+        Returns:
+            The network with averaged weights, in evaluation mode.
+        """
+        stages, first = self._config.stages, 0
+        cost, spent = sum(stage.cost for stage in stages), 0.0
+        with (
+            SummaryWriter(str(self._folder)) as log,
+            tqdm(total=self._config.steps, initial=self._step, desc=self._folder.name, unit="step") as bar,
+        ):
+            for stage in stages:
+                if self._step < first + stage.steps:
+                    sampler = Sampler(self._cases, stage.downscale, self._config, self._rng, self._device)
+                while self._step < first + stage.steps:
+                    done = (spent + stage.cost * (self._step - first) / stage.steps) / cost
+                    rate = self._learning_rate(done)
+                    loss = self._train_step(*sampler.batch(stage.batch), rate)
+                    bar.update()
+                    if self._step % CHECKPOINT_STEPS == 0:
+                        self._save()
+                        log.add_scalar("loss", loss.item(), self._step)
+                        log.add_scalar("learning_rate", rate, self._step)
+                        bar.set_postfix(loss=f"{loss.item():.3f}")
+                first, spent = first + stage.steps, spent + stage.cost
+            self._save()
+        return self.average
+
+    def _train_step(self, images: Tensor, masks: Tensor, rate: float) -> Tensor:
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        # bfloat16 pays on GPUs; most CPUs emulate it, many times slower than float32.
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type == "cuda"):
+            output = self.network(images)
+        loss = training_loss(output, masks)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_NORM)
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        self._step += 1
+        self._update_average()
+        return loss.detach()
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        weight = 1 - min(self._config.ema, self._step / (self._step + 20))
+        for average, current in zip(
+            self.average.state_dict().values(), self.network.state_dict().values(), strict=True
+        ):
+            if average.is_floating_point():
+                average.lerp_(current, weight)
+            else:
+                average.copy_(current)
+
+
+def pick_device() -> torch.device:
+    """A CUDA GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
