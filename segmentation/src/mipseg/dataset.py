@@ -15,8 +15,12 @@ import numpy as np
 from PIL import Image as PillowImage
 
 from mipseg.errors import DatasetError
+from mipseg.phantom import make_phantom
 from mipseg.settings import Settings
 from mipseg.types import Binary, Grey
+
+
+SAMPLE_PHANTOM = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +89,14 @@ def iter_cases(root: Path) -> Iterator[Case]:
 def load_dataset(root: Path) -> list[Case]:
     """Read every case into memory (about 100 MB for the whole data set); see `iter_cases`."""
     return list(iter_cases(root))
+
+
+def sample_case(root: Path) -> Case:
+    """One case to look at: the data set's first patient, or a phantom where the data set is not installed."""
+    if (root / "patients/imgs").is_dir():
+        return next(iter_cases(root))
+    phantom = make_phantom(seed=SAMPLE_PHANTOM)
+    return Case(f"phantom_{SAMPLE_PHANTOM}", phantom.mip, phantom.mask)
 
 
 def find_dataset(source: Path) -> Path:

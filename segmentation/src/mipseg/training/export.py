@@ -41,16 +41,18 @@ def load_average(config: Config, folder: Path) -> UNet:
 
 def write_onnx(network: UNet, file: Path) -> None:
     """Write the mirrored network as one ONNX file with free height and width (multiples of 32)."""
-    example = torch.zeros(1, 1, 4 * MULTIPLE, 2 * MULTIPLE)
+    example = torch.zeros(1, 1, 8 * MULTIPLE, 4 * MULTIPLE)
+    height, width = torch.export.Dim("rows", min=1, max=512), torch.export.Dim("columns", min=1, max=512)
     torch.onnx.export(
         Mirrored(network).eval(),
         (example,),
         str(file),
         input_names=["uptake"],
         output_names=["tumour", "patient"],
-        dynamic_axes={"uptake": {2: "height", 3: "width"}, "tumour": {2: "height", 3: "width"}},
-        opset_version=18,
-        dynamo=False,
+        dynamic_shapes=({2: MULTIPLE * height, 3: MULTIPLE * width},),
+        dynamo=True,
+        external_data=False,
+        verbose=False,
     )
 
 

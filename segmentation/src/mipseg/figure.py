@@ -1,0 +1,62 @@
+"""The figure of one prediction: picture, reference, prediction, and where they agree."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from mipseg.metrics import dice_score
+from mipseg.types import Binary, Grey
+
+# Distinguishable with the common colour-vision deficiencies (Okabe and Ito 2008).
+TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = (0, 158, 115), (213, 94, 0), (86, 180, 233)
+
+
+def agreement_image(mip: Grey, reference: Binary, prediction: Binary) -> npt.NDArray[np.uint8]:
+    """Colour a picture by agreement.
+
+    Args:
+        mip: (H, W) uint8.
+        reference: (H, W) bool.
+        prediction: (H, W) bool.
+
+    Returns:
+        (H, W, 3) uint8: the picture in light grey, true positives green, false positives orange, false negatives blue.
+    """
+    colours = np.repeat((128 + mip // 2)[:, :, None], 3, axis=2)
+    colours[reference & prediction] = TRUE_POSITIVE
+    colours[~reference & prediction] = FALSE_POSITIVE
+    colours[reference & ~prediction] = FALSE_NEGATIVE
+    return colours
+
+
+def plot_prediction(mip: Grey, reference: Binary, prediction: Binary, file: Path) -> None:
+    """Save the figure as PNG: MIP, reference, prediction, TP/FP/FN with a legend, and the Dice in the title.
+
+    Args:
+        mip: (H, W) uint8, air = 255; or (H, W, 3), of which the first channel is taken.
+        reference: (H, W) or (H, W, 3); non-zero is tumour.
+        prediction: like reference.
+        file: where to save.
+    """
+    mip, reference, prediction = (a[:, :, 0] if a.ndim == 3 else a for a in map(np.asarray, (mip, reference, prediction)))
+    reference, prediction = reference != 0, prediction != 0
+    height, width = mip.shape
+    figure = Figure(figsize=(12, max(3.0, 3 * height / width + 0.8)), layout="constrained")
+    panels = {
+        "MIP": mip,
+        "Reference": reference,
+        "Prediction": prediction,
+        "Agreement": agreement_image(mip, reference, prediction),
+    }
+    for axes, (title, picture) in zip(figure.subplots(1, 4), panels.items(), strict=True):
+        axes.imshow(picture, cmap="gray", vmin=0, vmax=255 if picture.dtype == np.uint8 else 1)
+        axes.set_title(title)
+        axes.set_axis_off()
+    names = {"true positive": TRUE_POSITIVE, "false positive": FALSE_POSITIVE, "false negative": FALSE_NEGATIVE}
+    handles = [Patch(color=[c / 255 for c in colour], label=name) for name, colour in names.items()]
+    figure.legend(handles=handles, loc="outside lower right", ncols=3, frameon=False)
+    figure.suptitle(f"Dice {dice_score(reference, prediction):.3f}")
+    figure.savefig(file, dpi=100)
