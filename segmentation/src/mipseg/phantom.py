@@ -62,12 +62,10 @@ _ARTERY: tuple[Point, ...] = (
     (770, 20, 45), (850, -25, 66), (1000, 0, 76), (1200, 25, 68), (1640, 15, 48))  # fmt: skip
 _LEG = ((800, 10, 90), (950, 5, 92), (1200, 5, 76), (1330, 12, 70), (1640, 12, 48), (1775, -60, 58))
 _LEG_RADII = (86, 85, 56, 54, 31, 27)
-# Columns: z, half-width and half-depth of the trunk in mm.
-_TRUNK = np.array([
+_TRUNK = np.array([  # z, half-width and half-depth in mm
     (185, 20, 35), (215, 66, 50), (245, 120, 62), (280, 172, 80), (320, 196, 96), (440, 182, 112),
     (540, 168, 112), (620, 162, 110), (790, 184, 110), (860, 182, 105), (940, 10, 60)])  # fmt: skip
-# Where disease starts, centre and spread in mm: chest, neck, axillae, liver, spine, belly, pelvis, groins, ribs.
-_SITES = np.array([
+_SITES = np.array([  # where disease starts: centre and spread in mm, from chest and neck to groins and ribs
     (370, 0, 0, 45, 20, 25), (350, 0, 0, 35, 20, 35), (380, 0, 75, 55, 30, 25), (380, 0, -75, 55, 30, 25),
     (225, 0, 42, 30, 12, 8), (225, 0, -42, 30, 12, 8), (310, 0, 135, 20, 15, 12), (310, 0, -135, 20, 15, 12),
     (510, 0, -75, 35, 25, 28), (560, 55, 0, 140, 5, 8), (640, 35, 0, 60, 10, 22), (740, 50, 0, 35, 15, 60),
