@@ -1,6 +1,7 @@
 """The figure of one prediction: picture, reference, prediction, and where they agree."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,31 +33,36 @@ def agreement_image(mip: Grey, reference: Binary, prediction: Binary) -> npt.NDA
     return colours
 
 
-def plot_prediction(mip: Grey, reference: Binary, prediction: Binary, file: Path) -> None:
+def _channel(picture: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return picture[:, :, 0] if picture.ndim == 3 else picture
+
+
+def plot_prediction(
+    mip: npt.NDArray[np.uint8], reference: npt.NDArray[Any], prediction: npt.NDArray[Any], file: Path
+) -> None:
     """Save the figure as PNG: MIP, reference, prediction, TP/FP/FN with a legend, and the Dice in the title.
 
     Args:
-        mip: (H, W) uint8, air = 255; or (H, W, 3), of which the first channel is taken.
+        mip: the picture, uint8, air = 255; (H, W), or (H, W, 3), of which the first channel is taken.
         reference: (H, W) or (H, W, 3); non-zero is tumour.
         prediction: like reference.
         file: where to save.
     """
-    mip, reference, prediction = (a[:, :, 0] if a.ndim == 3 else a for a in map(np.asarray, (mip, reference, prediction)))
-    reference, prediction = reference != 0, prediction != 0
-    height, width = mip.shape
+    grey, true, found = _channel(mip), _channel(reference) != 0, _channel(prediction) != 0
+    height, width = grey.shape
     figure = Figure(figsize=(12, max(3.0, 3 * height / width + 0.8)), layout="constrained")
     panels = {
-        "MIP": mip,
-        "Reference": reference,
-        "Prediction": prediction,
-        "Agreement": agreement_image(mip, reference, prediction),
+        "MIP": grey,
+        "Reference": true,
+        "Prediction": found,
+        "Agreement": agreement_image(grey, true, found),
     }
     for axes, (title, picture) in zip(figure.subplots(1, 4), panels.items(), strict=True):
         axes.imshow(picture, cmap="gray", vmin=0, vmax=255 if picture.dtype == np.uint8 else 1)
         axes.set_title(title)
         axes.set_axis_off()
     names = {"true positive": TRUE_POSITIVE, "false positive": FALSE_POSITIVE, "false negative": FALSE_NEGATIVE}
-    handles = [Patch(color=[c / 255 for c in colour], label=name) for name, colour in names.items()]
+    handles = [Patch(color="#{:02x}{:02x}{:02x}".format(*colour), label=name) for name, colour in names.items()]
     figure.legend(handles=handles, loc="outside lower right", ncols=3, frameon=False)
-    figure.suptitle(f"Dice {dice_score(reference, prediction):.3f}")
+    figure.suptitle(f"Dice {dice_score(true, found):.3f}")
     figure.savefig(file, dpi=100)

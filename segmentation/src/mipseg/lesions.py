@@ -47,10 +47,11 @@ def measure_lesions(
     for number, region in enumerate(regions, 1):
         rows, columns = region.coords.T
         area = len(rows)
+        top, left, bottom, right = region.bbox
         lesions.append(
             Lesion(
                 id=number,
-                bbox=tuple(int(edge) for edge in region.bbox),
+                bbox=(int(top), int(left), int(bottom), int(right)),
                 centroid=(float(region.centroid[0]), float(region.centroid[1])),
                 area_px=area,
                 area_mm2=None if spacing is None else area * spacing[0] * spacing[1],

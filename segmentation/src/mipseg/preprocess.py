@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from mipseg.types import Grey, Uptake
 
-MULTIPLE = 32  # the network halves its input five times
+MULTIPLE = 64  # the network's coarsest grid
 BODY_LEVEL = 0.03  # uptake above which a pixel is no longer air (noise of air stays below)
 MARGIN = 16  # pixels of air kept beside the body
 

@@ -30,7 +30,7 @@ def _train_fold(cases: list[Case], config: Config, fold: int, runs: Path) -> Non
 
 def _train_all(cases: list[Case], config: Config, runs: Path) -> None:
     """Train on all cases; these are the weights to ship."""
-    Trainer(cases, config, runs / config.name / "all", pick_device()).run()
+    Trainer(cases, config.final(), runs / config.name / "all", pick_device()).run()
 
 
 def main() -> None:

@@ -19,8 +19,8 @@ from mipseg.dataset import Case
 from mipseg.preprocess import body_columns, normalise
 from mipseg.training.config import Config
 
-FRAME = (448, 288)  # rows and columns of a training image at full resolution
-COARSE_FRAME = (224, 160)  # the same at half resolution, rounded up to multiples of 32
+FRAME = (448, 320)  # rows and columns of a training image at full resolution
+COARSE_FRAME = (256, 192)  # the same at half resolution, rounded up to multiples of 64
 MOST_LESIONS = 15  # most components that are copied from one patient
 
 
@@ -130,9 +130,7 @@ class _Geometry:
         other._matrix, other._rows = self._matrix * math.exp(rng.uniform(-0.2, 0.2)), self._rows
         return other
 
-    def warp(
-        self, subject: Subject, rng: np.random.Generator, uptake: Tensor, mask: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def warp(self, subject: Subject, rng: np.random.Generator, uptake: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Sample a picture and a mask of a subject into the frame; outside of the picture is air."""
         rows, columns = self._frame
         height, width = uptake.shape

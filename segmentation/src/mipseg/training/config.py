@@ -1,7 +1,7 @@
 """One experiment is one TOML file; these are its fields."""
 
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ class Config:
         patients: share of drawn images that are patients; the rest are controls.
         compose_patients: share of patients that get another patient's lesions added.
         compose_controls: share of controls that get a patient's lesions, and so become patients.
+        final_factor: how many times as many images the run on all cases sees as a fold's run.
         stages: the schedule, in order.
     """
 
@@ -59,12 +60,18 @@ class Config:
     patients: float
     compose_patients: float
     compose_controls: float
+    final_factor: float
     stages: tuple[Stage, ...]
 
     @property
     def steps(self) -> int:
         """Optimiser steps of the whole schedule."""
         return sum(stage.steps for stage in self.stages)
+
+    def final(self) -> "Config":
+        """The configuration of the run on all cases, whose weights are shipped."""
+        stages = (replace(s, images=round(s.images * self.final_factor)) for s in self.stages)
+        return replace(self, stages=tuple(stages))
 
 
 def load_config(path: Path) -> Config:

@@ -122,9 +122,7 @@ def evaluate(cases: Sequence[Case], config: Config, folder: Path) -> dict[str, A
 
     chosen = _nested(np.array([j.fold for j in patients]), best)
     dice = np.array([table[row, chosen[j.fold]] for row, j in enumerate(patients)])
-    false_px = np.array(
-        [largest_component(binarise(j.probability, *options[chosen[j.fold]])) for j in controls]
-    )
+    false_px = np.array([largest_component(binarise(j.probability, *options[chosen[j.fold]])) for j in controls])
     values = np.array([features(j.probability, j.patient_logit) for j in judged])
     truth, folds = np.array([j.case.is_patient for j in judged]), np.array([j.fold for j in judged])
     classifiers = _nested(folds, lambda rows: fit_classifier(values[rows], truth[rows]))

@@ -20,7 +20,7 @@ def _segmentation(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def training_loss(output: Output, target: Tensor) -> Tensor:
-    """Cross-entropy and Dice at full and at quarter resolution, and cross-entropy of patient or control.
+    """Cross-entropy and Dice at full and at an eighth of the resolution, and cross-entropy of patient or control.
 
     Args:
         output: the network's answer for B images of H x W.
@@ -36,4 +36,3 @@ def training_loss(output: Output, target: Tensor) -> Tensor:
         + COARSE_WEIGHT * _segmentation(output.coarse.float(), coarse_target)
         + PATIENT_WEIGHT * F.binary_cross_entropy_with_logits(output.patient.float(), is_patient)
     )
-

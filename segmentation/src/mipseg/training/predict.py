@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,7 +53,7 @@ def predict(network: UNet, image: Grey, device: torch.device) -> tuple[Probabili
 
 def predict_cases(network: UNet, cases: Sequence[Case], file: Path, device: torch.device) -> None:
     """Predict cases and keep the answers in one .npz: for each id its (H, W) float16 map and its patient logit."""
-    answers: dict[str, np.ndarray] = {}  # type: ignore[type-arg]
+    answers: dict[str, Any] = {}
     for case in tqdm(cases, desc=f"predict {file.parent.name}", unit="image"):
         probability, logit = predict(network, case.image, device)
         answers[case.id] = probability.astype(np.float16)

@@ -33,7 +33,7 @@ def save_report_figure(
     cuts = np.sort(score)[::-1, None]
     roc.plot((score[~is_patient] >= cuts).mean(1), (score[is_patient] >= cuts).mean(1))
     roc.set(xlabel="1 - specificity", ylabel="sensitivity", title="Patient or control")
-    groups = np.array_split(np.argsort(score), 10)
+    groups = np.array_split(np.argsort(score), min(10, len(score)))
     reliability.plot([0, 1], [0, 1], color="grey", linewidth=1)
     reliability.plot([score[g].mean() for g in groups], [is_patient[g].mean() for g in groups], "o-")
     reliability.set(xlabel="predicted probability", ylabel="share of patients", title="Reliability (tenths)")

@@ -37,7 +37,7 @@ class Trainer:
         folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(config.seed)
         self._rng = np.random.default_rng(config.seed)
-        self.network = UNet(config.channels).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network: UNet = UNet(config.channels).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).eval()
         self._optimizer = torch.optim.AdamW(
             self.network.parameters(), config.learning_rate, weight_decay=config.weight_decay
@@ -69,7 +69,7 @@ class Trainer:
         warm = min(1.0, (self._step + 1) / self._config.warmup_steps)
         return self._config.learning_rate * warm * (1 - done)
 
-    def run(self) -> nn.Module:
+    def run(self) -> UNet:
         """Train to the end of the schedule.
 
         Returns:

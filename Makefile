@@ -1,0 +1,50 @@
+# `make api` runs the service and `make test` runs the tests; both set up everything they need.
+.PHONY: help api test lint check setup data train bench lock
+.DEFAULT_GOAL := help
+
+# uv from the PATH; where it is missing, a copy of our own in .uv/.
+UV := $(shell command -v uv 2>/dev/null || echo $(CURDIR)/.uv/bin/uv)
+# For people without uv: pip install -r requirements.txt in segmentation/.
+EXPORT := $(UV) export --quiet --package mipseg --no-dev --no-hashes --no-emit-workspace --no-header --no-annotate
+RUN := $(UV) run --all-packages --inexact
+
+help:  ## show the commands
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
+
+$(CURDIR)/.uv/bin/uv:
+	python3 -m venv .uv
+	.uv/bin/pip install --quiet uv
+
+setup: $(filter $(CURDIR)/%,$(UV))  ## make the environment (.venv)
+	$(UV) sync --all-packages --inexact --quiet
+
+api: setup  ## the service on http://localhost:8000
+	$(UV) run --package mipserve --inexact api
+
+test: setup  ## the whole test suite
+	$(RUN) pytest
+
+lint: setup  ## format, lint, types, and that lock and requirements are fresh
+	$(UV) lock --check
+	@{ echo '-e .'; $(EXPORT); } | diff - segmentation/requirements.txt || { echo "stale: run make lock"; exit 1; }
+	$(RUN) ruff format --check
+	$(RUN) ruff check
+	$(RUN) mypy
+
+check: lint test  ## what has to hold before a change lands
+
+lock: setup  ## refresh uv.lock and segmentation/requirements.txt
+	$(UV) lock
+	@{ echo '-e .'; $(EXPORT); } > segmentation/requirements.txt
+
+data: setup  ## put the data set in place: make data FROM=<folder of the organisers' repository>
+	@test -n "$(FROM)" || { echo "usage: make data FROM=<folder of the organisers' repository>"; exit 2; }
+	$(RUN) python -m mipseg.dataset "$(FROM)"
+
+# A step frees and takes hundreds of MB; told to keep them, the C library saves a tenth of the time on Linux.
+train: setup  ## train, evaluate and export the model; goes on where it stopped
+	$(UV) sync --all-packages --inexact --quiet --extra train
+	MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=8589934592 $(RUN) python -m mipseg.training run
+
+bench: setup  ## latency, throughput, memory and start-up through HTTP
+	$(RUN) python bench/http_bench.py

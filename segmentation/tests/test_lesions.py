@@ -1,0 +1,32 @@
+import numpy as np
+import pytest
+
+from mipseg.lesions import measure_lesions
+
+
+@pytest.fixture
+def picture():
+    tumour = np.zeros((10, 12), bool)
+    tumour[1:3, 2:6] = True  # 8 px
+    tumour[7, 9] = True  # 1 px
+    uptake = np.where(tumour, 0.5, 0.1).astype(np.float32)
+    uptake[1, 2] = 1.0
+    return tumour, uptake, np.where(tumour, 0.8, 0.0).astype(np.float32)
+
+
+def test_numbers_worked_out_by_hand(picture):
+    first, second = measure_lesions(*picture)
+    assert (first.id, first.area_px, first.bbox, first.centroid) == (1, 8, (1, 2, 3, 6), (1.5, 3.5))
+    assert first.mean_intensity == pytest.approx((7 * 0.5 + 1.0) / 8)
+    assert first.probability == pytest.approx(0.8)
+    assert (second.id, second.area_px, second.bbox, second.centroid) == (2, 1, (7, 9, 8, 10), (7.0, 9.0))
+
+
+def test_area_in_mm2_needs_a_spacing(picture):
+    assert [lesion.area_mm2 for lesion in measure_lesions(*picture)] == [None, None]
+    assert [lesion.area_mm2 for lesion in measure_lesions(*picture, spacing=(2.0, 1.5))] == [24.0, 3.0]
+
+
+def test_empty_mask_has_no_lesions(picture):
+    tumour, uptake, probability = picture
+    assert measure_lesions(np.zeros_like(tumour), uptake, probability) == []

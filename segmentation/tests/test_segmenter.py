@@ -1,0 +1,110 @@
+import hashlib
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from mipseg.errors import ModelError
+from mipseg.metrics import dice_score
+from mipseg.phantom import make_phantom
+from mipseg.segmenter import MODELS, Segmenter, default_segmenter, usable_cores
+from mipseg.settings import Settings
+
+FOLDER = MODELS / Settings().model
+
+
+def picture(seed: int, height: int = 489) -> np.ndarray:
+    return np.repeat(make_phantom(seed, height=height).mip[:, :, None], 3, axis=2)
+
+
+@pytest.fixture(scope="module")
+def segmenter() -> Segmenter:
+    return Segmenter(FOLDER)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 991), (400, 1), (63, 65), (426, 400), (991, 400)])
+def test_mask_has_the_pictures_shape(segmenter, shape):
+    image = np.random.default_rng(0).integers(0, 256, (*shape, 1), np.uint8).repeat(3, axis=2)
+    mask = segmenter.segment(image)
+    assert mask.shape == image.shape
+    assert mask.dtype == np.uint8
+    assert set(np.unique(mask)) <= {0, 255}
+    assert (mask == mask[:, :, :1]).all()
+
+
+def test_white_picture_is_healthy(segmenter):
+    analysis = segmenter.analyze(np.full((489, 400, 3), 255, np.uint8))
+    assert analysis.lesions == []
+    assert not analysis.mask.any()
+    assert analysis.label == "healthy"
+    assert "uniform" in analysis.warnings
+
+
+def test_analysis_and_mask_agree(segmenter):
+    image = picture(2)
+    analysis = segmenter.analyze(image, spacing=(2.0, 2.0))
+    assert (analysis.mask == segmenter.segment(image)).all()
+    assert sum(lesion.area_px for lesion in analysis.lesions) == (analysis.mask[:, :, 0] == 255).sum()
+    assert 0 <= analysis.probability <= 1
+    for lesion in analysis.lesions:
+        top, left, bottom, right = lesion.bbox
+        assert analysis.mask[top:bottom, left:right].any()
+        assert lesion.area_mm2 == 4 * lesion.area_px
+
+
+def test_fifty_repeats_give_one_mask(segmenter):
+    image = picture(3, 200)
+    assert len({hashlib.sha256(segmenter.segment(image).tobytes()).hexdigest() for _ in range(50)}) == 1
+
+
+def test_number_of_threads_hardly_matters():
+    image = picture(4)
+    one, two = (Segmenter(FOLDER, threads=threads).segment(image) for threads in (1, 2))
+    assert dice_score(one, two) >= 0.999
+
+
+def test_mirror_image_gives_the_mirrored_mask(segmenter):
+    image = picture(5)
+    mirrored = segmenter.segment(np.ascontiguousarray(image[:, ::-1]))
+    assert dice_score(segmenter.segment(image), mirrored[:, ::-1]) > 0.95
+
+
+@pytest.fixture
+def copy(tmp_path):
+    return shutil.copytree(FOLDER, tmp_path / "model")
+
+
+def test_one_flipped_byte_of_the_weights_is_noticed(copy):
+    weights = bytearray((copy / "model.onnx").read_bytes())
+    weights[len(weights) // 2] ^= 1
+    (copy / "model.onnx").write_bytes(weights)
+    with pytest.raises(ModelError, match="SHA-256 differs"):
+        Segmenter(copy)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "config.json"])
+def test_missing_file_is_named(copy, name):
+    (copy / name).unlink()
+    with pytest.raises(ModelError, match=name):
+        Segmenter(copy)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"name": "x", "sha256": "y", "threshold": "high"}'])
+def test_damaged_config_is_named(copy, content):
+    (copy / "config.json").write_text(content)
+    with pytest.raises(ModelError, match=r"config\.json is damaged"):
+        Segmenter(copy)
+
+
+def test_default_segmenter_is_loaded_once():
+    assert default_segmenter() is default_segmenter()
+    assert default_segmenter().config.name == json.loads((FOLDER / "config.json").read_text())["name"]
+
+
+def test_usable_cores_is_not_more_than_the_machine_has():
+    assert usable_cores() >= 1
+
+
+def test_all_weights_together_stay_small():
+    assert sum(file.stat().st_size for file in MODELS.glob("*/model.onnx")) < 60e6

@@ -1,0 +1,80 @@
+import hashlib
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: uv sync --extra train")
+pytest.importorskip("onnx", reason="onnx is not installed: uv sync --extra train")
+
+from mipseg.errors import ModelError  # noqa: E402
+from mipseg.segmenter import Segmenter  # noqa: E402
+from mipseg.training import export as module  # noqa: E402
+from mipseg.training.export import export, load_average  # noqa: E402
+from mipseg.training.predict import predict  # noqa: E402
+from mipseg.training.train import Trainer  # noqa: E402
+
+# PyTorch's exporter warns about PyTorch.
+pytestmark = [pytest.mark.filterwarnings("ignore::FutureWarning"), pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+
+
+@pytest.fixture
+def run(cases, config, run_folder, monkeypatch):
+    monkeypatch.setattr(module, "PHANTOMS", 1)
+    Trainer(cases, config, run_folder / "all", torch.device("cpu")).run()
+    report = {
+        "patients": 4,
+        "controls": 4,
+        "dice": {"mean": 0.5},
+        "controls_without_false_lesion": 1.0,
+        "classification": {"auc": 0.9},
+        "choices": {
+            "threshold": 0.02,
+            "min_area_px": 2,
+            "classifier": {"mean": [0] * 5, "scale": [1] * 5, "weights": [1] * 5, "bias": 0},
+        },
+    }
+    (run_folder / "report.json").write_text(json.dumps(report))
+    return run_folder
+
+
+def test_exported_folder_is_complete_and_gives_the_same_answers(run, cases, config, tmp_path):
+    folder = export(cases, config, run, tmp_path / "models")
+    content = json.loads((folder / "config.json").read_text())
+    assert content["sha256"] == hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest()
+    assert content["cross_validation"]["dice"] == {"mean": 0.5}
+    segmenter, network = Segmenter(folder, threads=1), load_average(config, run / "all")
+    assert (segmenter.config.threshold, segmenter.config.min_area_px) == (0.02, 2)
+    for shape in ((70, 90), (128, 128), (1, 1)):
+        image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+        reference, logit = predict(network, image, torch.device("cpu"))
+        probability, exported_logit = segmenter.probability(image)
+        np.testing.assert_allclose(probability, reference, atol=1e-4)
+        assert exported_logit == pytest.approx(logit, abs=1e-3)
+
+
+def test_export_fails_and_keeps_nothing_when_onnx_disagrees(run, cases, config, tmp_path, monkeypatch):
+    original = module.load_average
+
+    def disturbed(config, folder):
+        network = original(config, folder)
+        written = module.write_onnx
+
+        def write_other(_, file):
+            other = original(config, folder)
+            with torch.no_grad():
+                other.tumour.bias += 3
+            written(other, file)
+
+        monkeypatch.setattr(module, "write_onnx", write_other)
+        return network
+
+    monkeypatch.setattr(module, "load_average", disturbed)
+    with pytest.raises(ModelError, match="disagree"):
+        export(cases, config, run, tmp_path / "models")
+    assert not (tmp_path / "models/tiny/model.onnx").exists()
+
+
+def test_export_needs_a_trained_model(config, run_folder):
+    with pytest.raises(ModelError, match="train on all cases first"):
+        load_average(config, run_folder)

@@ -1,0 +1,70 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: uv sync --extra train")
+
+from mipseg.training.predict import predict, predict_cases  # noqa: E402
+from mipseg.training.train import Trainer  # noqa: E402
+
+CPU = torch.device("cpu")
+
+
+def test_run_goes_through_all_stages_and_is_repeatable(cases, config, tmp_path):
+    first, second = (Trainer(cases, config, tmp_path / name, CPU).run() for name in "ab")
+    for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+    state = torch.load(tmp_path / "a/checkpoint.pt", weights_only=True)
+    assert state["step"] == config.steps == 4
+    assert list((tmp_path / "a").glob("events.out.tfevents.*"))
+
+
+def test_interrupted_run_resumes_where_it_stopped(cases, config, tmp_path, monkeypatch):
+    monkeypatch.setattr("mipseg.training.train.CHECKPOINT_STEPS", 1)
+    trainer, steps = Trainer(cases, config, tmp_path, CPU), 0
+    original = trainer._train_step
+
+    def interrupted(*arguments):
+        nonlocal steps
+        steps += 1
+        if steps == 4:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    monkeypatch.setattr(trainer, "_train_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run()
+    resumed = Trainer(cases, config, tmp_path, CPU)
+    assert resumed._step == 3
+    resumed.run()
+    assert resumed._step == config.steps
+
+
+def test_learning_rate_warms_up_and_ends_near_zero(cases, config, tmp_path):
+    rates = []
+    trainer = Trainer(cases, replace(config, warmup_steps=2), tmp_path, CPU)
+    original = trainer._train_step
+    trainer._train_step = lambda images, masks, rate: (rates.append(rate), original(images, masks, rate))[1]
+    trainer.run()
+    # Stage 1 costs 4 / 4 = 1 image, stage 2 costs 4: progress before the four steps is 0, 0.1, 0.2, 0.6.
+    assert rates == pytest.approx([3e-3 * 0.5, 3e-3 * 0.9, 3e-3 * 0.8, 3e-3 * 0.4])
+
+
+def test_predict_keeps_shape_and_ignores_mirroring(cases, config, tmp_path):
+    network = Trainer(cases, config, tmp_path, CPU).run()
+    image = np.pad(cases[0].image, ((0, 11), (0, 0)), constant_values=255)
+    probability, logit = predict(network, image, CPU)
+    mirrored, mirrored_logit = predict(network, image[:, ::-1], CPU)
+    assert probability.shape == image.shape
+    assert probability.dtype == np.float32
+    np.testing.assert_allclose(probability, mirrored[:, ::-1], atol=1e-5)
+    assert logit == pytest.approx(mirrored_logit, abs=1e-4)
+
+
+def test_predict_cases_keeps_what_predict_says(cases, config, tmp_path):
+    network = Trainer(cases, config, tmp_path, CPU).run()
+    predict_cases(network, cases[:2], tmp_path / "probabilities.npz", CPU)
+    with np.load(tmp_path / "probabilities.npz") as answers:
+        assert set(answers) == {f"{c.id}{end}" for c in cases[:2] for end in ("", "/patient")}
+        np.testing.assert_allclose(answers[cases[0].id], predict(network, cases[0].image, CPU)[0], atol=1e-3)
