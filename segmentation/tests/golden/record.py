@@ -1,0 +1,53 @@
+"""Record what the shipped model answers: run this after a new model is exported, and look at the difference.
+
+uv run python segmentation/tests/golden/record.py
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from mipseg.dataset import Case, iter_cases
+from mipseg.metrics import dice_score
+from mipseg.phantom import make_phantom
+from mipseg.segmenter import Segmenter, default_segmenter
+from mipseg.settings import Settings
+
+GOLDEN = Path(__file__).parent
+PHANTOMS = (1, 2, 3)
+
+
+def fixed_cases(root: Path) -> list[Case]:
+    """Every sixth patient and every twentieth control of those that the folds file names."""
+    names = json.loads((Path(__file__).parents[2] / "src/mipseg/training/folds.json").read_text())
+    cases = [case for case in iter_cases(root) if case.id in names]
+    return [c for c in cases if c.is_patient][::6] + [c for c in cases if not c.is_patient][::20]
+
+
+def score(segmenter: Segmenter, cases: list[Case]) -> dict[str, float]:
+    """Mean Dice of the patients, and the pixels marked in a control on average."""
+    dice, marked = [], []
+    for case in cases:
+        mask = segmenter.segment(np.repeat(case.image[:, :, None], 3, axis=2))[:, :, 0]
+        (dice if case.is_patient else marked).append(
+            dice_score(case.mask, mask) if case.is_patient else int((mask > 0).sum())
+        )
+    return {"patients": len(dice), "dice": float(np.mean(dice)), "control_px": float(np.mean(marked))}
+
+
+def main() -> None:
+    """Write the masks of the phantoms and the score of the fixed cases."""
+    segmenter = default_segmenter()
+    for seed in PHANTOMS:
+        mask = segmenter.segment(np.repeat(make_phantom(seed).mip[:, :, None], 3, axis=2))
+        Image.fromarray(mask[:, :, 0]).convert("1").save(GOLDEN / f"phantom_{seed}.png")
+    recorded = {"sha256": segmenter.config.sha256} | score(segmenter, fixed_cases(Settings().data_dir))
+    (GOLDEN / "real_data.json").write_text(json.dumps(recorded, indent=1) + "\n")
+    sys.stdout.write(f"{recorded}\n")
+
+
+if __name__ == "__main__":
+    main()

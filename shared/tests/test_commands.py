@@ -1,0 +1,149 @@
+"""The commands of the README, literally, on a fresh copy of the working tree with nothing installed."""
+
+import base64
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mipseg.phantom import make_phantom
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+START_S = 240  # a set-up may have to download
+
+pytestmark = [
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(shutil.which("git") is None or not (ROOT / ".git").exists(), reason="not a git checkout"),
+    pytest.mark.skipif(shutil.which("uv") is None, reason="uv is missing, and these are its commands"),
+]
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """The files that git knows or would take, as they are now, elsewhere."""
+    folder = tmp_path_factory.mktemp("clone")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    ).stdout.decode()
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
+def environment(**changes):
+    """This process's environment without its virtual environment and settings of ours."""
+    kept = {k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV" and not k.startswith("MIPSEG_")}
+    return kept | changes
+
+
+@pytest.fixture
+def running(clone):
+    """Start a shell command in the copy and wait until its port answers; all its processes end with the test."""
+    started = []
+
+    def start(command, port, **changes):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                pytest.skip(f"port {port} is in use, and the literal command would end its holder")
+        process = subprocess.Popen(
+            ["bash", "-c", command], cwd=clone, env=environment(**changes), start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        started.append(process)
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                pytest.fail(f"ended: {process.stdout.read().decode()[-2000:]}")
+            try:
+                with urllib.request.urlopen(f"http://localhost:{port}/readyz", timeout=5):
+                    return
+            except OSError:
+                time.sleep(0.3)
+        pytest.fail(f"{command}: nothing answers on port {port}")
+
+    yield start
+    for process in started:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        process.stdout.close()
+
+
+def curl(port):
+    """The README's curl command with a small picture; gives the mask."""
+    mip = make_phantom(1, height=96).mip
+    buffer = io.BytesIO()
+    Image.fromarray(mip).save(buffer, "PNG")
+    body = json.dumps({"img": base64.b64encode(buffer.getvalue()).decode()})
+    answer = subprocess.run(
+        ["curl", "-sS", "-X", "POST", f"http://localhost:{port}/tumor/predict", "-H", "Content-Type: application/json",
+         "-d", body], check=True, capture_output=True,
+    ).stdout  # fmt: skip
+    content = json.loads(answer)
+    assert list(content) == ["img"]
+    mask = np.asarray(Image.open(io.BytesIO(base64.b64decode(content["img"]))))
+    assert mask.shape == (*mip.shape, 3)
+    return mask
+
+
+def test_example_py(clone):
+    command = "cd segmentation && uv sync && uv run python example.py"
+    done = subprocess.run(["bash", "-c", command], cwd=clone, env=environment(), check=True, capture_output=True)
+    dice = re.search(r"phantom_1: Dice (0\.\d+|1\.0+)", done.stdout.decode())
+    assert dice
+    assert float(dice[1]) > 0.3
+    assert (clone / "segmentation/prediction.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_api_py(running):
+    running("cd segmentation && uv run python api.py", 9051)
+    curl(9051)
+    with urllib.request.urlopen("http://localhost:9051/") as page:
+        assert "running" in page.read().decode()
+
+
+def test_uv_run_api(running):
+    running("cd shared && uv sync && uv run api", 8000)
+    curl(8000)
+
+
+def test_activated_environment(running, clone):
+    subprocess.run(["bash", "-c", "cd segmentation && uv sync -q"], cwd=clone, env=environment(), check=True)
+    running("source .venv/bin/activate && cd segmentation && python api.py", 9051)
+    curl(9051)
+
+
+def test_make_api_where_uv_is_missing(running, tmp_path):
+    # Every program but uv.
+    for folder in os.environ["PATH"].split(os.pathsep):
+        for program in Path(folder).glob("*") if folder else []:
+            if program.name not in ("uv", "uvx") and not (tmp_path / program.name).exists():
+                (tmp_path / program.name).symlink_to(program)
+    running("rm -rf .venv && make api", 8000, PATH=str(tmp_path))
+    curl(8000)
+
+
+@pytest.mark.skipif(not os.environ.get("CI"), reason="installs everything with pip; runs in CI")
+def test_pip_install_requirements(clone, running):
+    command = "python3 -m venv pipenv && cd segmentation && ../pipenv/bin/pip install -q -r requirements.txt"
+    subprocess.run(["bash", "-c", command], cwd=clone, env=environment(), check=True, capture_output=True)
+    running("cd segmentation && ../pipenv/bin/python api.py", 9051)
+    curl(9051)
