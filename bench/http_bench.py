@@ -1,7 +1,7 @@
 """`make bench`: latency, throughput, memory and start-up of the service, through real HTTP, as a Markdown table.
 
-The default model and the threshold baseline run one after the other on the same pictures (phantoms). Nothing else should
-run meanwhile; compare numbers within one table only.
+The default model and the threshold baseline run one after the other on the same pictures (phantoms). Nothing else
+should run meanwhile; compare numbers within one table only.
 """
 
 import base64
@@ -117,9 +117,9 @@ def measure(task_dir: Path) -> dict[str, str]:
             send(port, body, WARM_UP)
             seconds = sorted(send(port, body, LATENCY_REQUESTS))
             p50, p99 = statistics.median(seconds), seconds[int(0.99 * len(seconds)) - 1]
-            rows[f"400×{height}, p50 / p99"] = f"{p50 * 1000:.0f} / {p99 * 1000:.0f} ms"
+            rows[f"400 x {height}, p50 / p99"] = f"{p50 * 1000:.0f} / {p99 * 1000:.0f} ms"
         for clients in CLIENTS:
-            rows[f"400×{HEIGHTS[0]}, {clients} clients"] = (
+            rows[f"400 x {HEIGHTS[0]}, {clients} clients"] = (
                 f"{throughput(port, body_of(HEIGHTS[0]), clients):.1f} images/s"
             )
         rows["peak memory"] = f"{peak_mb(process):.0f} MiB"

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mipseg.metrics import dice_score
+from mipseg.metrics import dice_score, match_lesions
 
 
 def test_hand_worked_value():
@@ -24,3 +24,28 @@ def test_any_representation_of_truth():
 def test_shapes_must_agree():
     with pytest.raises(ValueError, match=r"\(2, 2\).*\(2, 3\)"):
         dice_score(np.zeros((2, 2)), np.zeros((2, 3)))
+
+
+def test_match_lesions_of_a_picture_worked_out_by_hand():
+    reference, prediction = np.zeros((2, 12, 12), bool)
+    reference[0:2, 0:2] = True  # 4 px, found with IoU 2 / 4
+    prediction[0:1, 0:2] = True
+    reference[5, 0:10] = True  # 10 px, touched in one pixel only: IoU 1 / 18
+    prediction[4:7, 9:12] = True
+    reference[10, 10] = True  # missed
+    prediction[10, 0] = True  # false
+    match = match_lesions(reference, prediction)
+    assert match.reference_area.tolist() == [4, 10, 1]
+    assert match.found.tolist() == [True, True, False]
+    assert match.prediction_area.tolist() == [2, 9, 1]
+    assert match.true.tolist() == [True, True, False]
+    strict = match_lesions(reference, prediction, least_iou=0.1)
+    assert strict.found.tolist() == [True, False, False]
+    assert strict.true.tolist() == [True, False, False]
+
+
+def test_match_lesions_of_empty_masks():
+    empty, full = np.zeros((4, 4), bool), np.ones((4, 4), bool)
+    assert match_lesions(empty, empty).found.size == 0
+    assert match_lesions(empty, full).true.tolist() == [False]
+    assert match_lesions(full, empty).found.tolist() == [False]

@@ -31,9 +31,7 @@ def test_other_seed_gives_another_patient() -> None:
     assert np.any(first.mask != second.mask)
 
 
-@pytest.mark.parametrize(
-    ("height", "width"), [(64, 64), (65, 401), (200, 77), (363, 400), (426, 400), (991, 400)]
-)
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (65, 401), (200, 77), (363, 400), (426, 400), (991, 400)])
 def test_any_frame_size(height: int, width: int) -> None:
     phantom = make_phantom(5, height=height, width=width)
     assert phantom.mip.shape == phantom.mask.shape == (height, width)
@@ -92,9 +90,7 @@ def test_outline_is_near_half_of_the_contrast(seed: int) -> None:
     sick, well = patient(seed), control(seed)
     rise = well.mip.astype(int) - sick.mip
     inner = sick.mask & ~ndimage.binary_erosion(sick.mask)
-    outer = ndimage.binary_dilation(sick.mask, iterations=3) & ~ndimage.binary_dilation(
-        sick.mask, iterations=2
-    )
+    outer = ndimage.binary_dilation(sick.mask, iterations=3) & ~ndimage.binary_dilation(sick.mask, iterations=2)
     assert rise[inner].mean() > 40
     assert rise[outer].mean() < 0.4 * rise[inner].mean()
 

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mipseg.phantom import make_phantom
 from PIL import Image
+
+from mipseg.phantom import make_phantom
 
 ROOT = Path(__file__).parents[2]
 START_S = 240  # a set-up may have to download

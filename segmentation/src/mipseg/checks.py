@@ -22,6 +22,8 @@ def validate_segmentation(pet_mip: npt.NDArray[np.generic], seg_pred: npt.NDArra
         raise SegmentationError(f"the mask's shape is {seg_pred.shape}, but the picture's is {pet_mip.shape}")
     if seg_pred.ndim != 3 or seg_pred.shape[2] != 3:
         raise SegmentationError(f"the mask must be (H, W, 3), not {seg_pred.shape}")
+    if seg_pred.dtype.kind not in "buif":
+        raise SegmentationError(f"the mask must hold numbers, such as uint8, not {seg_pred.dtype}")
     wrong = seg_pred[(seg_pred != 0) & (seg_pred != 255)]
     if wrong.size:
         raise SegmentationError(

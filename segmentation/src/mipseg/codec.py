@@ -22,8 +22,13 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 JPEG_SIGNATURE = b"\xff\xd8\xff"
 
 _DATA_URL = re.compile(r"data:image/(png|jpeg|jpg);base64,", re.IGNORECASE)
-_FROM_URL_SAFE = str.maketrans("-_", "+/")
+_FROM_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_BLANKS = b" \t\r\n\v\f"
 _ORIENTATION = 0x0112  # EXIF tag
+_MAX_SCANS = 100  # of a progressive JPEG; each costs as much time as a whole picture, and encoders write about 10
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a PNG's colour type
+# A PNG's interlacing: first column and row, steps between columns and rows.
+_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 
 
 def decode_request(img: str, max_pixels: int = MAX_PIXELS) -> Image:
@@ -65,9 +70,9 @@ def decode_base64(text: str) -> bytes:
     """
     if prefix := _DATA_URL.match(text):
         text = text[prefix.end() :]
-    text = "".join(text.split()).translate(_FROM_URL_SAFE).rstrip("=")
     try:
-        data = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), validate=True)
+        plain = text.encode("ascii").translate(_FROM_URL_SAFE, _BLANKS).rstrip(b"=")
+        data = base64.b64decode(plain + b"=" * (-len(plain) % 4), validate=True)
     except (binascii.Error, ValueError):
         raise Base64Error("img is not valid base64") from None
     if not data:
@@ -81,6 +86,8 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Image:
         data = data[: _check_png(data, max_pixels)]
     elif not data.startswith(JPEG_SIGNATURE):
         raise ImageError("img is neither a PNG nor a JPEG")
+    elif data.count(b"\xff\xda") > _MAX_SCANS:
+        raise ImageError(f"the JPEG has more than {_MAX_SCANS} scans; send it with fewer or as PNG")
     try:
         with PillowImage.open(io.BytesIO(data), formats=["PNG", "JPEG"]) as picture:
             _check_size(*picture.size, max_pixels)
@@ -93,6 +100,8 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Image:
             grey = _to_grey(picture)
     except (ImageError, ImageTooLargeError):
         raise
+    except (PillowImage.DecompressionBombError, PillowImage.DecompressionBombWarning):
+        raise _too_large(max_pixels) from None
     except Exception as error:  # decoders raise nearly anything on damaged files (Pillow#9814)
         raise ImageError("img can't be decoded; the file is damaged") from error
     return np.repeat(grey[:, :, None], 3, axis=2)
@@ -101,38 +110,66 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Image:
 def _to_grey(picture: PillowImage.Image) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
     if picture.mode.startswith("I"):  # 16-bit grey; Pillow's own conversion would clip instead of scale
         return (np.asarray(picture).astype(np.uint32) >> 8).astype(np.uint8)
-    return np.asarray(picture.convert("RGB").convert("L"))
+    # By way of RGBA: a palette with transparency can't be turned to RGB without a warning.
+    return np.asarray(picture.convert("RGBA").convert("L"))
+
+
+def _too_large(max_pixels: int) -> ImageTooLargeError:
+    return ImageTooLargeError(
+        f"img is larger than {max_pixels} pixels or a side of it than {MAX_SIDE}; send a smaller one"
+    )
 
 
 def _check_size(width: int, height: int, max_pixels: int) -> None:
     if width < 1 or height < 1:
         raise ImageError("img has a side of 0 pixels")
     if width * height > max_pixels or max(width, height) > MAX_SIDE:
-        raise ImageTooLargeError(
-            f"img is larger than {max_pixels} pixels or a side of it than {MAX_SIDE}; send a smaller one"
-        )
+        raise _too_large(max_pixels)
 
 
 def _check_png(data: bytes, max_pixels: int) -> int:
-    """Check size, chunk lengths, checksums and the end; decoders forgive damage that shifts or blanks pixels.
+    """Check size, chunks, checksums, the amount of pixels and the end; decoders forgive damage that blanks pixels.
 
     Returns:
         Where the PNG ends; what follows is not part of it.
     """
-    place, first = len(PNG_SIGNATURE), True
+    place, header, pixels = len(PNG_SIGNATURE), b"", []
     while place + 12 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, place)
-        end = place + 12 + length
+        length = int.from_bytes(data[place : place + 4])
+        kind, end = data[place + 4 : place + 8], place + 12 + length
         if end > len(data):
             break
-        if first and (kind != b"IHDR" or length != 13):
-            raise ImageError("the PNG does not begin with its header")
-        if first:
-            _check_size(*struct.unpack_from(">II", data, place + 8), max_pixels)
-            first = False
-        if zlib.crc32(data[place + 4 : end - 4]) != struct.unpack_from(">I", data, end - 4)[0]:
+        if bool(header) == (kind == b"IHDR"):
+            raise ImageError("the PNG does not begin with its header, or has two of them")
+        content = data[place + 8 : end - 4]
+        if zlib.crc32(content, zlib.crc32(kind)) != int.from_bytes(data[end - 4 : end]):
             raise ImageError("the PNG is damaged: a checksum is wrong")
-        if kind == b"IEND":
+        if kind == b"IHDR":
+            if length != 13:
+                raise ImageError("the PNG's header does not have 13 bytes")
+            header = content
+            _check_size(int.from_bytes(header[:4]), int.from_bytes(header[4:8]), max_pixels)
+        elif kind == b"IDAT":
+            pixels.append(content)
+        elif kind == b"IEND":
+            _check_pixels(header, b"".join(pixels))
             return end
         place = end
     raise ImageError("the PNG is cut off")
+
+
+def _check_pixels(header: bytes, packed: bytes) -> None:
+    """Check that the packed pixels are all there; Pillow would leave missing ones black, which is hot."""
+    width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", header)
+    wanted = 0
+    for left, top, across, down in _ADAM7 if interlaced else ((0, 0, 1, 1),):
+        columns, rows = -(-(width - left) // across), -(-(height - top) // down)
+        if columns > 0:
+            wanted += rows * (1 + -(-columns * depth * _CHANNELS.get(colour, 4) // 8))
+    unpacker = zlib.decompressobj()
+    try:
+        found = len(unpacker.decompress(packed, wanted + 1))
+    except zlib.error:
+        raise ImageError("the PNG is damaged: its pixels can't be unpacked") from None
+    if found < wanted or (found == wanted and not unpacker.eof):
+        raise ImageError("the PNG is damaged: pixels are missing")

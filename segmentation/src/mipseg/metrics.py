@@ -1,7 +1,13 @@
 """Measures of agreement between a prediction and its reference."""
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
+
+from mipseg.postprocess import NEIGHBOURS
+from mipseg.types import Binary
 
 
 def dice_score(y_true: npt.NDArray[np.generic], y_pred: npt.NDArray[np.generic]) -> float:
@@ -24,3 +30,42 @@ def dice_score(y_true: npt.NDArray[np.generic], y_pred: npt.NDArray[np.generic])
         raise ValueError(f"shapes differ: reference {reference.shape}, prediction {prediction.shape}")
     total = int(reference.sum()) + int(prediction.sum())
     return 1.0 if total == 0 else 2 * int((reference & prediction).sum()) / total
+
+
+class LesionMatch(NamedTuple):
+    """Which lesions of a reference were found, and which of a prediction are true.
+
+    Attributes:
+        reference_area: (R,) pixels of each reference lesion.
+        found: (R,) bool, whether a predicted lesion matches it.
+        prediction_area: (P,) pixels of each predicted lesion.
+        true: (P,) bool, whether a reference lesion matches it.
+    """
+
+    reference_area: npt.NDArray[np.int64]
+    found: npt.NDArray[np.bool_]
+    prediction_area: npt.NDArray[np.int64]
+    true: npt.NDArray[np.bool_]
+
+
+def match_lesions(reference: Binary, prediction: Binary, least_iou: float = 0.0) -> LesionMatch:
+    """Match the components (8-connected) of a reference and of a prediction.
+
+    Two lesions match if they share a pixel and their intersection over union is at least `least_iou`; one lesion may
+    match several of the other side.
+
+    Args:
+        reference: (H, W) bool.
+        prediction: (H, W) bool.
+        least_iou: 0 for any overlap.
+    """
+    (true_labels, true_count), (labels, count) = (ndimage.label(m, NEIGHBOURS) for m in (reference, prediction))
+    pairs = np.bincount((true_labels * (count + 1) + labels).ravel(), minlength=(true_count + 1) * (count + 1))
+    overlap = pairs.reshape(true_count + 1, count + 1)[1:, 1:]
+    reference_area, prediction_area = (
+        np.bincount(image.ravel(), minlength=number + 1)[1:]
+        for image, number in ((true_labels, true_count), (labels, count))
+    )
+    union = reference_area[:, None] + prediction_area[None, :] - overlap
+    matches = (overlap > 0) & (overlap >= least_iou * union)
+    return LesionMatch(reference_area, matches.any(1), prediction_area, matches.any(0))

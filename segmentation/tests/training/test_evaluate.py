@@ -5,10 +5,11 @@ import pytest
 
 pytest.importorskip("torch", reason="PyTorch is not installed: uv sync --extra train")
 
-from mipseg.errors import DatasetError  # noqa: E402
-from mipseg.training import evaluate as module  # noqa: E402
-from mipseg.training.evaluate import auc, bootstrap_interval, evaluate, fit_classifier, largest_component  # noqa: E402
-from mipseg.training.split import read_folds  # noqa: E402
+from mipseg.errors import DatasetError
+from mipseg.metrics import match_lesions
+from mipseg.training import evaluate as module
+from mipseg.training.evaluate import auc, bootstrap_interval, evaluate, fit_classifier, largest_component
+from mipseg.training.split import read_folds
 
 
 def test_auc_of_hand_worked_ranks():
@@ -72,13 +73,17 @@ def test_report_of_known_answers(answered, cases, config):
     assert report["choices"]["threshold"] < 0.3
     assert report["dice"]["mean"] == 1
     assert report["controls_without_false_lesion"] == 1
+    lesions = report["lesions"]["any_overlap"]
+    assert (lesions["sensitivity"], lesions["ppv"], lesions["f1"]) == (1, 1, 1)
+    areas = np.concatenate([match_lesions(c.mask, c.mask).reference_area for c in cases if c.is_patient])
+    assert lesions["sensitivity_by_px"]["10-49"] == [1.0, ((areas >= 10) & (areas < 50)).sum()]
     assert report["classification"]["auc"] == 1
     assert json.loads((answered / "report.json").read_text()) == json.loads(json.dumps(report))
     assert (answered / "report.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_choices_of_a_fold_do_not_see_its_cases(answered, cases, config):
-    # In fold 0 everything above 0.2 is tumour, in fold 1 only what is above 0.5: each fold then gets the other's choice.
+    # In fold 0 everything above 0.2 is tumour, in fold 1 only what is above 0.5; each gets the other's choice.
     file = answered / "fold1/probabilities.npz"
     with np.load(file) as old:
         answers = dict(old)

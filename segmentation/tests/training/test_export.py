@@ -15,7 +15,10 @@ from mipseg.training.predict import predict  # noqa: E402
 from mipseg.training.train import Trainer  # noqa: E402
 
 # PyTorch's exporter warns about PyTorch.
-pytestmark = [pytest.mark.filterwarnings("ignore::FutureWarning"), pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The application that both ports serve; more is added to it in the unified API."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
+from mipseg.checks import validate_segmentation
 from mipseg.http import problems
 from mipseg.http.limits import BodyLimits
 from mipseg.http.observe import Metrics, Observe, add_metrics
@@ -22,6 +24,7 @@ from mipseg.segmenter import default_segmenter
 from mipseg.settings import Settings
 
 WARM_UP_SHAPE = (489, 400, 3)  # the commonest size of the championship's pictures
+REQUEST_ID = re.compile(r"[0-9A-Fa-f-]{32,36}")  # what a client may choose; all else is replaced
 _log = structlog.get_logger()
 
 
@@ -36,7 +39,7 @@ def create_app(predict: Predict, settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        warm_up = asyncio.create_task(_warm_up(app, predict))
+        warm_up = asyncio.create_task(_warm_up(app, predict, queue))
         yield
         app.state.ready = False
         warm_up.cancel()
@@ -55,19 +58,24 @@ def create_app(predict: Predict, settings: Settings) -> FastAPI:
     add_metrics(app, metrics)
     app.add_middleware(BodyLimits, settings=settings)
     app.add_middleware(Observe, metrics=metrics)
-    app.add_middleware(CorrelationIdMiddleware, header_name="X-Request-ID")
+    app.add_middleware(
+        CorrelationIdMiddleware,
+        header_name="X-Request-ID",
+        validator=lambda text: REQUEST_ID.fullmatch(text) is not None,
+    )
     return app
 
 
-async def _warm_up(app: FastAPI, predict: Predict) -> None:
+async def _warm_up(app: FastAPI, predict: Predict, queue: PredictionQueue) -> None:
     """Load the model and predict once, so that the first request is as fast as the others; ready only then."""
 
     def work() -> None:
         default_segmenter()
-        predict(np.full(WARM_UP_SHAPE, 255, np.uint8))
+        image = np.full(WARM_UP_SHAPE, 255, np.uint8)
+        validate_segmentation(image, predict(image.copy()))
 
     try:
-        await asyncio.to_thread(work)
+        await queue.run(work, for_ever=True)  # in the queue: never beside a request's prediction
     except Exception:
         _log.exception("warm_up_failed")
         return

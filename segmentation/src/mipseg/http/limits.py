@@ -48,7 +48,7 @@ class BodyLimits:
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise ProblemError(415, "content-encoding", "send the body without Content-Encoding")
         declared = headers.get("content-length", "0")
-        if not declared.isdecimal() or int(declared[:20]) > largest:
+        if not declared.isdecimal() or int(declared.lstrip("0")[:20] or "0") > largest:
             raise too_large
         if self._bodies > MAX_BODIES:
             raise ProblemError(503, "busy", "too many requests at once", {"Retry-After": "1"})

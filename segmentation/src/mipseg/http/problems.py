@@ -20,13 +20,14 @@ TABLE: tuple[tuple[type[Exception], int, str], ...] = (
     (errors.SegmentationError, 500, "invalid-prediction"),
 )
 TITLES = {
-    400: "The body is not JSON",
+    400: "Bad request",
     404: "Not found",
     405: "Method not allowed",
     408: "The body came too slowly",
     413: "The body is too large",
     415: "Unsupported media type",
     422: "The request can't be processed",
+    431: "The headers are too large",
     500: "The prediction failed",
     503: "Try again later",
 }
@@ -47,15 +48,15 @@ class ProblemError(Exception):
         self.status, self.code, self.detail, self.headers = status, code, detail, headers or {}
 
 
-def problem_response(problem: ProblemError) -> Response:
-    """Turn a problem into its answer."""
+def problem_response(problem: ProblemError, request_id: str | None = None) -> Response:
+    """Turn a problem into its answer; the request's ID is the current one unless another is given."""
     content = {
         "type": "about:blank",
         "title": TITLES.get(problem.status, "Error"),
         "status": problem.status,
         "code": problem.code,
         "detail": problem.detail,
-        "request_id": correlation_id.get(),
+        "request_id": request_id or correlation_id.get(),
     }
     return JSONResponse(content, problem.status, problem.headers, "application/problem+json")
 
@@ -89,7 +90,16 @@ def install(app: FastAPI) -> None:
         headers = dict(error.headers or {})
         return problem_response(ProblemError(status, code, TITLES.get(status, "Error"), headers))
 
+    @app.exception_handler(errors.MipsegError)
+    async def on_known(_: Request, error: errors.MipsegError) -> Response:
+        if not isinstance(error, errors.InputError):
+            _log.error("request_failed", exc_info=error)
+        return problem_response(as_problem(error))
+
     @app.exception_handler(Exception)
     async def on_error(_: Request, error: Exception) -> Response:
-        _log.error("unhandled_error", exc_info=error)
-        return problem_response(as_problem(error))
+        # Starlette calls this outside of every middleware, which would add the ID, and lets uvicorn log the error.
+        response = problem_response(as_problem(error))
+        response.headers["X-Request-ID"] = correlation_id.get() or ""
+        response.headers["Connection"] = "close"  # uvicorn will, after an error
+        return response

@@ -31,8 +31,12 @@ class PredictionQueue:
         """Predictions that run or wait."""
         return self._inside
 
-    async def run(self, work: Callable[[], T]) -> T:
+    async def run(self, work: Callable[[], T], *, for_ever: bool = False) -> T:
         """Run a function in a thread when its turn comes.
+
+        Args:
+            work: what to run.
+            for_ever: no deadline; only for what no request waits for.
 
         Raises:
             ProblemError: 503, the queue is full or the deadline has passed.
@@ -41,7 +45,7 @@ class PredictionQueue:
             raise ProblemError(503, "busy", "the queue is full", {"Retry-After": "1"})
         self._inside += 1
         try:
-            async with asyncio.timeout(self._deadline_s) as deadline, self._turn:
+            async with asyncio.timeout(None if for_ever else self._deadline_s) as deadline, self._turn:
                 return await asyncio.wrap_future(_in_thread(work))
         except TimeoutError:
             if not deadline.expired():
@@ -60,8 +64,10 @@ def _in_thread(work: Callable[[], T]) -> "Future[T]":
     def target() -> None:
         try:
             future.set_result(work())
-        except BaseException as error:
+        except Exception as error:
             future.set_exception(error)
+        except BaseException as error:  # sys.exit() there must not end the server
+            future.set_exception(RuntimeError(f"the work ended with {type(error).__name__}"))
 
     Thread(target=target, name="predict", daemon=True).start()
     return future

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mipseg.checks import input_warnings, validate_segmentation
 from mipseg.codec import decode_request, encode_request
-from mipseg.errors import MipsegError
+from mipseg.errors import ModelError
 from mipseg.http.problems import ProblemError
 from mipseg.http.queue import PredictionQueue
 from mipseg.preprocess import normalise
@@ -127,9 +127,7 @@ def make_router(predict: Predict, queue: PredictionQueue, settings: Settings) ->
     return router
 
 
-async def _answer(
-    request: Request, queue: PredictionQueue, work: Callable[[bytes], JSONResponse]
-) -> JSONResponse:
+async def _answer(request: Request, queue: PredictionQueue, work: Callable[[bytes], JSONResponse]) -> JSONResponse:
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind != "application/json":
         raise ProblemError(415, "content-type", "send Content-Type: application/json")
@@ -140,9 +138,9 @@ async def _answer(
 def _call(predict: Predict, image: Image) -> Mask:
     try:
         mask = predict(image.copy())
-    except MipsegError:
+    except ModelError:
         raise
-    except Exception as error:
+    except Exception as error:  # its own InputError as well: what it says is not about the request
         _log.exception("predict_failed")
         detail = "the prediction function raised an error; see the log"
         raise ProblemError(500, "prediction-failed", detail) from error

@@ -7,7 +7,7 @@ the reported numbers are of choices that did not see their cases either. The shi
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,16 @@ from scipy import ndimage, optimize, stats
 from mipseg.classify import Classifier, features
 from mipseg.dataset import Case
 from mipseg.errors import DatasetError
-from mipseg.metrics import dice_score
+from mipseg.metrics import dice_score, match_lesions
 from mipseg.postprocess import NEIGHBOURS, binarise
 from mipseg.training.config import Config
 from mipseg.training.report_figure import save_report_figure
 from mipseg.training.split import FOLDS, read_folds
 from mipseg.types import Binary, Probability
 
-THRESHOLDS = tuple(round(0.2 + 0.05 * step, 2) for step in range(10))
+THRESHOLDS = tuple(round(0.1 + 0.05 * step, 2) for step in range(11))
 SMALLEST = (1, 5, 10)
+LESION_SIZES = (1, 10, 50, 250, float("inf"))  # px
 FALSE_LESION_PX = 20  # a false component of this size makes a control count as not clean
 Vector = npt.NDArray[np.float64]
 
@@ -99,6 +100,37 @@ def largest_component(tumour: Binary) -> int:
     return int(np.bincount(labels.ravel())[1:].max()) if count else 0
 
 
+def lesion_report(pairs: Sequence[tuple[Binary, Binary]]) -> dict[str, Any]:
+    """Sensitivity and positive predictive value over all lesions of all patients, by size, and F1.
+
+    Args:
+        pairs: reference and prediction of each patient.
+    """
+    report: dict[str, Any] = {}
+    for name, least_iou in (("any_overlap", 0.0), ("iou_0.1", 0.1)):
+        matches = [match_lesions(reference, prediction, least_iou) for reference, prediction in pairs]
+        found, true = np.concatenate([m.found for m in matches]), np.concatenate([m.true for m in matches])
+        sensitivity, ppv = float(found.mean()), float(true.mean()) if true.size else 0.0
+        report[name] = {
+            "sensitivity": sensitivity,
+            "ppv": ppv,
+            "f1": 2 * sensitivity * ppv / (sensitivity + ppv) if sensitivity + ppv else 0.0,
+            "sensitivity_by_px": _by_size(np.concatenate([m.reference_area for m in matches]), found),
+            "ppv_by_px": _by_size(np.concatenate([m.prediction_area for m in matches]), true),
+        }
+    return report
+
+
+def _by_size(areas: npt.NDArray[np.int64], good: npt.NDArray[np.bool_]) -> dict[str, list[float | int | None]]:
+    """For each class of size: share of the good ones (None without any) and how many there are."""
+    report: dict[str, list[float | int | None]] = {}
+    for low, high in pairwise(LESION_SIZES):
+        inside = good[(areas >= low) & (areas < high)]
+        name = f"{low:.0f}-{high - 1:.0f}" if np.isfinite(high) else f"{low:.0f}+"
+        report[name] = [round(float(inside.mean()), 4) if inside.size else None, int(inside.size)]
+    return report
+
+
 def _nested(folds: npt.NDArray[np.int64], choose: Callable[[npt.NDArray[np.bool_]], Any]) -> list[Any]:
     """What `choose` picks for each fold when it sees the other folds only."""
     return [choose(folds != fold) for fold in range(FOLDS)]
@@ -139,6 +171,7 @@ def evaluate(cases: Sequence[Case], config: Config, folder: Path) -> dict[str, A
             "per_fold": [float(dice[[j.fold == f for j in patients]].mean()) for f in range(FOLDS)],
             "below_0.5": int((dice < 0.5).sum()),
         },
+        "lesions": lesion_report([(j.case.mask, binarise(j.probability, *options[chosen[j.fold]])) for j in patients]),
         "controls_without_false_lesion": float((false_px < FALSE_LESION_PX).mean()),
         "classification": {
             "auc": auc(score, truth),
