@@ -65,19 +65,19 @@ def test_analyze_answers_by_its_schema(service: Server) -> None:
 
 
 def two_lesions(_: Segmenter, grey: Grey) -> tuple[Probability, float]:
-    """A network that sees 2 x 3 pixels of 0.75 and one pixel of 1.0 in every picture."""
+    """A network that sees 4 x 6 pixels of 0.75 and 3 x 4 pixels of 1.0 in every picture."""
     probability = np.zeros(grey.shape, np.float32)
-    probability[50:52, 40:43], probability[9, 7] = 0.75, 1
+    probability[50:54, 40:46], probability[9:12, 7:11] = 0.75, 1
     return probability, 0.0
 
 
-@pytest.mark.parametrize(("spacing", "areas"), [(None, [None, None]), ([2.5, 4], [60, 10]), ([1, 1], [6, 1])])
+@pytest.mark.parametrize(("spacing", "areas"), [(None, [None, None]), ([2.5, 4], [240, 120]), ([1, 1], [24, 12])])
 def test_analyze_measures_each_lesion(
     monkeypatch: pytest.MonkeyPatch, spacing: list[float] | None, areas: list[float | None]
 ) -> None:
     monkeypatch.setattr(Segmenter, "probability", two_lesions)
     picture = np.full((96, 80), 255, np.uint8)
-    picture[50:52, 40:43] = 51
+    picture[50:54, 40:46] = 51
     app = create_app(lambda img: img, Settings())
     content = {"img": b64(save(picture))} | ({} if spacing is None else {"pixel_spacing": spacing})
 
@@ -88,14 +88,14 @@ def test_analyze_measures_each_lesion(
     answer = asyncio.run(post())
     first, second = answer.json()["lesions"]
     assert first == {
-        "id": 1, "bbox": [50, 40, 52, 43], "centroid": [50.5, 41.0], "area_px": 6, "area_mm2": areas[0],
+        "id": 1, "bbox": [50, 40, 54, 46], "centroid": [51.5, 42.5], "area_px": 24, "area_mm2": areas[0],
         "mean_intensity": pytest.approx(0.8), "probability": 0.75,
     }  # fmt: skip
-    assert (second["id"], second["bbox"], second["area_px"]) == (2, [9, 7, 10, 8], 1)
+    assert (second["id"], second["bbox"], second["area_px"]) == (2, [9, 7, 12, 11], 12)
     assert second["area_mm2"] == areas[1]
     mask = from_b64(answer.json()["img"])
-    assert np.count_nonzero(mask) == 3 * 7
-    assert (mask[50:52, 40:43] == 255).all()
+    assert np.count_nonzero(mask) == 3 * 36
+    assert (mask[50:54, 40:46] == 255).all()
 
 
 def test_analyze_warns_in_its_answer(service: Server) -> None:

@@ -1,0 +1,1 @@
+"""The unified API: every task of MIPseg behind one port."""

@@ -3,16 +3,19 @@
 from importlib import import_module
 from pathlib import Path
 
+import structlog
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
+
 from mipseg.http.app import create_app
 from mipseg.http.routes import Predict
+from mipseg.http.serve import configure_logging
 from mipseg.segmenter import default_segmenter
 from mipseg.settings import Settings
-
 from mipserve.settings import ServiceSettings
 
 INDEX = Path(__file__).parent / "static/index.html"
+_log = structlog.get_logger()
 
 
 def load_predict(task_dir: Path) -> Predict:
@@ -22,15 +25,19 @@ def load_predict(task_dir: Path) -> Predict:
         task_dir: folder of example.py; must be on the import path.
     """
     if (task_dir / "example.py").is_file():
-        predict: Predict = import_module("example").predict
+        module = import_module("example")
+        _log.info("serving", predict=module.__file__)
+        predict: Predict = module.predict
         return predict
+    _log.info("serving", predict="built-in model")
     return lambda image: default_segmenter().segment(image)
 
 
 def make_app() -> FastAPI:
     """Build the service from its settings."""
+    configure_logging()  # with hot reload this is a process of its own, which has not done so yet
     app = create_app(load_predict(ServiceSettings().task_dir), Settings())
-    page = INDEX.read_text()
+    page = INDEX.read_text("utf-8")
 
     @app.get("/", include_in_schema=False)
     async def index() -> HTMLResponse:

@@ -1,33 +1,51 @@
 """`uv run api`: free the port, then serve, and restart when code changes."""
 
 import argparse
+import logging
 from pathlib import Path
 
-import mipseg
-from mipseg.http.serve import configure_logging, serve
+from pydantic import ValidationError
 
+import mipseg
 import mipserve
+from mipseg.http.serve import configure_logging, serve
 from mipserve.ports import PortError, free_port
 from mipserve.settings import ServiceSettings
 
 
 def main() -> None:
     """Command line."""
-    settings = ServiceSettings()
-    parser = argparse.ArgumentParser(prog="api", description="Serve the unified MIPseg API.")
-    parser.add_argument("--host", default=settings.host, help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=settings.port, help="port (default: %(default)s)")
-    parser.add_argument("--no-reload", action="store_true", help="do not restart when code changes")
-    parser.add_argument("--keep", action="store_true", help="do not end a process that holds the port")
-    arguments = parser.parse_args()
-    configure_logging()
+    parser = argparse.ArgumentParser(
+        prog="api",
+        description="Serve the unified MIPseg API.",
+        epilog="Each option can also be set as MIPSEG_API_HOST, _PORT, _RELOAD, _KEEP.",
+        argument_default=argparse.SUPPRESS,  # what is not given is left to the settings
+    )
+    on_off = argparse.BooleanOptionalAction
+    parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--port", help="TCP port (default: 8000)")
+    parser.add_argument("--reload", action=on_off, help="restart when code changes (default: yes)")
+    parser.add_argument("--keep", action=on_off, help="never end a process that holds the port (default: no)")
     try:
-        free_port(arguments.host, arguments.port, keep=arguments.keep or settings.keep)
+        settings = ServiceSettings(**vars(parser.parse_args()))
+    except ValidationError as error:
+        parser.error("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()))
+    configure_logging()
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it reports every file, even a log in the folder
+    try:
+        free_port(settings.host, settings.port, keep=settings.keep)
     except PortError as error:
         parser.exit(1, f"error: {error}\n")
-    packages = [str(Path(str(package.__file__)).parent) for package in (mipseg, mipserve)]
-    watched = [str(settings.task_dir), *packages] if settings.reload and not arguments.no_reload else None
-    serve("mipserve.app:make_app", arguments.host, arguments.port, app_dir=str(settings.task_dir), reload_dirs=watched)
+    task_dir = settings.task_dir.resolve()
+    packages = [Path(str(package.__file__)).parent for package in (mipseg, mipserve)]
+    watched = [str(folder) for folder in (task_dir, *packages) if folder.is_dir()]
+    serve(
+        "mipserve.app:make_app",
+        settings.host,
+        settings.port,
+        app_dir=str(task_dir),
+        reload_dirs=watched if settings.reload else None,
+    )
 
 
 if __name__ == "__main__":

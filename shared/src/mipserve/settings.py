@@ -1,10 +1,11 @@
-"""Settings of the service, as MIPSEG_API_<NAME> in the environment or in `.env`; the command line goes before them."""
+"""Settings of the service: the command line, else MIPSEG_API_<NAME> in the environment, else `.env`."""
 
 from pathlib import Path
 
-from mipseg.settings import project_root
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from mipseg.settings import project_root
 
 
 class ServiceSettings(BaseSettings):
@@ -15,7 +16,7 @@ class ServiceSettings(BaseSettings):
         port: TCP port.
         reload: restart when code changes.
         keep: never end a process that holds the port.
-        task_dir: folder with the `example.py` whose `predict` is served; the built-in model where there is none.
+        task_dir: folder with the `example.py` whose `predict` is served; without one, the built-in model is.
     """
 
     model_config = SettingsConfigDict(env_prefix="MIPSEG_API_", env_file=".env", extra="ignore", frozen=True)

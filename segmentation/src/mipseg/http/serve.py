@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from http import HTTPStatus
@@ -106,7 +107,10 @@ def configure_logging() -> None:
 
 
 def _exit_cleanly(_: int, __: FrameType | None) -> None:
-    sys.exit(0)
+    # sys.exit() would end the interpreter under a prediction that still runs in native code, which aborts (status -6).
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0)
 
 
 def serve(factory: str, host: str, port: int, *, app_dir: str, reload_dirs: list[str] | None = None) -> None:

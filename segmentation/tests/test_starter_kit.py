@@ -1,0 +1,168 @@
+import base64
+import io
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+import example
+import utils
+from mipseg import figure
+from mipseg.errors import SegmentationError
+
+FOLDER = Path(example.__file__).parent
+ENVIRONMENT = {**os.environ, "MIPSEG_THREADS": "1"}
+PICTURE = np.repeat(np.array([[0, 49, 50], [51, 200, 255]], np.uint8)[:, :, None], 3, axis=2)
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory):
+    """Address of `python api.py` on a free port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    log = tmp_path_factory.mktemp("api") / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "api.py", "--port", str(port)], cwd=FOLDER, env=ENVIRONMENT, stdout=output, stderr=output
+        )
+    address, end = f"http://127.0.0.1:{port}", time.monotonic() + 60
+    try:
+        while not answers(address):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < end, log.read_text()
+            time.sleep(0.1)
+        yield address
+        process.terminate()
+        assert process.wait(15) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def answers(address):
+    try:
+        return httpx.get(f"{address}/readyz").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_example_predicts_a_sample_and_saves_a_figure():
+    started = time.time()
+    command = [sys.executable, "-W", "error", "example.py"]
+    run = subprocess.run(command, cwd=FOLDER, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert re.fullmatch(r"\w+: Dice [01]\.\d{3}, figure in prediction\.png\n", run.stdout)
+    assert example.FIGURE == FOLDER / "prediction.png"
+    assert example.FIGURE.stat().st_mtime >= started - 1
+    assert example.FIGURE.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_endpoint_says_in_a_browser_that_it_runs(endpoint):
+    page = httpx.get(endpoint)
+    assert page.status_code == 200
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "Your endpoint is running" in page.text
+
+
+@pytest.mark.parametrize("path", ["/predict", "/tumor/predict"])
+def test_the_endpoint_predicts(endpoint, path):
+    picture = np.full((120, 90, 3), 255, np.uint8)
+    picture[30:90, 30:60] = 150
+    answer = httpx.post(endpoint + path, json={"img": utils.encode_request(picture)}, timeout=10)
+    assert answer.status_code == 200
+    assert list(answer.json()) == ["img"]
+    np.testing.assert_array_equal(utils.decode_request(answer.json()["img"]), example.predict(picture))
+
+
+def test_threshold_segmentation_takes_what_is_below():
+    mask = example.get_threshold_segmentation(PICTURE, 50)
+    assert mask.dtype == np.uint8
+    assert mask[:, :, 0].tolist() == [[255, 255, 0], [0, 0, 0]]
+    utils.validate_segmentation(PICTURE, mask)
+
+
+def test_utils_offers_what_it_says_and_nothing_else():
+    offered = ["decode_request", "dice_score", "encode_request", "plot_prediction", "validate_segmentation"]
+    assert sorted(utils.__all__) == offered
+    assert sorted(name for name in vars(utils) if not name.startswith("_")) == offered
+
+
+def test_a_picture_survives_encoding():
+    text = utils.encode_request(PICTURE)
+    assert Image.open(io.BytesIO(base64.b64decode(text))).mode == "RGB"
+    np.testing.assert_array_equal(utils.decode_request(text), PICTURE)
+
+
+@pytest.mark.parametrize(
+    ("reference", "prediction", "dice"),
+    [
+        ([1, 1, 0, 0], [1, 0, 1, 0], 0.5),  # 2 * 1 / (2 + 2)
+        ([1, 1, 1, 0], [1, 0, 0, 0], 0.5),  # 2 * 1 / (3 + 1)
+        ([1, 1, 1, 1], [1, 1, 0, 0], 2 / 3),  # 2 * 2 / (4 + 2)
+        ([255, 0, 0, 0], [1, 0, 0, 0], 1.0),  # whatever is not zero is tumour
+        ([1, 0, 0, 0], [0, 0, 0, 1], 0.0),
+        ([1, 0, 0, 0], [0, 0, 0, 0], 0.0),
+        ([0, 0, 0, 0], [0, 0, 0, 0], 1.0),
+    ],
+)
+def test_dice(reference, prediction, dice):
+    assert utils.dice_score(np.reshape(reference, (2, 2)), np.reshape(prediction, (2, 2))) == pytest.approx(dice)
+
+
+def test_dice_of_different_shapes_is_an_error():
+    with pytest.raises(ValueError, match=re.escape("reference (2, 3), prediction (3, 2)")):
+        utils.dice_score(np.zeros((2, 3)), np.zeros((3, 2)))
+
+
+def test_a_mask_that_is_none_is_refused():
+    with pytest.raises(SegmentationError, match="0 and 255"):
+        utils.validate_segmentation(PICTURE, PICTURE)
+
+
+def test_plot_prediction(tmp_path, monkeypatch):
+    saved = []
+    save = figure.Figure.savefig
+    monkeypatch.setattr(figure.Figure, "savefig", lambda self, *a, **k: (saved.append(self), save(self, *a, **k)))
+    mip = np.full((60, 40), 230, np.uint8)
+    reference, prediction = np.zeros((60, 40), bool), np.zeros((60, 40), bool)
+    reference[10:30, 10:20] = True  # 200 pixels
+    prediction[20:40, 10:20] = True  # 200 pixels, 100 of them in the reference
+    utils.plot_prediction(mip, reference, prediction, tmp_path / "figure.png")
+
+    picture = Image.open(tmp_path / "figure.png")
+    assert picture.format == "PNG"
+    pixels = np.asarray(picture.convert("RGB")).reshape(-1, 3)
+    for colour in ((0, 158, 115), (213, 94, 0), (86, 180, 233)):  # in the panel and the legend
+        assert (pixels == colour).all(axis=1).sum() > 500
+    assert saved[0].get_suptitle() == "Dice 0.500"
+    assert [axes.get_title() for axes in saved[0].axes] == ["MIP", "Reference", "Prediction", "Agreement"]
+    legend = [
+        (text.get_text(), patch.get_facecolor())
+        for text, patch in zip(saved[0].legends[0].get_texts(), saved[0].legends[0].get_patches(), strict=True)
+    ]
+    assert [(name, tuple(round(255 * c) for c in colour[:3])) for name, colour in legend] == [
+        ("true positive", (0, 158, 115)),
+        ("false positive", (213, 94, 0)),
+        ("false negative", (86, 180, 233)),
+    ]
+
+
+def test_agreement_has_its_colours_in_their_places():
+    reference, prediction = np.array([[1, 0, 1, 0]], bool), np.array([[1, 1, 0, 0]], bool)
+    colours = figure.agreement_image(np.full((1, 4), 200, np.uint8), reference, prediction)
+    assert colours.tolist() == [[[0, 158, 115], [213, 94, 0], [86, 180, 233], [228, 228, 228]]]
+
+
+def test_serving_loads_no_training_framework():
+    unwanted = {"torch", "monai", "lightning", "matplotlib"}
+    code = f"import sys, mipseg.http.app; print(sorted({unwanted} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"

@@ -1,0 +1,166 @@
+import os
+import socket
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+from structlog.testing import capture_logs
+
+from mipserve.ports import PortError, free_port, holders
+
+FREE = """
+import os, sys
+from mipserve.ports import free_port
+if user := int(sys.argv[2]):
+    os.setuid(user)
+free_port("127.0.0.1", int(sys.argv[1]), keep=False)
+"""
+PARENT = f"""
+import socket, subprocess, sys
+with socket.create_server(("127.0.0.1", 0)) as listener:
+    port = str(listener.getsockname()[1])
+    child = subprocess.run([sys.executable, "-c", {FREE!r}, port, "0"], capture_output=True, text=True)
+print(child.returncode, child.stderr)
+"""
+NOBODY, SOMEBODY = 65534, 65533
+needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can start a process of another user")
+
+
+def can_listen(host, port):
+    with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+        return True
+
+
+def test_a_free_port_is_left_alone(port):
+    with capture_logs() as logs:
+        free_port("127.0.0.1", port, keep=False)
+        free_port("127.0.0.1", port, keep=True)
+    assert logs == []
+
+
+@pytest.mark.parametrize(
+    ("held", "wanted"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("0.0.0.0", "127.0.0.1"),
+        ("127.0.0.1", "0.0.0.0"),
+        ("127.0.0.1", "localhost"),
+        ("::1", "127.0.0.1"),  # a browser may go to ::1 for localhost
+        ("::", "127.0.0.1"),
+        ("127.0.0.1", "::1"),
+        ("127.0.0.2", "127.0.0.1"),  # no obstacle, yet what `--port` names is to be ours alone
+    ],
+)
+def test_a_holder_is_ended_whatever_its_address(hold, port, held, wanted):
+    process = hold(held, port)
+    started = time.monotonic()
+    with capture_logs() as logs:
+        free_port(wanted, port, keep=False)
+    # The holder is our child and not waited for, thus a zombie: that must not hold things up.
+    assert time.monotonic() - started < 4
+    assert process.wait(5) == -15
+    name = psutil.Process().name()
+    assert logs == [
+        {
+            "event": "ending_port_holder",
+            "log_level": "warning",
+            "port": port,
+            "pid": process.pid,
+            "name": name,
+        }
+    ]
+    assert can_listen(wanted, port)
+
+
+def test_a_holder_that_ignores_term_is_killed(hold, port):
+    process = hold("127.0.0.1", port, stubborn=True)
+    free_port("127.0.0.1", port, keep=False, term_s=0.3)
+    assert process.wait(5) == -9
+    assert can_listen("127.0.0.1", port)
+
+
+def test_all_holders_are_ended(hold, port):
+    processes = [hold("127.0.0.1", port), hold("::1", port)]
+    assert {process.pid for process in holders(port)} == {process.pid for process in processes}
+    free_port("127.0.0.1", port, keep=False)
+    assert [process.wait(5) for process in processes] == [-15, -15]
+
+
+def test_keep_ends_nothing(hold, port):
+    process = hold("127.0.0.1", port)
+    with pytest.raises(PortError) as error:
+        free_port("127.0.0.1", port, keep=True)
+    assert f"pid {process.pid}" in str(error.value)
+    assert f"--port {port + 1}, or leave out --keep" in str(error.value)
+    assert process.poll() is None
+
+
+def test_closed_connections_that_linger_are_no_holders(port):
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        client = socket.create_connection(("127.0.0.1", port))
+        listener.accept()[0].close()  # who closes first waits
+        client.close()
+    states = [c.status for c in psutil.net_connections("tcp") if c.laddr and c.laddr.port == port]
+    assert states == [psutil.CONN_TIME_WAIT]
+    free_port("127.0.0.1", port, keep=True)
+
+
+def test_what_started_us_is_not_ended():
+    parent = subprocess.run([sys.executable, "-c", PARENT], capture_output=True, text=True, check=False)
+    assert parent.returncode == 0
+    assert parent.stdout.startswith("1 ")
+    assert "which is or started this program; choose another with --port" in parent.stdout
+
+
+def test_we_do_not_end_ourselves(port):
+    with socket.create_server(("127.0.0.1", port)), pytest.raises(PortError, match="is or started this program"):
+        free_port("127.0.0.1", port, keep=False)
+
+
+@pytest.mark.parametrize("held", ["127.0.0.1", "0.0.0.0", "::1"])
+def test_a_process_of_another_user_is_not_ended(hold, port, monkeypatch, held):
+    process = hold(held, port)
+    monkeypatch.setattr(os, "getuid", lambda: SOMEBODY)
+    with pytest.raises(PortError) as error:
+        free_port("127.0.0.1", port, keep=False)
+    assert f"(pid {process.pid}, user " in str(error.value)
+    assert f"which is not yours to end; choose another with --port, such as --port {port + 1}" in str(error.value)
+    assert process.poll() is None
+
+
+@needs_root
+def test_root_ends_nobody_elses_process(hold, port):
+    process = hold("127.0.0.1", port, user=NOBODY)
+    with pytest.raises(PortError, match=rf"\(pid {process.pid}, user \w+\), which is not yours to end; .*--port"):
+        free_port("127.0.0.1", port, keep=False)
+    assert process.poll() is None
+
+
+@needs_root
+def test_a_holder_that_cannot_be_seen_is_reported(hold, port):
+    process = hold("127.0.0.1", port, user=NOBODY)
+    command = [sys.executable, "-c", FREE, str(port), str(SOMEBODY)]
+    other = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert other.returncode == 1
+    assert f"port {port} is held by a process that you may not see, which is not yours to end;" in other.stderr
+    assert process.poll() is None
+
+
+@needs_root
+def test_a_process_of_another_user_at_an_address_of_its_own_is_no_obstacle(hold, port):
+    process = hold("127.0.0.2", port, user=NOBODY)
+    free_port("127.0.0.1", port, keep=False)
+    assert process.poll() is None
+
+
+def test_the_last_port_has_no_next():
+    with socket.create_server(("127.0.0.1", 65535)), pytest.raises(PortError, match="such as --port 65534"):
+        free_port("127.0.0.1", 65535, keep=True)
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "nowhere.invalid"])
+def test_an_address_of_another_machine_is_reported(port, host):
+    with pytest.raises(PortError, match=f"can't listen on {host}, port {port}: .*; see --host and --port"):
+        free_port(host, port, keep=False)

@@ -1,0 +1,179 @@
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import numpy as np
+import psutil
+import pytest
+
+import mipseg
+import mipserve
+from mipseg.settings import project_root
+from mipserve import server
+from mipserve.ports import PortError
+
+IMAGE = np.full((40, 30, 3), 200, np.uint8)
+SLOW = "import time\ndef predict(img):\n    time.sleep({seconds})\n    return img * 0\n"
+
+
+@pytest.fixture
+def served(monkeypatch, tmp_path):
+    """What `main` would do, without doing it."""
+    calls = {}
+
+    def record_free_port(host, port, *, keep):
+        calls.update(host=host, port=port, keep=keep)
+
+    def record_serve(factory, host, port, *, app_dir, reload_dirs):
+        assert (host, port) == (calls["host"], calls["port"])
+        calls.update(app_dir=app_dir, reload_dirs=reload_dirs)
+
+    monkeypatch.setattr(server, "free_port", record_free_port)
+    monkeypatch.setattr(server, "serve", record_serve)
+    monkeypatch.setattr(server, "configure_logging", lambda: None)
+    monkeypatch.chdir(tmp_path)  # no .env
+    return calls
+
+
+def run_main(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["api", *arguments])
+    server.main()
+
+
+def test_defaults(monkeypatch, served):
+    run_main(monkeypatch)
+    segmentation = project_root() / "segmentation"
+    assert served == {
+        "host": "127.0.0.1",
+        "port": 8000,
+        "keep": False,
+        "app_dir": str(segmentation),
+        "reload_dirs": [str(segmentation), *(str(Path(p.__file__).parent) for p in (mipseg, mipserve))],
+    }
+    assert (segmentation / "example.py").is_file()
+
+
+def test_settings_from_the_environment(monkeypatch, served, tmp_path):
+    values = {"HOST": "0.0.0.0", "PORT": "8123", "RELOAD": "false", "KEEP": "1", "TASK_DIR": "."}
+    for name, value in values.items():
+        monkeypatch.setenv(f"MIPSEG_API_{name}", value)
+    run_main(monkeypatch)
+    assert served == {
+        "host": "0.0.0.0",
+        "port": 8123,
+        "keep": True,
+        "app_dir": str(tmp_path),
+        "reload_dirs": None,
+    }
+
+
+def test_the_command_line_goes_before_the_environment(monkeypatch, served):
+    for name, value in {"HOST": "0.0.0.0", "PORT": "8123", "RELOAD": "1", "KEEP": "0"}.items():
+        monkeypatch.setenv(f"MIPSEG_API_{name}", value)
+    run_main(monkeypatch, "--host", "::1", "--port", "8124", "--no-reload", "--keep")
+    assert (served["host"], served["port"], served["keep"]) == ("::1", 8124, True)
+    assert served["reload_dirs"] is None
+
+
+def test_a_task_dir_that_is_missing_is_not_watched(monkeypatch, served, tmp_path):
+    monkeypatch.setenv("MIPSEG_API_TASK_DIR", str(tmp_path / "missing"))
+    run_main(monkeypatch)
+    assert served["reload_dirs"] == [str(Path(p.__file__).parent) for p in (mipseg, mipserve)]
+
+
+@pytest.mark.parametrize("value", ["0", "65536", "http"])
+@pytest.mark.parametrize("by", ["argument", "environment"])
+def test_a_port_that_is_none(monkeypatch, served, capsys, value, by):
+    if by == "environment":
+        monkeypatch.setenv("MIPSEG_API_PORT", value)
+    with pytest.raises(SystemExit) as end:
+        run_main(monkeypatch, *(["--port", value] if by == "argument" else []))
+    assert end.value.code == 2
+    assert "error: port: Input should be" in capsys.readouterr().err
+    assert served == {}
+
+
+def test_a_held_port_is_reported_in_one_line(monkeypatch, served, capsys):
+    def refuse(host, port, *, keep):
+        raise PortError("port 8000 is held")
+
+    monkeypatch.setattr(server, "free_port", refuse)
+    with pytest.raises(SystemExit) as end:
+        run_main(monkeypatch)
+    assert end.value.code == 1
+    assert capsys.readouterr().err == "error: port 8000 is held\n"
+
+
+def test_keep(start, hold, port):
+    holder = hold("127.0.0.1", port)
+    service = start(port, "--keep")
+    assert service.process.wait(60) == 1
+    assert service.log == (
+        f"error: port {port} is held by {psutil.Process().name()} (pid {holder.pid}, user "
+        f"{psutil.Process().username()}); choose another with --port, such as --port {port + 1}, "
+        "or leave out --keep to end it\n"
+    )
+    assert holder.poll() is None
+
+
+def test_a_reloading_service_is_replaced_whole(start, port):
+    old = start(port)
+    old.wait_until_it_answers()
+    old_processes = {psutil.Process(pid) for pid in old.tree() if "resource_tracker" not in cmdline(pid)}
+    assert len(old_processes) == 2
+    new = start(port)
+    assert old.process.wait(60) == 0
+    new.wait_until_it_answers()
+    assert not any(process.is_running() for process in old_processes)
+    for process in old_processes:
+        assert f'"pid": {process.pid}' in new.log
+    assert new.log.count("ending_port_holder") == 2
+    page = httpx.get(new.url("/"))
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "MIPseg is running" in page.text
+    new.process.send_signal(signal.SIGINT)  # Ctrl-C
+    assert new.process.wait(15) == 0
+
+
+def cmdline(pid):
+    return " ".join(psutil.Process(pid).cmdline())
+
+
+@pytest.mark.parametrize("arguments", [["--no-reload"], []], ids=["no-reload", "reload"])
+def test_sigterm_lets_a_running_request_end(start, port, tmp_path, arguments):
+    (tmp_path / "example.py").write_text(SLOW.format(seconds=2))
+    service = start(port, *arguments, MIPSEG_API_TASK_DIR=str(tmp_path))
+    service.wait_until_it_answers("/readyz")
+    masks = []
+    client = threading.Thread(target=lambda: masks.append(service.predict(IMAGE)))
+    client.start()
+    service.wait_until(lambda: "mipseg_predictions_inside 1.0" in httpx.get(service.url("/metrics")).text)
+    asked = time.monotonic()
+    assert httpx.get(service.url("/livez")).status_code == 200
+    assert time.monotonic() - asked < 1  # predictions do not hold up the event loop
+    service.process.send_signal(signal.SIGTERM)
+    told = time.monotonic()
+    assert service.process.wait(30) == 0
+    assert time.monotonic() - told < 15
+    client.join(1)
+    assert [mask.max() for mask in masks] == [0]
+
+
+def test_sigterm_ends_a_service_whose_predict_hangs(start, port, tmp_path):
+    (tmp_path / "example.py").write_text(SLOW.format(seconds=120))
+    service = start(port, "--no-reload", MIPSEG_API_TASK_DIR=str(tmp_path))
+    service.wait_until_it_answers()  # the warm-up hangs
+    service.process.send_signal(signal.SIGTERM)
+    assert service.process.wait(15) == 0
+
+
+def test_help(monkeypatch, capsys):
+    with pytest.raises(SystemExit) as end:
+        run_main(monkeypatch, "--help")
+    assert end.value.code == 0
+    text = capsys.readouterr().out
+    for option in ("--host", "--port", "--no-reload", "--keep"):
+        assert option in text
