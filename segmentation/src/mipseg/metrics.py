@@ -68,4 +68,4 @@ def match_lesions(reference: Binary, prediction: Binary, least_iou: float = 0.0)
     )
     union = reference_area[:, None] + prediction_area[None, :] - overlap
     matches = (overlap > 0) & (overlap >= least_iou * union)
-    return LesionMatch(reference_area, matches.any(1), prediction_area, matches.any(0))
+    return LesionMatch(reference_area, matches.sum(1) > 0, prediction_area, matches.sum(0) > 0)
