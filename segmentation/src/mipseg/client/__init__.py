@@ -1,0 +1,1 @@
+"""The team's side of the championship's judge: submit the endpoint, follow the attempt, read the score."""

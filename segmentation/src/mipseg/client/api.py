@@ -1,0 +1,129 @@
+"""The judge's calls, as the championship's protocol has them."""
+
+import re
+from dataclasses import replace
+from http import HTTPMethod
+
+from pydantic import SecretStr
+
+from mipseg.client import answers
+from mipseg.client.answers import Attempt, Kind, Verification
+from mipseg.client.errors import AnswerError, RefusalError, TransportError, UsageError
+from mipseg.client.settings import can_be_sent
+from mipseg.client.transport import Reply, Transport
+
+LOCAL_TEAM = "/api/v1/local/team"
+VERIFY = "/api/v1/usecases/tumor-segmentation/verify"
+QUEUES = {
+    Kind.VALIDATION: "/api/v1/usecases/tumor-segmentation/validate/queue",
+    Kind.EVALUATION: "/api/v1/usecases/tumor-segmentation/evaluate/queue",
+}
+OTHER_STATUS = "/api/v1/validation"  # where other clients of the championship look
+
+_NOT_OPEN = re.compile(r"\bnot\b.*\b(open|yet|begun|started)\b|\bopens\b|\bclosed\b", re.IGNORECASE)
+_BAD_TOKEN = ("bad-token", "the judge refuses the token; check EVAL_API_TOKEN")
+_BAD_REQUEST = ("bad-request", "the judge refuses the request; check TUMOR_SEGMENTATION_SERVICE_URL")
+_REFUSED = ("refused", "the judge refuses the request")
+_SERVER_FAILED = ("judge-failed", "the judge has a problem of its own")
+_REFUSALS = {
+    400: _BAD_REQUEST,
+    401: _BAD_TOKEN,
+    403: _BAD_TOKEN,
+    404: ("no-judge", "no judge for tumor-segmentation is at {judge}; check EVAL_API_URL"),
+    409: ("busy", "an attempt of this team is already under way"),
+    422: _BAD_REQUEST,
+    429: ("too-many-requests", "the judge asks for fewer requests"),
+}
+
+
+class Judge:
+    """What a team may ask a judge; every method raises a `ClientError` with a line for the user."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._place: str | None = None  # where the attempt was found the last time
+
+    def join_local_team(self) -> str:
+        """Let a judge on this machine make a local team; its token stays in memory.
+
+        Returns:
+            What the judge says about it, if anything.
+        """
+        reply = self._transport.call(HTTPMethod.POST, LOCAL_TEAM)
+        if not reply.ok:
+            text = f"{self._transport.base} gives out no token for a local team ({reply.status}); set EVAL_API_TOKEN"
+            raise UsageError("no-token", text)
+        answer = answers.parse_json(reply.content)
+        token = answer.get("token")
+        if not isinstance(token, str) or not token or not can_be_sent(token):
+            raise AnswerError("the judge's answer has an unexpected form: `token` is no usable text")
+        self._transport.token = SecretStr(token)
+        message = answer.get("message")
+        return self._transport.redact(message) if isinstance(message, str) else ""
+
+    def verify(self, service_url: str) -> Verification:
+        """Let the judge test the connection to the endpoint."""
+        reply = self._transport.call(HTTPMethod.POST, VERIFY, {"url": service_url})
+        if not reply.ok:
+            raise self._refusal(reply)
+        return answers.read_verification(answers.parse_json(reply.content), self._transport.redact)
+
+    def submit(self, kind: Kind, service_url: str) -> Attempt:
+        """Queue an attempt; never tried twice, since there may be just one."""
+        try:
+            reply = self._transport.call(HTTPMethod.POST, QUEUES[kind], {"url": service_url})
+        except TransportError as error:
+            if error.code not in ("timeout", "broken"):
+                raise
+            text = f"{error}; it may have queued the {kind} all the same"
+            raise TransportError(error.code, text, transient=True) from None
+        if not reply.ok:
+            raise self._refusal(reply, kind)
+        answer = answers.parse_json(reply.content)
+        return replace(answers.read_submission(answer, kind, self._transport.redact), service_url=service_url)
+
+    def find(self, uuid: str, kinds: tuple[Kind, ...] = tuple(Kind)) -> Attempt:
+        """Look an attempt up in the queues of these kinds, then where other clients look.
+
+        Raises:
+            RefusalError: with status 404, nobody knows it.
+        """
+        places = {QUEUES[kind]: kind for kind in kinds} | {OTHER_STATUS: kinds[0]}
+        if self._place in places:
+            places = {self._place: places[self._place], **places}
+        for place, kind in places.items():
+            reply = self._transport.call(HTTPMethod.GET, f"{place}/{uuid}")
+            if reply.ok:
+                self._place = place
+                return answers.read_attempt(answers.parse_json(reply.content), uuid, kind, self._transport.redact)
+            if reply.status != 404:
+                raise self._refusal(reply)
+        text = f"{self._transport.base} knows no attempt {uuid} of this team (404)"
+        raise RefusalError(404, "unknown-attempt", text)
+
+    def _refusal(self, reply: Reply, kind: Kind | None = None) -> RefusalError:
+        """Turn a status into a line.
+
+        Args:
+            reply: anything but 2xx.
+            kind: of the attempt that was to be queued, if one was.
+        """
+        status, said = reply.status, answers.read_detail(reply.content, self._transport.redact)
+        if kind is Kind.EVALUATION and status in (403, 409):
+            code, text = _evaluation_refusal(status, said)
+        else:
+            code, text = _REFUSALS.get(status, _SERVER_FAILED if status >= 500 else _REFUSED)
+        if reply.retry_after:
+            text += f"; try again in {reply.retry_after:.0f} s"
+        text = f"{text.format(judge=self._transport.base)} ({status}){f': {said}' if said else ''}"
+        transient = status == 429 or status >= 500
+        return RefusalError(status, code, text, transient=transient, retry_after=reply.retry_after)
+
+
+def _evaluation_refusal(status: int, said: str) -> tuple[str, str]:
+    # The protocol gives both refusals the same status, so only the words tell them apart.
+    if _NOT_OPEN.search(said) and "already" not in said.lower():
+        return "evaluation-not-open", "the evaluation is not open"
+    if status == 409:
+        return "evaluation-used", "the evaluation was already used; a team has one"
+    return "evaluation-refused", "the judge refuses the evaluation; it is not open yet, or the token is wrong"

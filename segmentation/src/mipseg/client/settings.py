@@ -1,0 +1,80 @@
+"""Settings of the client, under the names that teams' `.env` files already use."""
+
+from typing import Self
+from urllib.parse import urlsplit
+
+import httpx
+from pydantic import SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from mipseg.client.addresses import Scope, scope_of_literal, split_address
+from mipseg.client.errors import UsageError
+
+
+def can_be_sent(token: str) -> bool:
+    """Whether a text can be a header's value; where not, the HTTP library's error would show it."""
+    return token.isascii() and token.isprintable() and " " not in token
+
+
+class ClientSettings(BaseSettings):
+    """Where the judge and the team's endpoint are; with nothing set, both are on this machine.
+
+    Attributes:
+        eval_api_url: the judge's address.
+        eval_api_token: the team's token; a judge on this machine gives one to a local team.
+        tumor_segmentation_service_url: the team's endpoint; `/predict` is appended unless its path ends so.
+    """
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    eval_api_url: str = "http://localhost:8000"
+    eval_api_token: SecretStr | None = None
+    tumor_segmentation_service_url: str = "http://localhost:8000/predict"
+
+    @field_validator("eval_api_url", "tumor_segmentation_service_url")
+    @classmethod
+    def _check_address(cls, value: str, info: ValidationInfo) -> str:
+        try:
+            parts = split_address(value.strip())
+            if info.field_name == "eval_api_url":
+                if parts.query:
+                    raise ValueError("must not hold a ?query")
+                parts = parts._replace(path=parts.path.rstrip("/"))
+            elif not parts.path.rstrip("/").endswith("/predict"):
+                parts = parts._replace(path=parts.path.rstrip("/") + "/predict")
+            httpx.URL(parts.geturl())  # has rules of its own about hosts
+        except (ValueError, httpx.InvalidURL) as error:
+            text = "is not a web address" if isinstance(error, httpx.InvalidURL) else str(error)
+            raise PydanticCustomError("address", "{text}", {"text": text}) from None
+        return parts.geturl()
+
+    @field_validator("eval_api_token")
+    @classmethod
+    def _check_token(cls, value: SecretStr | None) -> SecretStr | None:
+        token = value.get_secret_value().strip() if value else ""
+        if not can_be_sent(token):
+            raise PydanticCustomError("token", "has characters that can't be sent; copy it again")
+        return SecretStr(token) if token else None
+
+    @property
+    def judge_is_local(self) -> bool:
+        """Whether the judge is on this machine."""
+        return scope_of_literal(urlsplit(self.eval_api_url).hostname or "") is Scope.LOOPBACK
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the environment and `.env`.
+
+        Raises:
+            UsageError: a setting can't be used; the text names it but not its value.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            found = [f"{'.'.join(map(str, entry['loc'])).upper()} {entry['msg']}" for entry in error.errors()]
+            raise UsageError("bad-setting", "; ".join(found)) from None
+        except (OSError, ValueError):
+            raise UsageError("bad-setting", ".env can't be read; it must be a text file in UTF-8") from None

@@ -1,0 +1,72 @@
+"""`uv run validate`: submit the endpoint to the judge."""
+
+import sys
+from argparse import Namespace
+
+from mipseg.client.answers import Kind
+from mipseg.client.api import Judge
+from mipseg.client.errors import RefusalError, UsageError
+from mipseg.client.follow import follow
+from mipseg.client.output import Output, make_parser, run
+from mipseg.client.session import open_judge, warn_if_out_of_reach
+from mipseg.client.settings import ClientSettings
+
+
+def _confirm(output: Output) -> None:
+    output.note("This uses up the one evaluation that your team has. Type yes to go on:")
+    answer = sys.stdin.readline() if sys.stdin else ""  # None where it is closed
+    if answer.strip().lower() != "yes":
+        raise UsageError("not-confirmed", "not confirmed, so nothing was submitted; scripts give --yes")
+
+
+def _prepare_evaluation(judge: Judge, url: str, arguments: Namespace, output: Output) -> int:
+    """Spare the one evaluation an endpoint that the judge gets no prediction from; returns an exit code."""
+    try:
+        found = judge.verify(url)
+        if not (found.can_connect and found.can_predict):
+            output.note("the connection test failed, so the evaluation was not used")
+            return output.verification(found, url)
+    except RefusalError as error:
+        if error.status not in (404, 405, 501):
+            raise
+        output.note("this judge has no connection test")
+    if not arguments.yes:
+        _confirm(output)
+    return 0
+
+
+def _validate(arguments: Namespace, output: Output) -> int:
+    settings = ClientSettings.load()
+    url = settings.tumor_segmentation_service_url
+    kind = Kind.EVALUATION if arguments.evaluate else Kind.VALIDATION
+    with open_judge(settings, output) as judge:
+        warn_if_out_of_reach(settings, output)
+        if arguments.verify:
+            return output.verification(judge.verify(url), url)
+        if arguments.evaluate and (exit_code := _prepare_evaluation(judge, url, arguments, output)):
+            return exit_code
+        attempt = judge.submit(kind, url)
+        output.submitted(attempt, last=not arguments.wait)
+        if not arguments.wait:
+            return 0
+        return output.attempt(follow(lambda: judge.find(attempt.uuid, (kind,)), attempt))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    parser = make_parser("validate", "Submit your endpoint to the judge, which sends it images and scores its masks.")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--verify", action="store_true", help="only let the judge test the connection")
+    what.add_argument("--evaluate", action="store_true", help="the evaluation, which each team has once")
+    parser.add_argument("--yes", action="store_true", help="do not ask before the evaluation")
+    arguments = parser.parse_args(argv)
+    if arguments.verify and arguments.wait:
+        parser.error("--wait does not go with --verify")
+    if arguments.yes and not arguments.evaluate:
+        parser.error("--yes goes with --evaluate")
+    output = Output(as_json=arguments.json)
+    return run(output, lambda: _validate(arguments, output))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
