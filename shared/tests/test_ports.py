@@ -55,13 +55,13 @@ def test_a_free_port_is_left_alone(port):
 )
 def test_a_holder_is_ended_whatever_its_address(hold, port, held, wanted):
     process = hold(held, port)
+    name = psutil.Process(process.pid).name()
     started = time.monotonic()
     with capture_logs() as logs:
         free_port(wanted, port, keep=False)
     # The holder is our child and not waited for, thus a zombie: that must not hold things up.
     assert time.monotonic() - started < 4
     assert process.wait(5) == -15
-    name = psutil.Process().name()
     assert logs == [
         {
             "event": "ending_port_holder",

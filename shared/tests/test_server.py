@@ -112,7 +112,7 @@ def test_keep(start, hold, port):
     service = start(port, "--keep")
     assert service.process.wait(60) == 1
     assert service.log == (
-        f"error: port {port} is held by {psutil.Process().name()} (pid {holder.pid}, user "
+        f"error: port {port} is held by {psutil.Process(holder.pid).name()} (pid {holder.pid}, user "
         f"{psutil.Process().username()}); choose another with --port, such as --port {port + 1}, "
         "or leave out --keep to end it\n"
     )
