@@ -1,20 +1,36 @@
 import numpy as np
 
-from mipseg.postprocess import binarise, to_mask
+from mipseg.postprocess import decode, to_mask
 
 
-def test_binarise_cuts_and_drops_small_components():
+def test_decode_takes_the_mask_of_highest_expected_dice():
+    # Softened by nothing: q = 0.9, 0.8, 0.3, 0.1 sum to 2.1. Expected Dice of the k best is 2 * 0.9 / 3.1 = 0.58,
+    # 2 * 1.7 / 4.1 = 0.83, 2 * 2.0 / 5.1 = 0.78, 2 * 2.1 / 6.1 = 0.69: two pixels are best.
+    probability = np.array([[0.9, 0.8, 0.3, 0.1, 0.0]], np.float32)
+    assert decode(probability, 1.0, 0.0).tolist() == [[True, True, False, False, False]]
+
+
+def test_temperature_softens_and_so_takes_more():
+    # With temperature 0.5 the odds become their roots: q = 0.75, 0.67, 0.40, 0.25; the best k is 3.
+    probability = np.array([[0.9, 0.8, 0.3, 0.1, 0.0]], np.float32)
+    q = 1 / (1 + np.sqrt((1 - probability[0, :4]) / probability[0, :4]))
+    expected = [2 * q[:k].sum() / (k + q.sum()) for k in range(1, 5)]
+    assert decode(probability, 0.5, 0.0).sum() == 1 + int(np.argmax(expected)) == 3
+
+
+def test_components_that_are_nowhere_certain_are_dropped():
     probability = np.zeros((6, 6), np.float32)
-    probability[0, 0] = probability[1, 1] = 0.9  # touch at a corner: one component of two pixels
-    probability[5, 5] = 0.9
-    probability[3, 0] = 0.5  # not above the threshold
-    assert np.argwhere(binarise(probability, 0.5, 2)).tolist() == [[0, 0], [1, 1]]
-    assert binarise(probability, 0.5, 1).sum() == 3
-    assert not binarise(probability, 0.95, 1).any()
+    probability[0, 0], probability[1, 1] = 0.9, 0.6  # touch at a corner: one component with a peak of 0.9
+    probability[5, 5] = 0.7
+    assert decode(probability, 0.3, 0.0).sum() == 3
+    assert np.argwhere(decode(probability, 0.3, 0.8)).tolist() == [[0, 0], [1, 1]]
+    assert not decode(probability, 0.3, 0.95).any()
 
 
-def test_background_is_never_a_component():
-    assert not binarise(np.zeros((20, 20), np.float32), 0.5, 1).any()
+def test_nothing_is_found_where_nothing_is_probable():
+    for value in (0.0, 0.009):
+        assert not decode(np.full((20, 20), value, np.float32), 0.3, 0.0).any()
+    assert decode(np.ones((20, 20), np.float32), 0.3, 0.5).all()
 
 
 def test_to_mask_is_white_on_black_in_three_channels():

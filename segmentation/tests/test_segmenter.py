@@ -90,7 +90,7 @@ def test_missing_file_is_named(copy, name):
         Segmenter(copy)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"name": "x", "sha256": "y", "threshold": "high"}'])
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"name": "x", "sha256": "y", "temperature": "high"}'])
 def test_damaged_config_is_named(copy, content):
     (copy / "config.json").write_text(content)
     with pytest.raises(ModelError, match=r"config\.json is damaged"):

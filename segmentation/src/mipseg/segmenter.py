@@ -15,7 +15,7 @@ from mipseg.checks import input_warnings
 from mipseg.classify import Classifier, features
 from mipseg.errors import ModelError
 from mipseg.lesions import Lesion, measure_lesions
-from mipseg.postprocess import binarise, to_mask
+from mipseg.postprocess import decode, to_mask
 from mipseg.preprocess import body_columns, normalise, pad
 from mipseg.settings import Settings
 from mipseg.types import Grey, Image, Mask, Probability
@@ -30,15 +30,15 @@ class ModelConfig:
     Attributes:
         name: the folder's name.
         sha256: of `model.onnx`, checked at load.
-        threshold: probability above which a pixel is tumour.
-        min_area_px: smallest component that is kept.
+        temperature: of the probabilities when the mask is decoded; see `decode`.
+        min_peak: probability that a component must reach somewhere.
         classifier: patient or healthy.
     """
 
     name: str
     sha256: str
-    threshold: float
-    min_area_px: int
+    temperature: float
+    min_peak: float
     classifier: Classifier
 
 
@@ -122,7 +122,7 @@ class Segmenter:
             (H, W, 3) uint8: 255 in tumours, else 0.
         """
         probability, _ = self.probability(image[:, :, 0])
-        return to_mask(binarise(probability, self.config.threshold, self.config.min_area_px))
+        return to_mask(decode(probability, self.config.temperature, self.config.min_peak))
 
     def analyze(self, image: Image, spacing: tuple[float, float] | None = None) -> Analysis:
         """Segment a picture, classify it and measure each lesion.
@@ -133,7 +133,7 @@ class Segmenter:
         """
         grey = image[:, :, 0]
         probability, logit = self.probability(grey)
-        tumour = binarise(probability, self.config.threshold, self.config.min_area_px)
+        tumour = decode(probability, self.config.temperature, self.config.min_peak)
         uptake = normalise(grey)
         return Analysis(
             mask=to_mask(tumour),
@@ -156,8 +156,8 @@ def _read_config(file: Path) -> ModelConfig:
         return ModelConfig(
             name=str(content["name"]),
             sha256=str(content["sha256"]),
-            threshold=float(content["threshold"]),
-            min_area_px=int(content["min_area_px"]),
+            temperature=float(content["temperature"]),
+            min_peak=float(content["min_peak"]),
             classifier=Classifier(**content["classifier"]),
         )
     except (KeyError, TypeError, ValueError) as error:

@@ -32,8 +32,8 @@ def run(cases, config, run_folder, monkeypatch):
         "controls_without_false_lesion": 1.0,
         "classification": {"auc": 0.9},
         "choices": {
-            "threshold": 0.02,
-            "min_area_px": 2,
+            "temperature": 0.5,
+            "min_peak": 0.02,
             "classifier": {"mean": [0] * 5, "scale": [1] * 5, "weights": [1] * 5, "bias": 0},
         },
     }
@@ -47,7 +47,7 @@ def test_exported_folder_is_complete_and_gives_the_same_answers(run, cases, conf
     assert content["sha256"] == hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest()
     assert content["cross_validation"]["dice"] == {"mean": 0.5}
     segmenter, network = Segmenter(folder, threads=1), load_average(config, run / "all")
-    assert (segmenter.config.threshold, segmenter.config.min_area_px) == (0.02, 2)
+    assert (segmenter.config.temperature, segmenter.config.min_peak) == (0.5, 0.02)
     for shape in ((70, 90), (128, 128), (1, 1)):
         image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
         reference, logit = predict(network, image, torch.device("cpu"))

@@ -1,6 +1,6 @@
 """The cross-validated report: every case is judged by the model that never saw it.
 
-Whatever is chosen here (threshold, smallest component, classifier) is chosen for each fold on the other four, so that
+Whatever is chosen here (temperature, least peak, classifier) is chosen for each fold on the other four, so that
 the reported numbers are of choices that did not see their cases either. The shipped choice is made on all five.
 """
 
@@ -19,14 +19,14 @@ from mipseg.classify import Classifier, features
 from mipseg.dataset import Case
 from mipseg.errors import DatasetError
 from mipseg.metrics import dice_score, match_lesions
-from mipseg.postprocess import NEIGHBOURS, binarise
+from mipseg.postprocess import NEIGHBOURS, decode
 from mipseg.training.config import Config
 from mipseg.training.report_figure import save_report_figure
 from mipseg.training.split import FOLDS, read_folds
 from mipseg.types import Binary, Probability
 
-THRESHOLDS = tuple(round(0.1 + 0.05 * step, 2) for step in range(11))
-SMALLEST = (1, 5, 10)
+TEMPERATURES = (0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
+PEAKS = (0.0, 0.4, 0.5, 0.6, 0.7)
 LESION_SIZES = (1, 10, 50, 250, float("inf"))  # px
 FALSE_LESION_PX = 20  # a false component of this size makes a control count as not clean
 Vector = npt.NDArray[np.float64]
@@ -144,9 +144,9 @@ def evaluate(cases: Sequence[Case], config: Config, folder: Path) -> dict[str, A
     """
     judged = load_answers(cases, folder)
     patients, controls = ([j for j in judged if j.case.is_patient == wanted] for wanted in (True, False))
-    options = list(product(THRESHOLDS, SMALLEST))
+    options = list(product(TEMPERATURES, PEAKS))
     table = np.array(
-        [[dice_score(j.case.mask, binarise(j.probability, *option)) for option in options] for j in patients]
+        [[dice_score(j.case.mask, decode(j.probability, *option)) for option in options] for j in patients]
     )  # (patients, options)
 
     def best(rows: npt.NDArray[np.bool_]) -> int:
@@ -154,12 +154,12 @@ def evaluate(cases: Sequence[Case], config: Config, folder: Path) -> dict[str, A
 
     chosen = _nested(np.array([j.fold for j in patients]), best)
     dice = np.array([table[row, chosen[j.fold]] for row, j in enumerate(patients)])
-    false_px = np.array([largest_component(binarise(j.probability, *options[chosen[j.fold]])) for j in controls])
+    false_px = np.array([largest_component(decode(j.probability, *options[chosen[j.fold]])) for j in controls])
     values = np.array([features(j.probability, j.patient_logit) for j in judged])
     truth, folds = np.array([j.case.is_patient for j in judged]), np.array([j.fold for j in judged])
     classifiers = _nested(folds, lambda rows: fit_classifier(values[rows], truth[rows]))
     score = np.array([classifiers[j.fold].probability(value) for j, value in zip(judged, values, strict=True)])
-    threshold, min_area_px = options[best(np.ones(len(patients), bool))]
+    temperature, min_peak = options[best(np.ones(len(patients), bool))]
     report = {
         "config": asdict(config),
         "patients": len(patients),
@@ -171,7 +171,7 @@ def evaluate(cases: Sequence[Case], config: Config, folder: Path) -> dict[str, A
             "per_fold": [float(dice[[j.fold == f for j in patients]].mean()) for f in range(FOLDS)],
             "below_0.5": int((dice < 0.5).sum()),
         },
-        "lesions": lesion_report([(j.case.mask, binarise(j.probability, *options[chosen[j.fold]])) for j in patients]),
+        "lesions": lesion_report([(j.case.mask, decode(j.probability, *options[chosen[j.fold]])) for j in patients]),
         "controls_without_false_lesion": float((false_px < FALSE_LESION_PX).mean()),
         "classification": {
             "auc": auc(score, truth),
@@ -180,8 +180,8 @@ def evaluate(cases: Sequence[Case], config: Config, folder: Path) -> dict[str, A
             "brier": float(((score - truth) ** 2).mean()),
         },
         "choices": {
-            "threshold": threshold,
-            "min_area_px": min_area_px,
+            "temperature": temperature,
+            "min_peak": min_peak,
             "classifier": asdict(fit_classifier(values, truth)),
         },
         "cases": {j.case.id: round(float(d), 4) for j, d in zip(patients, dice, strict=True)},

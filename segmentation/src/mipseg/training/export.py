@@ -13,7 +13,7 @@ from mipseg.dataset import Case
 from mipseg.errors import ModelError
 from mipseg.metrics import dice_score
 from mipseg.phantom import make_phantom
-from mipseg.postprocess import binarise
+from mipseg.postprocess import decode
 from mipseg.preprocess import MULTIPLE
 from mipseg.segmenter import MODELS, Segmenter
 from mipseg.training.config import Config
@@ -98,7 +98,7 @@ def _check_agreement(network: UNet, segmenter: Segmenter, images: Sequence[Grey]
     for number, image in enumerate(images):
         reference, logit = predict(network, image, torch.device("cpu"))
         probability, exported_logit = segmenter.probability(image)
-        choices = segmenter.config.threshold, segmenter.config.min_area_px
-        agreement = dice_score(binarise(reference, *choices), binarise(probability, *choices))
+        choices = segmenter.config.temperature, segmenter.config.min_peak
+        agreement = dice_score(decode(reference, *choices), decode(probability, *choices))
         if agreement < AGREEMENT or abs(logit - exported_logit) > 0.01 or np.abs(reference - probability).max() > 0.01:
             raise ModelError(f"PyTorch and ONNX disagree on image {number}: Dice {agreement:.4f}")
