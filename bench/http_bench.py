@@ -119,7 +119,7 @@ def measure(task_dir: Path) -> dict[str, str]:
             p50, p99 = statistics.median(seconds), seconds[int(0.99 * len(seconds)) - 1]
             rows[f"400 x {height}, p50 / p99"] = f"{p50 * 1000:.0f} / {p99 * 1000:.0f} ms"
         for clients in CLIENTS:
-            rows[f"400 x {HEIGHTS[0]}, {clients} clients"] = (
+            rows[f"400 x {HEIGHTS[0]}, clients at once: {clients}"] = (
                 f"{throughput(port, body_of(HEIGHTS[0]), clients):.1f} images/s"
             )
         rows["peak memory"] = f"{peak_mb(process):.0f} MiB"

@@ -108,7 +108,7 @@ def curl(port):
 def test_example_py(clone):
     command = "cd segmentation && uv sync && uv run python example.py"
     done = subprocess.run(["bash", "-c", command], cwd=clone, env=environment(), check=True, capture_output=True)
-    dice = re.search(r"phantom_1: Dice (0\.\d+|1\.0+)", done.stdout.decode())
+    dice = re.search(r"phantom_2: Dice (0\.\d+|1\.0+)", done.stdout.decode())
     assert dice
     assert float(dice[1]) > 0.3
     assert (clone / "segmentation/prediction.png").read_bytes().startswith(b"\x89PNG")

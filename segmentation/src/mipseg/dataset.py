@@ -20,7 +20,7 @@ from mipseg.phantom import make_phantom
 from mipseg.settings import Settings
 from mipseg.types import Binary, Grey
 
-SAMPLE_PHANTOM = 1
+SAMPLE_PHANTOM = 2  # one of middling difficulty
 
 
 @dataclass(frozen=True, eq=False)
