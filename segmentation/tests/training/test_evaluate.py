@@ -84,8 +84,8 @@ def test_report_of_known_answers(answered, cases, config):
 
 
 def test_choices_of_a_fold_do_not_see_its_cases(answered, cases, config):
-    # What is doubtful is tumour in fold 0 and is none in fold 1: soft is right for one, sharp for the other, and each gets
-    # the other's choice.
+    # What is doubtful is tumour in fold 0 and is none in fold 1: soft is right for one, sharp for the other, and each
+    # gets the other's choice.
     file = answered / "fold1/probabilities.npz"
     with np.load(file) as old:
         answers = dict(old)
