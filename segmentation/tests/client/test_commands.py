@@ -62,9 +62,16 @@ def test_a_bar_on_a_terminal_and_json_in_a_pipe_without_any_token(
     assert judge.lines == [LOCAL_TEAM, VALIDATE, VALIDATION, VALIDATION]
 
 
+def listen_to_ctrl_c() -> None:
+    """Shells let what they start in the background ignore it, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c(judge: StandIn) -> None:
     judge.will(VALIDATION, Answer(attempt("running", None)))
-    with subprocess.Popen(command("validate", "--wait"), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command("validate", "--wait"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=listen_to_ctrl_c
+    ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         while process.stderr.readline() != b"running\n":
