@@ -70,7 +70,10 @@ def listen_to_ctrl_c() -> None:
 def test_ctrl_c(judge: StandIn) -> None:
     judge.will(VALIDATION, Answer(attempt("running", None)))
     with subprocess.Popen(
-        command("validate", "--wait"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=listen_to_ctrl_c
+        command("validate", "--wait"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=listen_to_ctrl_c,  # noqa: PLW1509  # it calls nothing that locks
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
