@@ -1,5 +1,5 @@
 # `make api` runs the service and `make test` runs the tests; both set up everything they need.
-.PHONY: help api test lint check setup data train bench lock
+.PHONY: help api test lint check setup data train bench bench-judge lock
 .DEFAULT_GOAL := help
 
 # uv from the PATH; where it is missing, a copy of our own in .uv/.
@@ -9,7 +9,7 @@ EXPORT := $(UV) export --quiet --package mipseg --no-dev --no-hashes --no-emit-w
 RUN := $(UV) run --all-packages --inexact
 
 help:  ## show the commands
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
 
 $(CURDIR)/.uv/bin/uv:
 	python3 -m venv .uv
@@ -48,3 +48,6 @@ train: setup  ## train, evaluate and export the model; goes on where it stopped
 
 bench: setup  ## latency, throughput, memory and start-up through HTTP
 	$(RUN) python bench/http_bench.py
+
+bench-judge: setup  ## the judge's overhead per image, and twenty teams at once; SERVICE=<url> judges that service
+	$(RUN) python shared/tests/judge/bench_judge.py $(if $(SERVICE),--service $(SERVICE))

@@ -21,12 +21,16 @@ TABLE: tuple[tuple[type[Exception], int, str], ...] = (
 )
 TITLES = {
     400: "Bad request",
+    401: "Not authorised",
+    403: "Not allowed",
     404: "Not found",
     405: "Method not allowed",
     408: "The body came too slowly",
+    409: "Conflict",
     413: "The body is too large",
     415: "Unsupported media type",
     422: "The request can't be processed",
+    429: "Too many requests",
     431: "The headers are too large",
     500: "The prediction failed",
     503: "Try again later",

@@ -1,0 +1,82 @@
+"""The database: SQLite without any set-up, PostgreSQL by its URL; the same code on both."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, create_engine, event, make_url, text
+from sqlalchemy.orm import Session
+
+LOCK_WAIT_S = 8  # a request that waits longer for a lock is answered with 503
+_MIGRATION_LOCK = 0x6D6970  # any number that nobody else uses
+
+
+class Database:
+    """Transactions on one database, whose tables are brought up to date first.
+
+    Args:
+        url: SQLAlchemy's URL.
+        lock_wait_s: seconds until waiting for another's write lock is given up.
+    """
+
+    def __init__(self, url: str, lock_wait_s: float = LOCK_WAIT_S) -> None:
+        self._is_sqlite = make_url(url).get_backend_name() == "sqlite"
+        if self._is_sqlite:
+            Path(make_url(url).database or "").parent.mkdir(0o700, parents=True, exist_ok=True)
+            arguments: dict[str, Any] = {"timeout": lock_wait_s}
+        else:
+            arguments = {"connect_timeout": 5, "options": f"-c lock_timeout={int(lock_wait_s * 1000)}"}
+        # hide_parameters: an error goes to the log, and what teams sent does not.
+        self.engine = create_engine(url, connect_args=arguments, hide_parameters=True, pool_pre_ping=True)
+        self._writing = self.engine.execution_options(immediate=True)
+        if self._is_sqlite:
+            event.listen(self.engine, "connect", _prepare_sqlite)
+            event.listen(self.engine, "begin", _begin_sqlite)
+        self._migrate()
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A transaction that only reads; it waits for no writer."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A transaction that writes; on SQLite it holds the one write lock from its first statement on."""
+        with Session(self._writing, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def now(self, session: Session) -> float:
+        """Seconds since 1970 by the one clock that all workers share."""
+        if self._is_sqlite:  # then all of them are on one machine
+            session.connection()  # waits for the write lock: a time from before it would not be in the order of writes
+            return time.time()
+        return float(session.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one())
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.engine.dispose()
+
+    def _migrate(self) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
+        with self._writing.begin() as connection:  # several judges may start at once
+            if not self._is_sqlite:
+                connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # the driver shall not begin transactions by itself
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get("immediate")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")

@@ -1,0 +1,94 @@
+"""Settings of the judge: MIPSEG_JUDGE_<NAME> in the environment, else `.env`, else defaults that work at once."""
+
+import ipaddress
+from pathlib import Path
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from mipseg.settings import Settings, project_root
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+LOOPBACK = ("127.0.0.0/8", "::1/128")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on, or one that connected, is this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class JudgeSettings(BaseSettings):
+    """How the judge runs.
+
+    Attributes:
+        host: address to listen on.
+        port: TCP port.
+        dir: folder of the SQLite database and of the phantoms.
+        database_url: such as `postgresql://user@host/name`; empty: SQLite in `dir`.
+        data_dir: the data set whose patients are the two sets; where it is missing, phantoms are.
+        seed: what makes the two sets; keep it secret in a championship on phantoms.
+        set_size: most images of a set.
+        local: whether anybody on this machine may have a team at once; None: where the host is loopback.
+        allow: networks that are not public but may be called, comma-separated; None: loopback where `local`, else none.
+        workers: attempts that this process judges at the same time; 0: others do.
+        concurrency: images that one attempt has under way.
+        deadline_s: seconds that an endpoint has for an image.
+        max_reply_bytes: largest reply that is read.
+        lease_s: seconds after which the attempt of a dead worker is taken over.
+        validations_per_hour: of one team.
+        max_waiting: unfinished attempts of one team.
+        verify_interval_s: seconds between two connection tests of a team.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="MIPSEG_JUDGE_", env_file=".env", extra="ignore", frozen=True)
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=1, le=65535)
+    dir: Path = Field(default_factory=lambda: project_root() / "data/judge")
+    database_url: SecretStr = SecretStr("")
+    data_dir: Path = Field(default_factory=lambda: Settings().data_dir)
+    seed: int = Field(1945, ge=0)
+    set_size: int = Field(200, ge=1, le=10_000)
+    local: bool | None = None
+    allow: str | None = None
+    workers: int = Field(1, ge=0, le=64)
+    concurrency: int = Field(1, ge=1, le=64)
+    deadline_s: float = Field(10.0, gt=0)
+    max_reply_bytes: int = Field(6 * 2**20, ge=1024)
+    lease_s: float = Field(30.0, gt=0)
+    validations_per_hour: int = Field(120, ge=1)
+    max_waiting: int = Field(5, ge=1)
+    verify_interval_s: float = Field(1.0, ge=0)
+
+    @field_validator("allow")
+    @classmethod
+    def _are_networks(cls, value: str | None) -> str | None:
+        for text in (value or "").split(","):
+            if text.strip():
+                ipaddress.ip_network(text.strip())
+        return value
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this is a judge for the people on this machine alone."""
+        return is_loopback(self.host) if self.local is None else self.local
+
+    @property
+    def allowed_networks(self) -> tuple[Network, ...]:
+        """Networks that may be called though they are not public."""
+        texts = self.allow.split(",") if self.allow is not None else LOOPBACK if self.is_local else ()
+        return tuple(ipaddress.ip_network(text.strip()) for text in texts if text.strip())
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """The database as SQLAlchemy wants it named."""
+        url = self.database_url.get_secret_value()
+        if not url:
+            return f"sqlite:///{(self.dir / 'judge.sqlite3').absolute()}"
+        scheme, rest = url.split("://", 1) if "://" in url else (url, "")
+        return f"postgresql+psycopg://{rest}" if scheme in ("postgres", "postgresql") else url

@@ -1,0 +1,102 @@
+"use strict";
+const SVG = "http://www.w3.org/2000/svg";
+const uuid = location.pathname.split("/").pop();
+const api = `/api/v1/attempts/${encodeURIComponent(uuid)}`;
+const byId = (id) => document.getElementById(id);
+let token = sessionStorage.getItem("token") || "";
+let timer;
+
+const get = (path) => fetch(path, { headers: { "x-token": token }, cache: "no-store" });
+
+function bars(svg, images, total, value, limit) {
+  svg.replaceChildren();
+  const top = limit ? limit * 1.1 : 1;
+  svg.setAttribute("viewBox", `0 0 ${total} ${top}`);
+  for (const image of images) {
+    const bar = document.createElementNS(SVG, "rect");
+    const height = Math.min(value(image), top);
+    const place = { x: image.position + 0.1, y: top - height, width: 0.8, height };
+    for (const [name, number] of Object.entries(place)) bar.setAttribute(name, number);
+    bar.setAttribute("class", image.reason ? "bar fault" : "bar");
+    const title = document.createElementNS(SVG, "title");
+    title.textContent = `image ${image.position + 1}: Dice ${image.score.toFixed(3)}, ${image.seconds.toFixed(2)} s ${image.reason || ""}`;
+    bar.append(title);
+    svg.append(bar);
+  }
+  if (!limit) return;
+  const line = document.createElementNS(SVG, "line");
+  const ends = { x1: 0, x2: total, y1: top - limit, y2: top - limit };
+  for (const [name, number] of Object.entries(ends)) line.setAttribute(name, number);
+  line.setAttribute("class", "limit");
+  svg.append(line);
+}
+
+async function figures(attempt) {
+  byId("figures").replaceChildren();
+  for (const position of attempt.worst) {
+    const response = await get(`${api}/figures/${position}`);
+    if (!response.ok) continue;
+    const figure = document.createElement("figure");
+    const picture = document.createElement("img");
+    picture.src = URL.createObjectURL(await response.blob());
+    picture.alt = `where mask and reference of image ${position + 1} agree`;
+    const caption = document.createElement("figcaption");
+    const image = attempt.images.find((one) => one.position === position);
+    caption.textContent = `image ${position + 1}: Dice ${image.score.toFixed(3)}`;
+    figure.append(picture, caption);
+    byId("figures").append(figure);
+  }
+  byId("worst").hidden = !byId("figures").children.length;
+}
+
+function show(attempt) {
+  const run = attempt.attempt || { score: null, errors: [] };
+  byId("title").textContent = `Attempt: ${attempt.type}`;
+  const end = run.score === null ? "" : `, score ${run.score.toFixed(4)}`;
+  const wait = attempt.status === "queued" ? `, ${attempt.position_in_queue} before it` : "";
+  const count = attempt.progress ? `, ${attempt.progress.done} of ${attempt.progress.total} images` : "";
+  byId("state").textContent = `${attempt.status}${wait}${count}${end}`;
+  const progress = byId("progress");
+  progress.hidden = !attempt.progress;
+  if (attempt.progress) Object.assign(progress, { max: attempt.progress.total, value: attempt.progress.done });
+  byId("charts").hidden = !(attempt.images && attempt.images.length);
+  if (attempt.images && attempt.images.length) {
+    bars(byId("dice"), attempt.images, attempt.progress.total, (image) => image.score);
+    bars(byId("latency"), attempt.images, attempt.progress.total, (image) => image.seconds, attempt.deadline_s);
+    byId("limit").textContent = attempt.deadline_s;
+  }
+  byId("errors").replaceChildren(...run.errors.map((text) => {
+    const item = document.createElement("li");
+    item.textContent = text;
+    return item;
+  }));
+}
+
+async function update() {
+  clearTimeout(timer);
+  if (!token) return;
+  let over = false;
+  try {
+    const response = await get(api);
+    if (response.status === 401 || response.status === 404) {
+      byId("state").textContent = "This team has no such attempt; check the token and the address.";
+      return;
+    }
+    if (!response.ok) throw new Error(response.status);
+    const attempt = await response.json();
+    show(attempt);
+    over = attempt.status === "done" || attempt.status === "failed";
+    if (attempt.status === "done" && attempt.worst) await figures(attempt);
+  } catch {
+    byId("state").textContent = "The judge does not answer; trying again …";
+  }
+  if (!over) timer = setTimeout(update, 2000);
+}
+
+byId("form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  token = byId("token").value.trim();
+  sessionStorage.setItem("token", token);
+  update();
+});
+update();

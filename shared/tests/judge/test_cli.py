@@ -1,0 +1,81 @@
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from sqlalchemy import text
+
+from mipjudge import cli, store
+
+
+@pytest.fixture
+def judge(database_url, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MIPSEG_JUDGE_DATABASE_URL", database_url)
+    monkeypatch.setenv("MIPSEG_JUDGE_DIR", str(tmp_path))
+
+    def run(*arguments, status=0, **extra):
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", ["judge", *arguments])
+            for name, value in extra.items():
+                patch.setenv(name, value)
+            code = 0
+            try:
+                cli.main()
+            except SystemExit as end:
+                code = end.code
+        assert code == status
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return captured.out if status == 0 else captured.err
+
+    return run
+
+
+def test_an_operators_day(judge, db):
+    made = judge("admin", "make-team", "Ada's team")
+    token = re.search(r"token  ([0-9a-f]{64})", made)
+    assert token is not None
+    team = store.find_team(db, token[1])
+    assert team is not None
+    assert team.name == "Ada's team"
+    assert "exists" in judge("admin", "make-team", "Ada's team", status=1)
+    listed = judge("admin", "teams")
+    assert "Ada's team" in listed
+    assert token[1] not in listed
+
+    judge("admin", "open-evaluation", "--at", "2100-01-01T00:00+00:00")
+    assert store.evaluation_opens_at(db) == 4102444800.0
+    judge("admin", "open-evaluation")
+    attempt = store.enqueue(db, team, "evaluation", "http://127.0.0.1:64999/", (1, 1))
+    judge("admin", "close-evaluation")
+    assert store.evaluation_opens_at(db) is None
+
+    with db.write() as session:
+        session.execute(text("UPDATE attempts SET status = 'failed', failure = 'unreachable'"))
+    assert re.search(rf"{attempt.id}  evaluation  failed   unreachable .* Ada's team", judge("admin", "attempts"))
+    judge("admin", "requeue", attempt.id)
+    found = store.find_attempt(db, team, attempt.id)
+    assert found is not None
+    assert found.status == "queued"
+    assert "no such attempt" in judge("admin", "requeue", "0" * 32, status=1)
+
+
+def test_wrong_settings_and_databases_are_one_line(judge, tmp_path):
+    assert judge("admin", "teams", status=2, MIPSEG_JUDGE_SEED="x").startswith("error: seed")
+    assert judge("admin", "teams", status=2, MIPSEG_JUDGE_ALLOW="10.0.0.0/99").startswith("error: allow")
+    (tmp_path / "file").write_text("no database" * 1000)
+    lines = judge("admin", "teams", status=1, MIPSEG_JUDGE_DATABASE_URL=f"sqlite:///{tmp_path / 'file'}")
+    assert lines.count("\n") == 1
+
+
+def test_a_worker_alone_logs_json_and_ends_on_sigterm(database_url, tmp_path):
+    environment = dict(os.environ, MIPSEG_JUDGE_DATABASE_URL=database_url, MIPSEG_JUDGE_DIR=str(tmp_path))
+    command = [sys.executable, "-m", "mipjudge.cli", "work"]
+    worker = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    assert worker.stderr is not None
+    assert json.loads(worker.stderr.readline())["event"] == "judge_works"
+    worker.terminate()
+    assert worker.wait(20) == 0
+    worker.stderr.close()

@@ -1,0 +1,148 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import text
+
+from mipjudge import queue, store
+from mipjudge.errors import LeaseLostError
+from mipjudge.queue import Scored
+
+URL = "http://127.0.0.1:64999/predict"
+
+
+def enqueue(db, name, number=1):
+    team = store.local_team(db, name)[0]
+    return [store.enqueue(db, team, "validation", URL, (100, 1000)).id for _ in range(number)]
+
+
+def expire(db):
+    with db.write() as session:
+        session.execute(text("UPDATE attempts SET lease_until = 1"))
+
+
+def test_a_job_goes_on_where_it_stopped_and_the_mean_is_exact(db):
+    (attempt,) = enqueue(db, "a")
+    job = queue.claim(db, "one", 30)
+    assert job is not None
+    assert (job.id, job.saved) == (attempt, {})
+    queue.begin(db, job, "set", 3)
+    queue.save(db, job, 0, Scored(0.1), 30)
+    queue.save(db, job, 1, Scored(0.0, "timeout", 10.0), 30)
+    assert queue.claim(db, "two", 30) is None
+    expire(db)
+    second = queue.claim(db, "two", 30)
+    assert second is not None
+    assert second.saved == {0: None, 1: "timeout"}
+    queue.save(db, second, 2, Scored(0.2), 30)
+    assert queue.finish(db, second) == pytest.approx(0.1, abs=1e-15)
+    assert queue.claim(db, "one", 30) is None
+
+
+def test_every_write_of_a_zombie_is_refused(db):
+    enqueue(db, "a")
+    zombie = queue.claim(db, "one", 30)
+    queue.begin(db, zombie, "set", 2)
+    expire(db)
+    heir = queue.claim(db, "two", 30)
+    for write in (
+        lambda: queue.begin(db, zombie, "other", 7),
+        lambda: queue.keep(db, zombie, 30),
+        lambda: queue.save(db, zombie, 0, Scored(1.0), 30),
+        lambda: queue.finish(db, zombie),
+        lambda: queue.fail(db, zombie, "timeout"),
+        lambda: queue.release(db, zombie),
+    ):
+        with pytest.raises(LeaseLostError):
+            write()
+    queue.save(db, heir, 0, Scored(0.5), 30)
+    queue.save(db, heir, 1, Scored(0.5), 30)
+    assert queue.finish(db, heir) == 0.5
+
+
+def test_a_finished_or_requeued_attempt_takes_no_more_writes(db):
+    (attempt,) = enqueue(db, "a")
+    job = queue.claim(db, "one", 30)
+    queue.begin(db, job, "set", 1)
+    queue.requeue(db, attempt)
+    with pytest.raises(LeaseLostError):
+        queue.save(db, job, 0, Scored(1.0), 30)
+    job = queue.claim(db, "one", 30)
+    queue.begin(db, job, "set", 1)
+    queue.save(db, job, 0, Scored(1.0), 30)
+    queue.finish(db, job)
+    with pytest.raises(LeaseLostError):
+        queue.fail(db, job, "timeout")
+
+
+def test_an_attempt_with_images_missing_can_not_be_finished(db):
+    enqueue(db, "a")
+    job = queue.claim(db, "one", 30)
+    queue.begin(db, job, "set", 2)
+    queue.save(db, job, 0, Scored(1.0), 30)
+    with pytest.raises(RuntimeError, match="1 results for 2 images"):
+        queue.finish(db, job)
+
+
+def test_a_failed_attempt_has_a_row_for_every_image(db):
+    (attempt,) = enqueue(db, "a")
+    job = queue.claim(db, "one", 30)
+    queue.begin(db, job, "set", 3)
+    queue.save(db, job, 1, Scored(0.0, "unreachable"), 30)
+    queue.fail(db, job, "unreachable")
+    found = store.find_attempt(db, store.local_team(db, "a")[0], attempt)
+    assert (found.status, found.score, found.failure) == ("failed", None, "unreachable")
+    rows = store.results_of(db, found)
+    assert [(row.position, row.score, row.reason) for row in rows] == [(n, 0.0, "unreachable") for n in range(3)]
+
+
+def test_released_is_free_at_once(db):
+    enqueue(db, "a")
+    job = queue.claim(db, "one", 30)
+    queue.release(db, job)
+    assert queue.claim(db, "two", 30).id == job.id
+
+
+def test_teams_take_turns(db):
+    many, (single,) = enqueue(db, "many", 3), enqueue(db, "single")
+    order = []
+    for _ in range(4):
+        job = queue.claim(db, "w", 30)
+        order.append(job.id)
+        queue.begin(db, job, "set", 0)
+        queue.fail(db, job, "unreachable")
+    assert order == [many[0], single, many[1], many[2]]
+
+
+def test_one_running_attempt_per_team(db):
+    enqueue(db, "a", 2)
+    assert queue.claim(db, "one", 30) is not None
+    assert queue.claim(db, "two", 30) is None
+
+
+def test_workers_at_once_never_claim_the_same(open_database):
+    databases = [open_database() for _ in range(4)]
+    wanted = [enqueue(databases[0], f"team {number}", 2)[0] for number in range(12)]
+
+    def work(db):
+        claimed, idle = [], 0
+        while idle < 5:
+            job = queue.claim(db, "w", 30)
+            idle = 0 if job else idle + 1
+            claimed += [job.id] if job else []
+        return claimed
+
+    with ThreadPoolExecutor(4) as pool:
+        claimed = [job for jobs in pool.map(work, databases) for job in jobs]
+    assert sorted(claimed) == sorted(wanted)
+
+
+def test_only_the_worst_validation_masks_are_kept(db):
+    enqueue(db, "a")
+    job = queue.claim(db, "one", 30)
+    queue.begin(db, job, "set", 8)
+    for position in range(8):
+        queue.save(db, job, position, Scored(1 - position / 10, mask=b"mask"), 30)
+    queue.finish(db, job)
+    team = store.local_team(db, "a")[0]
+    rows = store.results_of(db, store.find_attempt(db, team, job.id))
+    assert [row.position for row in rows if row.mask] == [3, 4, 5, 6, 7]

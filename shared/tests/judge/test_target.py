@@ -1,0 +1,102 @@
+import ipaddress
+import socket
+
+import pytest
+
+from mipjudge.errors import TargetError
+from mipjudge.settings import JudgeSettings
+from mipjudge.target import AddressPolicy, parse_endpoint
+
+HOSTILE = [
+    "http://169.254.169.254/latest/meta-data",
+    "http://127.0.0.1:8080/",
+    "http://[::1]:8080/",
+    "http://[::ffff:7f00:1]:8080/",
+    "http://[64:ff9b::a9fe:a9fe]/",
+    "http://[2002:7f00:1::1]/",
+    "http://2130706433/",
+    "http://0x7f.1/",
+    "http://0177.0.0.1/",
+    "http://localhost/",
+    "http://localhost.:8080/",
+    "http://0.0.0.0:8080/",
+    "http://10.1.2.3/",
+    "http://100.64.0.1/",
+    "http://192.168.1.1/",
+    "http://[fd00::1]/",
+    "http://[fe80::1]/",
+    "http://224.0.0.1/",
+    "http://255.255.255.255/",
+    "file:///etc/passwd",
+    "gopher://8.8.8.8/",
+    "http://user:pw@8.8.8.8/",
+    "http://8.8.8.8@127.0.0.1/",
+    "http://8.8.8.8:22/",
+    "http://8.8.8.8:99999/",
+    "http://8.8.8.8:0/",
+    "http://[fe80::1%25eth0]/",
+    "http:///predict",
+    "http://8.8.8.8\\@127.0.0.1/",
+    "http://8.8.8.8/\r\nX: y",
+    "http://8.8.8.8/" + "a" * 2048,
+    "http://ex\u0430mple.com/",
+    "",
+]
+
+
+@pytest.mark.parametrize("url", HOSTILE)
+def test_hostile_urls_are_refused(url):
+    with pytest.raises(TargetError):
+        AddressPolicy().addresses(parse_endpoint(url))
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"])
+def test_public_addresses_may_be_called(address):
+    assert AddressPolicy().may_call(address)
+
+
+def test_a_name_with_one_private_address_is_refused():
+    policy = AddressPolicy(resolver=lambda *_: ["8.8.8.8", "10.0.0.1"])
+    with pytest.raises(TargetError, match="not public"):
+        policy.addresses(parse_endpoint("https://example.com/predict"))
+
+
+def test_a_name_without_address_is_refused():
+    def unknown(*_):
+        raise socket.gaierror
+
+    for resolver in (unknown, lambda *_: []):
+        with pytest.raises(TargetError, match="no address"):
+            AddressPolicy(resolver=resolver).addresses(parse_endpoint("https://example.com/predict"))
+
+
+def test_the_operators_list_allows_what_it_names_and_no_more():
+    policy = AddressPolicy((ipaddress.ip_network("10.1.0.0/16"),))
+    assert policy.may_call("10.1.2.3")
+    assert policy.may_call("::ffff:10.1.2.3")
+    assert not policy.may_call("10.2.2.3")
+    assert not policy.may_call("127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("settings", "allowed", "refused"),
+    [
+        ({}, ["127.0.0.1", "::1"], ["10.0.0.1", "169.254.169.254", "0.0.0.0"]),
+        ({"host": "0.0.0.0"}, [], ["127.0.0.1", "::1"]),
+        ({"local": False}, [], ["127.0.0.1"]),
+        ({"host": "0.0.0.0", "allow": "10.0.0.0/8, fd00::/8"}, ["10.0.0.1", "fd00::1"], ["127.0.0.1"]),
+        ({"allow": ""}, [], ["127.0.0.1"]),
+    ],
+)
+def test_loopback_is_allowed_for_a_local_judge_alone(settings, allowed, refused):
+    policy = AddressPolicy(JudgeSettings(_env_file=None, **settings).allowed_networks)
+    assert all(map(policy.may_call, allowed))
+    assert not any(map(policy.may_call, refused))
+
+
+def test_the_parts_of_a_url():
+    endpoint = parse_endpoint("https://Example.com/predict?a=b#c")
+    assert endpoint.at("2606:4700::1111") == "https://[2606:4700::1111]:443/predict?a=b"
+    assert endpoint.host_header == "example.com"
+    assert parse_endpoint("http://[2606:4700::1111]:9051").host_header == "[2606:4700::1111]:9051"
+    assert parse_endpoint("http://example.com:9051").path == "/"
