@@ -7,8 +7,6 @@ import structlog
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
-from mipjudge.app import create_judge
-from mipjudge.settings import JudgeSettings
 from mipseg.http.app import create_app
 from mipseg.http.routes import Predict
 from mipseg.http.serve import configure_logging
@@ -38,9 +36,7 @@ def load_predict(task_dir: Path) -> Predict:
 def make_app() -> FastAPI:
     """Build the service from its settings."""
     configure_logging()  # with hot reload this is a process of its own, which has not done so yet
-    service = ServiceSettings()
-    app = create_app(load_predict(service.task_dir), Settings())
-    app.include_router(create_judge(JudgeSettings(host=service.host, port=service.port)))
+    app = create_app(load_predict(ServiceSettings().task_dir), Settings())
     page = INDEX.read_text("utf-8")
 
     @app.get("/", include_in_schema=False)
