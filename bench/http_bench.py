@@ -50,7 +50,7 @@ def service(task_dir: Path) -> Iterator[tuple[int, psutil.Process, float]]:
     started = time.perf_counter()
     process = subprocess.Popen(  # noqa: S603
         [sys.executable, "-m", "mipserve.server", "--no-reload", "--port", str(port)],
-        env=os.environ | {"MIPSEG_API_TASK_DIR": str(task_dir)},
+        env=os.environ | {"MIPSEG_API_TASK_DIR": str(task_dir), "MIPSEG_JUDGE_DIR": str(task_dir / "judge")},
         stderr=subprocess.DEVNULL,
     )
     try:

@@ -9,11 +9,14 @@ import numpy as np
 import psutil
 import pytest
 
+import mipjudge
 import mipseg
 import mipserve
+from mipjudge.settings import JudgeSettings
 from mipseg.settings import project_root
 from mipserve import server
 from mipserve.ports import PortError
+from mipserve.settings import ServiceSettings
 
 IMAGE = np.full((40, 30, 3), 200, np.uint8)
 SLOW = "import time\ndef predict(img):\n    time.sleep({seconds})\n    return img * 0\n"
@@ -35,12 +38,23 @@ def served(monkeypatch, tmp_path):
     monkeypatch.setattr(server, "serve", record_serve)
     monkeypatch.setattr(server, "configure_logging", lambda: None)
     monkeypatch.chdir(tmp_path)  # no .env
+    for name in ("MIPSEG_API_HOST", "MIPSEG_API_PORT"):
+        monkeypatch.setenv(name, "")  # `main` sets them; so they are put back afterwards
+        monkeypatch.delenv(name)
     return calls
 
 
 def run_main(monkeypatch, *arguments):
     monkeypatch.setattr(sys, "argv", ["api", *arguments])
     server.main()
+
+
+def test_the_built_application_learns_where_it_listens(monkeypatch, served):
+    run_main(monkeypatch, "--host", "0.0.0.0", "--port", "8125")
+    # The judge inside takes itself for local, and calls loopback addresses, only where it listens to loopback.
+    settings = ServiceSettings()
+    assert (settings.host, settings.port) == ("0.0.0.0", 8125)
+    assert not JudgeSettings(host=settings.host).is_local
 
 
 def test_defaults(monkeypatch, served):
@@ -51,7 +65,7 @@ def test_defaults(monkeypatch, served):
         "port": 8000,
         "keep": False,
         "app_dir": str(segmentation),
-        "reload_dirs": [str(segmentation), *(str(Path(p.__file__).parent) for p in (mipseg, mipserve))],
+        "reload_dirs": [str(segmentation), *(str(Path(p.__file__).parent) for p in (mipseg, mipjudge, mipserve))],
     }
     assert (segmentation / "example.py").is_file()
 
@@ -81,7 +95,7 @@ def test_the_command_line_goes_before_the_environment(monkeypatch, served):
 def test_a_task_dir_that_is_missing_is_not_watched(monkeypatch, served, tmp_path):
     monkeypatch.setenv("MIPSEG_API_TASK_DIR", str(tmp_path / "missing"))
     run_main(monkeypatch)
-    assert served["reload_dirs"] == [str(Path(p.__file__).parent) for p in (mipseg, mipserve)]
+    assert served["reload_dirs"] == [str(Path(p.__file__).parent) for p in (mipseg, mipjudge, mipserve)]
 
 
 @pytest.mark.parametrize("value", ["0", "65536", "http"])

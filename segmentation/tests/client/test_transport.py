@@ -22,7 +22,7 @@ def closed_port() -> int:
 def test_no_server(run_validate: Command, monkeypatch: pytest.MonkeyPatch, closed_port: int) -> None:
     url = f"http://localhost:{closed_port}"
     monkeypatch.setenv("EVAL_API_URL", url)
-    text = f"no judge answers at {url}; start one with `uv run judge`, or set EVAL_API_URL"
+    text = f"no judge answers at {url}; start the local one with `make api`, or set EVAL_API_URL"
     result = run_validate()
     assert (result.code, result.out, result.err) == (2, "", f"error: {text}\n")
     assert run_validate("--json").object == {"error": "no-server", "message": text}

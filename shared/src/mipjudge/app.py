@@ -23,7 +23,7 @@ def create_judge(settings: JudgeSettings, policy: AddressPolicy | None = None) -
         policy: which addresses may be called; None: as the settings say.
     """
     judge = Judge(settings, policy)
-    router = APIRouter(lifespan=judge.lifespan)
+    router = APIRouter(lifespan=judge.lifespan, redirect_slashes=False)
     router.include_router(make_protocol(judge))
     router.include_router(make_pages(judge))
     return router

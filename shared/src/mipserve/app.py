@@ -1,4 +1,4 @@
-"""The unified API: the tasks under their names, and a first page."""
+"""The unified API: the tasks under their names, the judge, and a first page."""
 
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +12,7 @@ from mipseg.http.routes import Predict
 from mipseg.http.serve import configure_logging
 from mipseg.segmenter import default_segmenter
 from mipseg.settings import Settings
+from mipserve.judge import add_judge
 from mipserve.settings import ServiceSettings
 
 INDEX = Path(__file__).parent / "static/index.html"
@@ -36,7 +37,9 @@ def load_predict(task_dir: Path) -> Predict:
 def make_app() -> FastAPI:
     """Build the service from its settings."""
     configure_logging()  # with hot reload this is a process of its own, which has not done so yet
-    app = create_app(load_predict(ServiceSettings().task_dir), Settings())
+    service = ServiceSettings()
+    app = create_app(load_predict(service.task_dir), Settings())
+    add_judge(app, service.host, service.port)
     page = INDEX.read_text("utf-8")
 
     @app.get("/", include_in_schema=False)

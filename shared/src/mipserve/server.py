@@ -2,10 +2,12 @@
 
 import argparse
 import logging
+import os
 from pathlib import Path
 
 from pydantic import ValidationError
 
+import mipjudge
 import mipseg
 import mipserve
 from mipseg.http.serve import configure_logging, serve
@@ -37,8 +39,10 @@ def main() -> None:
     except PortError as error:
         parser.exit(1, f"error: {error}\n")
     task_dir = settings.task_dir.resolve()
-    packages = [Path(str(package.__file__)).parent for package in (mipseg, mipserve)]
+    packages = [Path(str(package.__file__)).parent for package in (mipseg, mipjudge, mipserve)]
     watched = [str(folder) for folder in (task_dir, *packages) if folder.is_dir()]
+    # The application is built in another process with hot reload; it must not take itself for local when it is not.
+    os.environ.update(MIPSEG_API_HOST=settings.host, MIPSEG_API_PORT=str(settings.port))
     serve(
         "mipserve.app:make_app",
         settings.host,

@@ -112,7 +112,7 @@ class Transport:
         if any(isinstance(cause, socket.gaierror) for cause in causes):
             return TransportError("no-server", f"no such host: {urlsplit(self.base).hostname}", transient=True)
         if isinstance(error, httpx.ConnectError):
-            advice = "start one with `uv run judge`, or set EVAL_API_URL" if self._local else "check EVAL_API_URL"
+            advice = "start the local one with `make api`, or set EVAL_API_URL" if self._local else "check EVAL_API_URL"
             return TransportError("no-server", f"no judge answers at {self.base}; {advice}", transient=True)
         if isinstance(error, httpx.ProxyError):
             return TransportError("no-server", f"the proxy does not let through to {self.base}", transient=True)
