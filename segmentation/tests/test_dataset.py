@@ -31,6 +31,17 @@ def test_reads_patients_with_masks_and_controls_without(source):
     assert (control.id, control.is_patient, int(control.mask.sum())) == ("control_003", False, 0)
 
 
+def test_cases_come_in_the_order_of_their_names(source):
+    for number in ("009", "001"):
+        for name in (f"patients/imgs/patient_{number}", f"patients/labels/segmentation_{number}"):
+            save(np.zeros((3, 4), np.uint8), source / f"{name}.png")
+        save(np.zeros((3, 4), np.uint8), source / f"controls/imgs/control_{number}.png")
+    names = [case.id for case in load_dataset(source)]
+    assert names == [
+        f"{kind}_{n}" for kind, middle in (("patient", "007"), ("control", "003")) for n in ("001", middle, "009")
+    ]
+
+
 def test_install_copies_a_sound_data_set(source, tmp_path):
     cases = install(tmp_path / "repository", tmp_path / "here")
     assert [case.id for case in load_dataset(tmp_path / "here")] == [case.id for case in cases]

@@ -11,15 +11,23 @@ def picture():
     tumour[7, 9] = True  # 1 px
     uptake = np.where(tumour, 0.5, 0.1).astype(np.float32)
     uptake[1, 2] = 1.0
-    return tumour, uptake, np.where(tumour, 0.8, 0.0).astype(np.float32)
+    probability = np.where(tumour, 0.8, 0.0).astype(np.float32)
+    probability[2, 5] = 0.4
+    return tumour, uptake, probability
 
 
 def test_numbers_worked_out_by_hand(picture):
     first, second = measure_lesions(*picture)
     assert (first.id, first.area_px, first.bbox, first.centroid) == (1, 8, (1, 2, 3, 6), (1.5, 3.5))
     assert first.mean_intensity == pytest.approx((7 * 0.5 + 1.0) / 8)
-    assert first.probability == pytest.approx(0.8)
+    assert first.probability == pytest.approx((7 * 0.8 + 0.4) / 8)
     assert (second.id, second.area_px, second.bbox, second.centroid) == (2, 1, (7, 9, 8, 10), (7.0, 9.0))
+
+
+def test_pixels_that_touch_at_a_corner_are_one_lesion(picture):
+    tumour, uptake, probability = picture
+    tumour[3, 6] = True
+    assert [lesion.area_px for lesion in measure_lesions(tumour, uptake, probability)] == [9, 1]
 
 
 def test_area_in_mm2_needs_a_spacing(picture):

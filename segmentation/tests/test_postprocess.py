@@ -1,6 +1,6 @@
 import numpy as np
 
-from mipseg.postprocess import decode, to_mask
+from mipseg.postprocess import cut, decode, decode_if_patient, find_components, to_mask
 
 
 def test_decode_takes_the_mask_of_highest_expected_dice():
@@ -37,3 +37,27 @@ def test_to_mask_is_white_on_black_in_three_channels():
     mask = to_mask(np.array([[True, False]]))
     assert mask.dtype == np.uint8
     assert mask.tolist() == [[[255, 255, 255], [0, 0, 0]]]
+
+
+def test_components_and_their_peaks():
+    tumour = np.zeros((4, 6), bool)
+    tumour[0, 0] = tumour[1, 1] = tumour[3, 3:] = True
+    probability = np.linspace(0, 1, 24).reshape(4, 6).astype(np.float32)
+    labels, peaks = find_components(tumour, probability)
+    assert labels[1].tolist() == [0, 1, 0, 0, 0, 0]
+    assert labels[3].tolist() == [0, 0, 0, 2, 2, 2]
+    assert peaks.tolist() == [-np.inf, probability[1, 1], 1]
+
+
+def test_surely_healthy_people_get_an_empty_mask():
+    probability = np.array([[0.9, 0.8, 0.3, 0.1, 0.0]], np.float32)
+    assert decode_if_patient(probability, 0.05, 1.0, 0.0, 0.05).tolist() == decode(probability, 1.0, 0.0).tolist()
+    empty = decode_if_patient(probability, 0.049, 1.0, 0.0, 0.05)
+    assert empty.tolist() == [[False] * 5]
+    assert decode_if_patient(probability, 0.0, 1.0, 0.0, 0.0).any()
+
+
+def test_cut_is_below_the_drop_of_components():
+    probability = np.array([[0.9, 0.0, 0.6]], np.float32)
+    assert cut(probability, 0.3).tolist() == [[True, False, True]]
+    assert decode(probability, 0.3, 0.7).tolist() == [[True, False, False]]

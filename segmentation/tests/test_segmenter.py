@@ -1,6 +1,7 @@
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -76,25 +77,53 @@ def copy(tmp_path):
 
 
 def test_one_flipped_byte_of_the_weights_is_noticed(copy):
-    weights = bytearray((copy / "model.onnx").read_bytes())
+    weights = bytearray((copy / "network-3.onnx").read_bytes())
     weights[len(weights) // 2] ^= 1
-    (copy / "model.onnx").write_bytes(weights)
+    (copy / "network-3.onnx").write_bytes(weights)
     with pytest.raises(ModelError, match="SHA-256 differs"):
         Segmenter(copy)
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "config.json"])
+@pytest.mark.parametrize("name", ["network-0.onnx", "network-4.onnx", "config.json"])
 def test_missing_file_is_named(copy, name):
     (copy / name).unlink()
     with pytest.raises(ModelError, match=name):
         Segmenter(copy)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"name": "x", "sha256": "y", "temperature": "high"}'])
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"name": "x", "networks": {}, "temperature": "high"}', '{"networks": []}']
+)
 def test_damaged_config_is_named(copy, content):
     (copy / "config.json").write_text(content)
     with pytest.raises(ModelError, match=r"config\.json is damaged"):
         Segmenter(copy)
+
+
+def test_fast_is_the_mean_of_two_networks_one_of_which_sees_the_mirror_image(copy):
+    config = json.loads((copy / "config.json").read_text())
+    names, grey = list(config["networks"]), picture(6, 200)[:, :, 0]
+
+    def alone(name: str, image: np.ndarray) -> tuple[np.ndarray, float]:
+        (copy / "config.json").write_text(json.dumps(config | {"networks": {name: config["networks"][name]}}))
+        return Segmenter(copy).probability(image)
+
+    one, two = alone(names[0], grey), alone(names[1], np.ascontiguousarray(grey[:, ::-1]))
+    probability, logit = Segmenter(FOLDER, fast=True).probability(grey)
+    np.testing.assert_allclose(probability, (one[0] + two[0][:, ::-1]) / 2, atol=1e-3)
+    assert logit == pytest.approx((one[1] + two[1]) / 2, abs=1e-2)
+
+
+def test_fast_needs_no_other_networks(copy):
+    for name in list(json.loads((copy / "config.json").read_text())["networks"])[2:]:
+        (copy / name).unlink()
+    Segmenter(copy, fast=True)
+
+
+def test_digest_changes_with_any_network(segmenter):
+    names = segmenter.config.networks
+    digests = {replace(segmenter.config, networks={**names, name: "0"}).sha256 for name in names}
+    assert len(digests | {segmenter.config.sha256}) == len(names) + 1
 
 
 def test_default_segmenter_is_loaded_once():
@@ -107,4 +136,4 @@ def test_usable_cores_is_not_more_than_the_machine_has():
 
 
 def test_all_weights_together_stay_small():
-    assert sum(file.stat().st_size for file in MODELS.glob("*/model.onnx")) < 60e6
+    assert sum(file.stat().st_size for file in MODELS.glob("*/*.onnx")) < 60e6

@@ -47,20 +47,48 @@ def _grey(path: Path) -> Grey:
     try:
         with PillowImage.open(path, formats=["PNG"]) as picture:
             return np.asarray(picture.convert("L"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SyntaxError) as error:
         raise DatasetError(f"{path} is not a readable PNG: {error}") from error
 
 
-def _patient(path: Path, labels: Path) -> Case:
-    label = labels / path.name.replace("patient", "segmentation")
+def label_path(picture: Path) -> Path:
+    """Where the mask of a patient's picture lies.
+
+    Raises:
+        DatasetError: it is missing.
+    """
+    label = picture.parents[1] / "labels" / picture.name.replace("patient", "segmentation")
     if not label.is_file():
-        raise DatasetError(f"{path} has no mask: {label} is missing")
-    image, mask = _grey(path), _grey(label)
+        raise DatasetError(f"{picture} has no mask: {label} is missing")
+    return label
+
+
+def read_mask(label: Path) -> Binary:
+    """Read a reference mask.
+
+    Returns:
+        (H, W) bool.
+
+    Raises:
+        DatasetError: not a PNG, or one with values other than 0 and 255.
+    """
+    mask = _grey(label)
+    if not ((mask == 0) | (mask == 255)).all():
+        raise DatasetError(f"{label} has values other than 0 and 255")
+    tumour: Binary = mask == 255
+    return tumour
+
+
+def read_patient(picture: Path, label: Path) -> Case:
+    """Read a picture and its mask.
+
+    Raises:
+        DatasetError: one of them is damaged, or they differ in size.
+    """
+    image, mask = _grey(picture), read_mask(label)
     if image.shape != mask.shape:
         raise DatasetError(f"{label} is {mask.shape}, but its picture is {image.shape}")
-    if not np.isin(mask, (0, 255)).all():
-        raise DatasetError(f"{label} has values other than 0 and 255")
-    return Case(path.stem, image, mask == 255)
+    return Case(picture.stem, image, mask)
 
 
 def iter_cases(root: Path) -> Iterator[Case]:
@@ -80,7 +108,7 @@ def iter_cases(root: Path) -> Iterator[Case]:
             "`make data FROM=<its folder>`, or point MIPSEG_DATA_DIR at a folder with patients/ and controls/"
         )
     for path in patients:
-        yield _patient(path, root / "patients/labels")
+        yield read_patient(path, label_path(path))
     for path in controls:
         image = _grey(path)
         yield Case(path.stem, image, np.zeros(image.shape, bool))

@@ -1,6 +1,7 @@
 """From probabilities to a mask."""
 
 import numpy as np
+import numpy.typing as npt
 from scipy import ndimage
 
 from mipseg.types import Binary, Mask, Probability
@@ -9,8 +10,8 @@ FLOOR = 0.01  # pixels below are never tumour
 NEIGHBOURS = np.ones((3, 3), bool)  # pixels that touch at a corner belong to one component
 
 
-def decode(probability: Probability, temperature: float, min_peak: float) -> Binary:
-    """Take the mask of highest expected Dice, and drop components that are nowhere certain enough.
+def cut(probability: Probability, temperature: float) -> Binary:
+    """Take the mask of highest expected Dice.
 
     If pixel i is tumour with probability q_i, independently, the mask of the k most probable pixels has an expected
     Dice of about 2 (q_1 + ... + q_k) / (k + sum of all q); the best k is a different cut for every image (RankSEG: Dai
@@ -21,25 +22,70 @@ def decode(probability: Probability, temperature: float, min_peak: float) -> Bin
     Args:
         probability: (H, W) in [0, 1].
         temperature: above 0; 1 leaves the probabilities as they are.
-        min_peak: a component stays if its highest probability, before softening, is above this.
 
     Returns:
         (H, W) bool.
     """
     inside = probability >= FLOOR
-    p = np.clip(probability[inside].astype(np.float64), FLOOR, 1 - 1e-4)
-    q = np.sort(1 / (1 + ((1 - p) / p) ** temperature))[::-1]
-    if q.size == 0:
+    ordered = np.sort(probability[inside])[::-1]
+    if ordered.size == 0:
         return inside
+    p = np.clip(ordered.astype(np.float64), FLOOR, 1 - 1e-4)
+    q = 1 / (1 + ((1 - p) / p) ** temperature)
     expected = 2 * np.cumsum(q) / (np.arange(1, q.size + 1) + q.sum())
-    count = int(expected.argmax()) + 1
-    tumour = probability >= np.partition(probability[inside], -count)[-count]
+    return np.asarray(probability >= ordered[expected.argmax()])
+
+
+def find_components(tumour: Binary, probability: Probability) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
+    """Find the components (8-connected) of a mask and how certain each is.
+
+    Args:
+        tumour: (H, W) bool.
+        probability: (H, W) in [0, 1].
+
+    Returns:
+        (H, W) labels, 1 to N, 0 outside of the mask; and (N + 1,) the highest probability of each label's pixels, -inf
+        for label 0.
+    """
     labels, number = ndimage.label(tumour, NEIGHBOURS)
-    peaks = np.zeros(number + 1)
-    np.maximum.at(peaks, labels.ravel(), probability.ravel())
-    certain = peaks > min_peak
-    certain[0] = False
-    return np.asarray(certain[labels], bool)
+    peaks = np.full(number + 1, -np.inf)
+    np.maximum.at(peaks, labels[tumour], probability[tumour])
+    return labels, peaks
+
+
+def decode(probability: Probability, temperature: float, min_peak: float) -> Binary:
+    """Take the mask of highest expected Dice (see `cut`), and drop components that are nowhere certain enough.
+
+    Args:
+        probability: (H, W) in [0, 1].
+        temperature: see `cut`.
+        min_peak: a component stays if its highest probability, before softening, is above this.
+
+    Returns:
+        (H, W) bool.
+    """
+    labels, peaks = find_components(cut(probability, temperature), probability)
+    return np.asarray((peaks > min_peak)[labels], bool)
+
+
+def decode_if_patient(
+    probability: Probability, patient: float, temperature: float, min_peak: float, min_patient: float
+) -> Binary:
+    """Decode, but leave the mask of a person empty who is surely healthy.
+
+    Args:
+        probability: (H, W) in [0, 1].
+        patient: the classifier's probability that the person is a patient.
+        temperature: see `cut`.
+        min_peak: see `decode`.
+        min_patient: least probability of a patient that gets a mask; 0 gives everybody one.
+
+    Returns:
+        (H, W) bool.
+    """
+    if patient < min_patient:
+        return np.zeros(probability.shape, bool)
+    return decode(probability, temperature, min_peak)
 
 
 def to_mask(tumour: Binary) -> Mask:

@@ -3,24 +3,28 @@
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnxruntime
 
 from mipseg.checks import input_warnings
 from mipseg.classify import Classifier, features
 from mipseg.errors import ModelError
+from mipseg.inference import Network, infer
 from mipseg.lesions import Lesion, measure_lesions
-from mipseg.postprocess import decode, to_mask
-from mipseg.preprocess import body_columns, normalise, pad
+from mipseg.postprocess import decode_if_patient, to_mask
+from mipseg.preprocess import normalise
 from mipseg.settings import Settings
-from mipseg.types import Grey, Image, Mask, Probability
+from mipseg.types import Binary, Grey, Image, Mask, Probability
 
 MODELS = Path(__file__).parent / "models"
+FAST_NETWORKS = 2  # one sees the picture, one its mirror image
 
 
 @dataclass(frozen=True)
@@ -29,17 +33,22 @@ class ModelConfig:
 
     Attributes:
         name: the folder's name.
-        sha256: of `model.onnx`, checked at load.
-        temperature: of the probabilities when the mask is decoded; see `decode`.
-        min_peak: probability that a component must reach somewhere.
+        networks: SHA-256 of each network's file, checked at load.
+        temperature, min_peak, min_patient: how the mask is decoded; see `decode_if_patient`.
         classifier: patient or healthy.
     """
 
     name: str
-    sha256: str
+    networks: Mapping[str, str]
     temperature: float
     min_peak: float
+    min_patient: float
     classifier: Classifier
+
+    @property
+    def sha256(self) -> str:
+        """One digest for all networks."""
+        return hashlib.sha256("".join(self.networks.values()).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -75,42 +84,22 @@ class Segmenter:
     """A loaded model; safe to share between threads.
 
     Args:
-        folder: a model folder (`model.onnx`, `config.json`).
+        folder: a model folder: networks (`*.onnx`) and `config.json`.
         threads: CPU threads of one prediction; 0 takes every usable core.
+        fast: take two of the networks only.
 
     Raises:
         ModelError: a file is missing, damaged, or not the one that the config names.
     """
 
-    def __init__(self, folder: Path, threads: int = 0) -> None:
-        weights = _read(folder / "model.onnx")
+    def __init__(self, folder: Path, threads: int = 0, *, fast: bool = False) -> None:
         self.config = _read_config(folder / "config.json")
-        if hashlib.sha256(weights).hexdigest() != self.config.sha256:
-            raise ModelError(f"{folder / 'model.onnx'} is not the file that config.json names: SHA-256 differs")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or usable_cores()
-        options.inter_op_num_threads = 1
-        options.enable_cpu_mem_arena = False  # the arena keeps the largest image's memory for ever
-        options.log_severity_level = 3
-        # The provider is pinned so that results repeat.
-        self._session = onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
+        chosen = list(self.config.networks.items())[: FAST_NETWORKS if fast else None]
+        self._networks = [_load(folder / name, sha256, threads or usable_cores()) for name, sha256 in chosen]
 
     def probability(self, grey: Grey) -> tuple[Probability, float]:
-        """Run the network.
-
-        Args:
-            grey: (H, W) uint8, air = 255.
-
-        Returns:
-            (H, W) float32 tumour probability, 0 outside of the body's columns; and the logit of being a patient.
-        """
-        uptake = normalise(grey)
-        columns = body_columns(uptake)
-        part = uptake[:, columns]
-        tumour, patient = self._session.run(None, {"uptake": pad(part)[None, None]})
-        probability = np.zeros(uptake.shape, np.float32)
-        probability[:, columns] = tumour[0, 0, : part.shape[0], : part.shape[1]]
-        return probability, float(patient[0])
+        """Run the networks; see `infer`."""
+        return infer(grey, self._networks)
 
     def segment(self, image: Image) -> Mask:
         """Segment a picture.
@@ -121,8 +110,8 @@ class Segmenter:
         Returns:
             (H, W, 3) uint8: 255 in tumours, else 0.
         """
-        probability, _ = self.probability(image[:, :, 0])
-        return to_mask(decode(probability, self.config.temperature, self.config.min_peak))
+        probability, logit = self.probability(image[:, :, 0])
+        return to_mask(self._decode(probability, self._patient(probability, logit)))
 
     def analyze(self, image: Image, spacing: tuple[float, float] | None = None) -> Analysis:
         """Segment a picture, classify it and measure each lesion.
@@ -133,14 +122,42 @@ class Segmenter:
         """
         grey = image[:, :, 0]
         probability, logit = self.probability(grey)
-        tumour = decode(probability, self.config.temperature, self.config.min_peak)
-        uptake = normalise(grey)
+        patient = self._patient(probability, logit)
+        tumour, uptake = self._decode(probability, patient), normalise(grey)
         return Analysis(
             mask=to_mask(tumour),
-            probability=self.config.classifier.probability(features(probability, logit)),
+            probability=patient,
             lesions=measure_lesions(tumour, uptake, probability, spacing),
             warnings=input_warnings(uptake),
         )
+
+    def _patient(self, probability: Probability, logit: float) -> float:
+        return self.config.classifier.probability(features(probability, logit))
+
+    def _decode(self, probability: Probability, patient: float) -> Binary:
+        config = self.config
+        return decode_if_patient(probability, patient, config.temperature, config.min_peak, config.min_patient)
+
+
+def _load(file: Path, sha256: str, threads: int) -> Network:
+    weights = _read(file)
+    if hashlib.sha256(weights).hexdigest() != sha256:
+        raise ModelError(f"{file} is not the file that config.json names: SHA-256 differs")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.add_session_config_entry(
+        "session.intra_op.allow_spinning", "0"
+    )  # one network's threads would slow the next
+    options.enable_cpu_mem_arena = False  # the arena keeps the largest image's memory for ever
+    options.log_severity_level = 3
+    # The provider is pinned so that results repeat.
+    session = onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
+
+    def run(uptake: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], float]:
+        tumour, patient = session.run(None, {"uptake": uptake[None, None]})
+        return tumour[0, 0], float(patient[0])
+
+    return run
 
 
 def _read(file: Path) -> bytes:
@@ -155,12 +172,13 @@ def _read_config(file: Path) -> ModelConfig:
         content: dict[str, Any] = json.loads(_read(file))
         return ModelConfig(
             name=str(content["name"]),
-            sha256=str(content["sha256"]),
+            networks={str(name): str(sha256) for name, sha256 in content["networks"].items()},
             temperature=float(content["temperature"]),
             min_peak=float(content["min_peak"]),
+            min_patient=float(content["min_patient"]),
             classifier=Classifier(**content["classifier"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{file} is damaged: {error!r}") from error
 
 
@@ -172,4 +190,4 @@ def default_segmenter() -> Segmenter:
         ModelError: see `Segmenter`.
     """
     settings = Settings()
-    return Segmenter(MODELS / settings.model, settings.threads)
+    return Segmenter(MODELS / settings.model, settings.threads, fast=settings.fast)

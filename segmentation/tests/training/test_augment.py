@@ -1,11 +1,14 @@
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: uv sync --extra train")
 
 from mipseg.dataset import Case  # noqa: E402
+from mipseg.training import augment  # noqa: E402
 from mipseg.training.augment import COARSE_FRAME, FRAME, Sampler, Subject  # noqa: E402
 from mipseg.training.config import Config  # noqa: E402
 
@@ -46,7 +49,8 @@ def test_composition_adds_lesions_where_it_is_hot(cases, config):
     assert inside > 2 * sampler(cases, plain).batch(12)[0][:, :, 100:300, 100:220].mean()
 
 
-def test_mask_moves_with_the_picture(config):
+def test_mask_moves_with_the_picture(config, monkeypatch):
+    monkeypatch.setattr(augment, "_intensity", lambda image, _: image)
     # A picture that is its own mask: whatever the geometry does, both must stay equal.
     image = np.full((448, 320), 255, np.uint8)
     mask = np.zeros(image.shape, bool)
@@ -54,11 +58,91 @@ def test_mask_moves_with_the_picture(config):
     image[mask] = 0
     images, masks = sampler([Case("patient_000", image, mask)], replace(config, compose_patients=0.0)).batch(8)
     for picture, reference in zip(images, masks, strict=True):
-        hot = (picture > 0.5 * picture.max()).float()
-        assert 2 * (hot * reference).sum() / (hot.sum() + reference.sum()) > 0.97
+        assert torch.equal((picture > 0.5).float(), reference)
+        # The body's middle stays about in the frame's.
+        assert reference.nonzero()[:, 2].float().mean() == pytest.approx(FRAME[1] / 2, abs=25)
 
 
 def test_downscaled_subject_keeps_mean_uptake(cases):
     full, half = Subject(cases[0], 1, CPU), Subject(cases[0], 2, CPU)
     assert half.uptake.shape == tuple(side // 2 for side in full.uptake.shape)
     assert half.uptake.mean().item() == pytest.approx(full.uptake.mean().item(), abs=1e-4)
+
+
+class Unmoved:
+    """Geometry that leaves a subject as it is."""
+
+    def __init__(self, *_):
+        pass
+
+    def moved(self, _):
+        return self
+
+    def warp(self, subject, rng, uptake, mask):
+        return uptake, mask
+
+
+@pytest.fixture
+def unmoved(monkeypatch):
+    monkeypatch.setattr(augment, "_Geometry", Unmoved)
+    monkeypatch.setattr(augment, "_intensity", lambda image, _: image)
+
+
+def flat_case(name: str, uptake: float) -> Case:
+    """A body of even uptake; a patient has two lesions of 0.8 in it."""
+    mask = np.zeros((64, 64), bool)
+    if name.startswith("patient"):
+        mask[10:20, 10:20] = mask[40:50, 30:40] = True
+    return Case(name, np.where(mask, 51, round(255 - 255 * uptake)).astype(np.uint8), mask)
+
+
+def test_composition_is_the_maximum_of_body_and_lesions(config, unmoved):
+    donor, body = flat_case("patient_000", 0.7), flat_case("control_000", 0.6)
+    images, masks = sampler([donor, body], replace(config, patients=0.0, compose_controls=1.0)).batch(40)
+    found = masks[:, 0].bool().numpy()
+    # Whole lesions are taken, sometimes one and sometimes both.
+    assert {int(mask.sum()) for mask in found} == {100, 200}
+    near = ndimage.binary_dilation(donor.mask, np.ones((3, 3)), iterations=2)
+    for image, mask in zip(images[:, 0].numpy(), found, strict=True):
+        assert not (mask & ~donor.mask).any()
+        assert (image[~near] == np.float32(0.6)).all()
+        middle = image[ndimage.binary_erosion(mask, iterations=3)]
+        assert 0.6 <= middle.min() <= middle.max() <= min(1.0, 0.8 * math.exp(0.3)) + 1e-6
+    assert images.max() > 0.8
+
+
+def test_lesions_are_added_to_patients_and_controls_in_their_own_shares(config, unmoved):
+    cases = [flat_case("patient_000", 0.4), flat_case("control_000", 0.6)]
+    chosen = replace(config, patients=0.8, compose_patients=0.0, compose_controls=1.0)
+    images, masks = sampler(cases, chosen).batch(100)
+    assert (masks.sum((1, 2, 3)) > 0).all()
+    patients = images[:, 0, 0, 0] < 0.5
+    assert 0.65 < patients.float().mean() < 0.95
+    assert (images[patients].amax((1, 2, 3)) == np.float32(0.8)).all()
+
+
+def test_pictures_are_mirrored_turned_and_change_in_brightness(config):
+    mask = np.zeros((448, 320), bool)
+    mask[100:140, 140:180] = mask[300:320, 100:120] = True
+    case = Case("patient_000", np.where(mask, 100, 255).astype(np.uint8), mask)
+    images, masks = sampler([case], replace(config, patients=1.0, compose_patients=0.0)).batch(40)
+    ways = []
+    for reference in masks[:, 0].numpy():
+        labels, count = ndimage.label(reference)
+        if count == 2:
+            large, small = sorted((1, 2), key=lambda n: -(labels == n).sum())
+            (y0, x0), (y1, x1) = ndimage.center_of_mass(reference, labels, [large, small])
+            ways.append(math.degrees(math.atan2(x1 - x0, y1 - y0)))
+    ways = np.array(ways)
+    assert (ways > 0).mean() == pytest.approx(0.5, abs=0.3)  # unturned: 16 degrees to the left, or to the right
+    assert np.abs(ways).std() > 3
+    assert images.amax((1, 2, 3)).std() > 0.05
+
+
+def test_added_lesions_lie_elsewhere_than_the_donor_has_them(config):
+    mask = np.zeros((448, 320), bool)
+    mask[100:120, 100:120] = mask[300, 200] = True  # the pixel keeps the body's middle off the lesion
+    case = Case("patient_000", np.where(mask, 0, 255).astype(np.uint8), mask)
+    _, masks = sampler([case], replace(config, patients=1.0, compose_patients=1.0)).batch(12)
+    large = [np.bincount(ndimage.label(m)[0].ravel())[1:] > 100 for m in masks[:, 0].numpy()]
+    assert max(int(sizes.sum()) for sizes in large) == 2

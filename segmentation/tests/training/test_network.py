@@ -1,9 +1,11 @@
+import math
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: uv sync --extra train")
 
 from mipseg.preprocess import MULTIPLE  # noqa: E402
-from mipseg.training.loss import soft_dice, training_loss  # noqa: E402
+from mipseg.training.loss import COARSE_WEIGHT, HEALTHY_SHARE, PATIENT_WEIGHT, soft_dice, training_loss  # noqa: E402
 from mipseg.training.network import Output, UNet  # noqa: E402
 
 
@@ -22,10 +24,21 @@ def test_untrained_network_calls_little_tumour():
 
 
 def test_soft_dice_of_hand_worked_batch():
-    target = torch.tensor([1.0, 1.0, 0.0, 0.0])
-    probability = torch.tensor([1.0, 0.0, 1.0, 0.0])
-    assert soft_dice(probability, target).item() == pytest.approx(1 - 3 / 5)
-    assert soft_dice(torch.zeros(4), torch.zeros(4)).item() == 0
+    # 2 x 1 x 10 x 10: one image with two pixels of tumour, one of which is found beside two false ones; one healthy.
+    target, probability = torch.zeros(2, 1, 10, 10), torch.zeros(2, 1, 10, 10)
+    target[0, 0, 0, :2] = 1
+    probability[0, 0, 0, 1:4] = 1
+    probability[1, 0, 5, :4] = 0.5
+    batch = 1 - (2 * 1 + 1) / (3 + 2 + 2 + 1)
+    patient, healthy = 1 - (2 * 1 + 1) / (3 + 2 + 1), 2 / (2 + HEALTHY_SHARE * 100)
+    assert soft_dice(probability, target, 0).item() == pytest.approx(batch)
+    assert soft_dice(probability, target, 1).item() == pytest.approx((patient + healthy) / 2)
+    assert soft_dice(probability, target, 0.25).item() == pytest.approx(0.75 * batch + 0.125 * (patient + healthy))
+
+
+@pytest.mark.parametrize("image_share", [0, 1])
+def test_soft_dice_of_empty_images_is_nothing(image_share):
+    assert soft_dice(torch.zeros(2, 1, 4, 4), torch.zeros(2, 1, 4, 4), image_share).item() == 0
 
 
 def test_loss_falls_from_wrong_to_right():
@@ -33,9 +46,20 @@ def test_loss_falls_from_wrong_to_right():
     target[0, 0, 10:30, 10:30] = 1
 
     def output(sign: float) -> Output:
-        logits = sign * 20 * (target - 0.5)
-        coarse = sign * 20 * (torch.nn.functional.max_pool2d(target, 8) - 0.5)
+        logits = sign * 40 * (target - 0.5)
+        coarse = sign * 40 * (torch.nn.functional.max_pool2d(target, 8) - 0.5)
         return Output(logits, coarse, sign * 20 * torch.tensor([0.5, -0.5]))
 
-    assert training_loss(output(1), target).item() < 0.01
-    assert training_loss(output(-1), target).item() > 10
+    assert training_loss(output(1), target, 2.0, 0.5).item() < 0.01
+    assert training_loss(output(-1), target, 2.0, 0.5).item() > 10
+
+
+def test_loss_of_undecided_output_worked_out_by_hand():
+    # One pixel of tumour makes its coarse pixel tumour, and the image one of a patient.
+    target = torch.zeros(1, 1, 8, 8)
+    target[0, 0, 3, 3] = 1
+    output = Output(torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 1, 1), torch.tensor([2.0]))
+    full, coarse = 1 - (2 * 0.5 + 1) / (64 * 0.5 + 1 + 1), 1 - (2 * 0.5 + 1) / (0.5 + 1 + 1)
+    entropy, patient = 2.5 * math.log(2), math.log1p(math.exp(-2))
+    expected = entropy + full + COARSE_WEIGHT * (entropy + coarse) + PATIENT_WEIGHT * patient
+    assert training_loss(output, target, 2.5, 0.0).item() == pytest.approx(expected)

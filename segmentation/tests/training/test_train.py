@@ -37,8 +37,24 @@ def test_interrupted_run_resumes_where_it_stopped(cases, config, tmp_path, monke
         trainer.run()
     resumed = Trainer(cases, config, tmp_path, CPU)
     assert resumed._step == 3
+    saved, began = torch.load(tmp_path / "checkpoint.pt", weights_only=True), np.random.default_rng(config.seed)
+    for name, part in (("network", resumed.network), ("average", resumed.average)):
+        for value, kept in zip(part.state_dict().values(), saved[name].values(), strict=True):
+            assert torch.equal(value, kept), name
+    moments = resumed._optimizer.state_dict()["state"]
+    assert torch.equal(moments[0]["exp_avg"], saved["optimizer"]["state"][0]["exp_avg"])
+    assert resumed._rng.random() != began.random()
     resumed.run()
     assert resumed._step == config.steps
+
+
+def test_a_run_can_start_from_the_averaged_weights_of_another(cases, config, tmp_path):
+    average = Trainer(cases, config, tmp_path / "first", CPU).run()
+    second = Trainer(cases, replace(config, seed=4), tmp_path / "second", CPU, tmp_path / "first")
+    assert second._step == 0
+    for trained in (second.network, second.average):
+        for a, b in zip(trained.state_dict().values(), average.state_dict().values(), strict=True):
+            assert torch.equal(a, b)
 
 
 def test_learning_rate_warms_up_and_ends_near_zero(cases, config, tmp_path):

@@ -1,6 +1,15 @@
-"""Command line of the training: `python -m mipseg.training <command> <config.toml>`; every command resumes."""
+"""Train, judge and export a model.
+
+fold      train without one fold (--fold) and predict it; goes on where it stopped
+evaluate  write the cross-validated report
+export    write the model folder that is shipped
+run       all of the above in that order, every fold, after the run that it starts from
+worst     draw the patients of lowest cross-validated Dice
+shifts    measure Dice on pictures that are changed in known ways
+"""
 
 import argparse
+import sys
 from pathlib import Path
 
 import torch
@@ -12,33 +21,39 @@ from mipseg.training.config import Config, load_config
 from mipseg.training.evaluate import evaluate
 from mipseg.training.export import export
 from mipseg.training.predict import predict_cases
+from mipseg.training.shifts import measure_shifts
 from mipseg.training.split import FOLDS, read_folds
 from mipseg.training.train import Trainer, pick_device
+from mipseg.training.worst import draw_worst
 
-DEFAULT_CONFIG = Path(__file__).parent / "configs/unet_v1.toml"
+CONFIGS = Path(__file__).parent / "configs"
 
 
 def _train_fold(cases: list[Case], config: Config, fold: int, runs: Path) -> None:
-    """Train without one fold and predict that fold."""
+    """Train without one fold, after the run that it starts from, and predict that fold."""
     folds = read_folds(cases)
     folder, device = runs / config.name / f"fold{fold}", pick_device()
     if (folder / "probabilities.npz").is_file():
         return
-    network = Trainer([c for c in cases if folds[c.id] != fold], config, folder, device).run()
+    start = None
+    if config.start_from:
+        _train_fold(cases, load_config(CONFIGS / f"{config.start_from}.toml"), fold, runs)
+        start = runs / config.start_from / f"fold{fold}"
+    network = Trainer([c for c in cases if folds[c.id] != fold], config, folder, device, start).run()
     predict_cases(network, [c for c in cases if folds[c.id] == fold], folder / "probabilities.npz", device)
 
 
-def _train_all(cases: list[Case], config: Config, runs: Path) -> None:
-    """Train on all cases; these are the weights to ship."""
-    Trainer(cases, config.final(), runs / config.name / "all", pick_device()).run()
-
-
 def main() -> None:
-    """Train folds, train on all cases, evaluate, export; `run` does everything in that order."""
-    parser = argparse.ArgumentParser(prog="python -m mipseg.training", description=__doc__)
-    parser.add_argument("command", choices=["run", "fold", "all", "evaluate", "export"])
-    parser.add_argument("config", type=Path, nargs="?", default=DEFAULT_CONFIG)
+    """Command line: `python -m mipseg.training <command> <config.toml>`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m mipseg.training", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("command", choices=["fold", "evaluate", "export", "run", "worst", "shifts"])
+    parser.add_argument(
+        "config", type=Path, nargs="?", default=CONFIGS / "unet_v2.toml", help="TOML file of the experiment"
+    )
     parser.add_argument("--fold", type=int, choices=range(FOLDS), help="which fold `fold` leaves out")
+    parser.add_argument("--count", type=int, default=10, help="how many patients `worst` draws")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 takes every core")
     arguments = parser.parse_args()
     if (arguments.command == "fold") != (arguments.fold is not None):
@@ -51,12 +66,14 @@ def main() -> None:
         if arguments.command in ("fold", "run"):
             for fold in range(FOLDS) if arguments.fold is None else [arguments.fold]:
                 _train_fold(cases, config, fold, runs)
-        if arguments.command in ("all", "run"):
-            _train_all(cases, config, runs)
         if arguments.command in ("evaluate", "run"):
             evaluate(cases, config, runs / config.name)
         if arguments.command in ("export", "run"):
             export(cases, config, runs / config.name)
+        if arguments.command == "worst":
+            sys.stdout.write(draw_worst(cases, runs / config.name, arguments.count))
+        if arguments.command == "shifts":
+            sys.stdout.write(measure_shifts(cases, config, runs / config.name, pick_device()))
     except MipsegError as error:
         parser.exit(1, f"error: {error}\n")
 

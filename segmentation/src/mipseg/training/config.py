@@ -1,7 +1,7 @@
 """One experiment is one TOML file; these are its fields."""
 
 import tomllib
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ class Config:
 
     Attributes:
         name: name of the run and of the model folder that is exported.
+        start_from: name of the run whose weights, of the same fold, this one starts from; "" for random weights.
         seed: seed of the weights and of every random draw.
         channels: feature channels of each level of the network.
         learning_rate: peak of the schedule (linear warm-up, then linear to zero over the cost).
@@ -46,11 +47,13 @@ class Config:
         patients: share of drawn images that are patients; the rest are controls.
         compose_patients: share of patients that get another patient's lesions added.
         compose_controls: share of controls that get a patient's lesions, and so become patients.
-        final_factor: how many times as many images the run on all cases sees as a fold's run.
+        cross_entropy: weight of the pixels' cross-entropy beside the Dice loss, whose weight is 1.
+        image_dice: share of the Dice loss that is taken image by image; the rest takes the batch as one image.
         stages: the schedule, in order.
     """
 
     name: str
+    start_from: str
     seed: int
     channels: tuple[int, ...]
     learning_rate: float
@@ -60,18 +63,14 @@ class Config:
     patients: float
     compose_patients: float
     compose_controls: float
-    final_factor: float
+    cross_entropy: float
+    image_dice: float
     stages: tuple[Stage, ...]
 
     @property
     def steps(self) -> int:
         """Optimiser steps of the whole schedule."""
         return sum(stage.steps for stage in self.stages)
-
-    def final(self) -> "Config":
-        """The configuration of the run on all cases, whose weights are shipped."""
-        stages = (replace(s, images=round(s.images * self.final_factor)) for s in self.stages)
-        return replace(self, stages=tuple(stages))
 
 
 def load_config(path: Path) -> Config:

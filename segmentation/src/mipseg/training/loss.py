@@ -1,38 +1,59 @@
 """The training loss."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from mipseg.training.network import Output
 
 COARSE_WEIGHT, PATIENT_WEIGHT = 0.3, 0.05
+HEALTHY_SHARE = 3.5e-3  # false tumour that costs a healthy image half, as a share of its pixels; 500 px in 448 x 320
 
 
-def soft_dice(probability: Tensor, target: Tensor) -> Tensor:
-    """1 - Dice of the whole batch taken as one image, with +1 in both parts so that empty batches are defined."""
-    overlap = (probability * target).sum()
-    return 1 - (2 * overlap + 1) / (probability.sum() + target.sum() + 1)
+def soft_dice(probability: Tensor, target: Tensor, image_share: float) -> Tensor:
+    """1 - Dice, partly of the whole batch as one image and partly the mean over its images.
+
+    The batch's Dice is steady but belongs to the largest tumours; the images' mean is what is reported in the end, and
+    counts a patient with one small lesion as much as any other. An image without tumours has no Dice; it costs
+    s / (s + a), where s is the sum of its probabilities and a is `HEALTHY_SHARE` of its pixels. +1 in both parts of a
+    Dice defines it for empty batches.
+
+    Args:
+        probability: (B, 1, H, W) in [0, 1].
+        target: (B, 1, H, W), 1 in tumours.
+        image_share: weight of the images' mean in [0, 1]; the batch's Dice has the rest.
+
+    Returns:
+        A scalar in [0, 1].
+    """
+    overlap, total = (probability * target).sum((1, 2, 3)), (probability + target).sum((1, 2, 3))
+    batch = 1 - (2 * overlap.sum() + 1) / (total.sum() + 1)
+    allowed = HEALTHY_SHARE * target[0].numel()
+    images = torch.where(target.amax((1, 2, 3)) > 0, 1 - (2 * overlap + 1) / (total + 1), total / (total + allowed))
+    return (1 - image_share) * batch + image_share * images.mean()
 
 
-def _segmentation(logits: Tensor, target: Tensor) -> Tensor:
-    cross_entropy = F.binary_cross_entropy_with_logits(logits, target)
-    return 2 * cross_entropy + soft_dice(logits.sigmoid(), target)
-
-
-def training_loss(output: Output, target: Tensor) -> Tensor:
+def training_loss(output: Output, target: Tensor, cross_entropy: float, image_dice: float) -> Tensor:
     """Cross-entropy and Dice at full and at an eighth of the resolution, and cross-entropy of patient or control.
 
     Args:
         output: the network's answer for B images of H x W.
         target: (B, 1, H, W) float, 1 in tumours.
+        cross_entropy: weight of the pixels' mean cross-entropy.
+        image_dice: see `soft_dice`.
 
     Returns:
         A scalar.
     """
+
+    def segmentation(logits: Tensor, reference: Tensor) -> Tensor:
+        entropy = F.binary_cross_entropy_with_logits(logits, reference)
+        return cross_entropy * entropy + soft_dice(logits.sigmoid(), reference, image_dice)
+
     coarse_target = F.max_pool2d(target, target.shape[-1] // output.coarse.shape[-1])
     is_patient = (target.amax((1, 2, 3)) > 0).float()
     return (
-        _segmentation(output.tumour.float(), target)
-        + COARSE_WEIGHT * _segmentation(output.coarse.float(), coarse_target)
+        segmentation(output.tumour.float(), target)
+        + COARSE_WEIGHT * segmentation(output.coarse.float(), coarse_target)
         + PATIENT_WEIGHT * F.binary_cross_entropy_with_logits(output.patient.float(), is_patient)
     )

@@ -1,37 +1,48 @@
-"""Probabilities from a PyTorch network, through the very graph that is exported."""
+"""Probabilities from PyTorch networks."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from mipseg.dataset import Case
-from mipseg.preprocess import body_columns, normalise, pad
+from mipseg.inference import Network, infer
 from mipseg.training.network import UNet
 from mipseg.types import Grey, Probability
 
 
-class Mirrored(nn.Module):
-    """The network's average over an image and its mirror image; this module is what is exported."""
+class Probabilities(nn.Module):
+    """The part of the network's answer that is used, as probabilities; this module is what is exported."""
 
     def __init__(self, network: UNet) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, uptake: Tensor) -> tuple[Tensor, Tensor]:
-        """(1, 1, H, W) uptake -> (1, 1, H, W) tumour probability and (1,) logit of being a patient."""
-        output = self.network(torch.cat([uptake, uptake.flip(3)]))
-        both = output.tumour.float().sigmoid()
-        return (both[:1] + both[1:].flip(3)) / 2, output.patient.float().mean(0, keepdim=True)
+        """(B, 1, H, W) uptake -> (B, 1, H, W) tumour probability and (B,) logit of being a patient."""
+        output = self.network(uptake)
+        return output.tumour.float().sigmoid(), output.patient.float()
 
 
-@torch.no_grad()
+def as_network(network: UNet, device: torch.device) -> Network:
+    """Wrap a network, which is in evaluation mode and lives on the device, for `infer`."""
+
+    @torch.no_grad()
+    def run(uptake: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], float]:
+        x = torch.from_numpy(uptake)[None, None].to(device, memory_format=torch.channels_last)
+        tumour, patient = Probabilities(network)(x)
+        return tumour[0, 0].cpu().numpy(), float(patient)
+
+    return run
+
+
 def predict(network: UNet, image: Grey, device: torch.device) -> tuple[Probability, float]:
-    """Predict one image.
+    """Predict one picture as the average of its own and its mirror image's answer.
 
     Args:
         network: in evaluation mode.
@@ -39,16 +50,9 @@ def predict(network: UNet, image: Grey, device: torch.device) -> tuple[Probabili
         device: where the network lives.
 
     Returns:
-        (H, W) float32 tumour probability, 0 outside of the body's columns; and the logit of being a patient.
+        See `infer`.
     """
-    uptake = normalise(image)
-    columns = body_columns(uptake)
-    part = uptake[:, columns]
-    x = torch.from_numpy(pad(part))[None, None].to(device, memory_format=torch.channels_last)
-    tumour, patient = Mirrored(network)(x)
-    probability = np.zeros(uptake.shape, np.float32)
-    probability[:, columns] = tumour[0, 0, : part.shape[0], : part.shape[1]].cpu().numpy()
-    return probability, float(patient)
+    return infer(image, [as_network(network, device)] * 2)
 
 
 def predict_cases(network: UNet, cases: Sequence[Case], file: Path, device: torch.device) -> None:

@@ -9,11 +9,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 
-Vector = npt.NDArray[np.float64]
+from mipseg.training.scores import Truth, Vector, reliability
 
 
 def save_report_figure(
-    file: Path, dice: Vector, areas: npt.NDArray[np.int64], score: Vector, is_patient: npt.NDArray[np.bool_]
+    file: Path, dice: Vector, areas: npt.NDArray[np.int64], score: Vector, is_patient: Truth
 ) -> None:
     """Draw the Dice of the patients, Dice against tumour size, the ROC curve and the reliability curve.
 
@@ -24,7 +24,7 @@ def save_report_figure(
         score: (N,) probability of being a patient, patients and controls.
         is_patient: (N,) truth.
     """
-    figure, (histogram, size, roc, reliability) = plt.subplots(1, 4, figsize=(16, 4), layout="constrained")
+    figure, (histogram, size, roc, calibration) = plt.subplots(1, 4, figsize=(16, 4), layout="constrained")
     histogram.hist(dice, np.linspace(0, 1, 21))
     histogram.axvline(float(dice.mean()), color="black", linestyle="--")
     histogram.set(xlabel="Dice", ylabel="patients", title=f"Dice: mean {dice.mean():.3f}, median {np.median(dice):.3f}")
@@ -33,9 +33,11 @@ def save_report_figure(
     cuts = np.sort(score)[::-1, None]
     roc.plot((score[~is_patient] >= cuts).mean(1), (score[is_patient] >= cuts).mean(1))
     roc.set(xlabel="1 - specificity", ylabel="sensitivity", title="Patient or control")
-    groups = np.array_split(np.argsort(score), min(10, len(score)))
-    reliability.plot([0, 1], [0, 1], color="grey", linewidth=1)
-    reliability.plot([score[g].mean() for g in groups], [is_patient[g].mean() for g in groups], "o-")
-    reliability.set(xlabel="predicted probability", ylabel="share of patients", title="Reliability (tenths)")
+    calibration.plot([0, 1], [0, 1], color="grey", linewidth=1)
+    predicted, observed, counts = zip(*reliability(score, is_patient), strict=True)
+    calibration.plot(predicted, observed, "o-")
+    for x, y, count in zip(predicted, observed, counts, strict=True):
+        calibration.annotate(str(count), (x, y), (6, -3), textcoords="offset points", va="top")
+    calibration.set(xlabel="predicted probability", ylabel="share of patients", title="Reliability, with cases per bin")
     figure.savefig(file, dpi=100)
     plt.close(figure)

@@ -18,6 +18,7 @@ from mipseg.training.config import Config
 from mipseg.training.loss import training_loss
 from mipseg.training.network import UNet
 
+CHECKPOINT = "checkpoint.pt"
 CHECKPOINT_STEPS = 100
 GRADIENT_NORM = 5.0
 
@@ -30,14 +31,20 @@ class Trainer:
         config: the experiment.
         folder: where checkpoints and TensorBoard logs go.
         device: where to train.
+        start: folder of a finished run, whose averaged weights to start from; None: random weights.
     """
 
-    def __init__(self, cases: Sequence[Case], config: Config, folder: Path, device: torch.device) -> None:
+    def __init__(
+        self, cases: Sequence[Case], config: Config, folder: Path, device: torch.device, start: Path | None = None
+    ) -> None:
         self._cases, self._config, self._folder, self._device = cases, config, folder, device
         folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(config.seed)
         self._rng = np.random.default_rng(config.seed)
         self.network: UNet = UNet(config.channels).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if start is not None:
+            finished = torch.load(start / CHECKPOINT, map_location=device, weights_only=True)
+            self.network.load_state_dict(finished["average"])
         self.average = copy.deepcopy(self.network).eval()
         self._optimizer = torch.optim.AdamW(
             self.network.parameters(), config.learning_rate, weight_decay=config.weight_decay
@@ -48,7 +55,7 @@ class Trainer:
 
     @property
     def _checkpoint(self) -> Path:
-        return self._folder / "checkpoint.pt"
+        return self._folder / CHECKPOINT
 
     def _resume(self) -> None:
         state: dict[str, Any] = torch.load(self._checkpoint, map_location=self._device, weights_only=True)
@@ -101,10 +108,9 @@ class Trainer:
     def _train_step(self, images: Tensor, masks: Tensor, rate: float) -> Tensor:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        # bfloat16 pays on GPUs; most CPUs emulate it, many times slower than float32.
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type == "cuda"):
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=computes_in_bfloat16(self._device)):
             output = self.network(images)
-        loss = training_loss(output, masks)
+        loss = training_loss(output, masks, self._config.cross_entropy, self._config.image_dice)
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_NORM)
         self._optimizer.step()
@@ -123,6 +129,11 @@ class Trainer:
                 average.lerp_(current, weight)
             else:
                 average.copy_(current)
+
+
+def computes_in_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is faster than float32: on GPUs and CPUs with AMX. Others emulate it, many times slower."""
+    return device.type == "cuda" or bool(torch.cpu.get_capabilities().get("amx_bf16"))
 
 
 def pick_device() -> torch.device:

@@ -1,0 +1,147 @@
+"""Robustness: how Dice changes when pictures differ from those of the training in known ways.
+
+Every patient is predicted by the network of the fold that never saw it, decoded with the shipped choices.
+"""
+
+import io
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image as PillowImage
+from tqdm import tqdm
+
+from mipseg.classify import Classifier, features
+from mipseg.dataset import Case
+from mipseg.errors import DatasetError
+from mipseg.metrics import dice_score
+from mipseg.postprocess import decode_if_patient
+from mipseg.training.config import Config
+from mipseg.training.export import load_average
+from mipseg.training.network import UNet
+from mipseg.training.predict import predict
+from mipseg.training.scores import bootstrap_interval
+from mipseg.training.split import FOLDS, read_folds
+from mipseg.types import Binary, Grey
+
+DATA_TOP_SUV = 6.0  # about where the data set's pictures saturate
+# (H, W) picture and reference -> the same of the shifted picture, on its own grid.
+Shift = Callable[[Grey, Binary, np.random.Generator], tuple[Grey, Binary]]
+
+
+def _unchanged(image: Grey, mask: Binary, _: np.random.Generator) -> tuple[Grey, Binary]:
+    return image, mask
+
+
+def _window(top: float) -> Shift:
+    """Another top of the SUV window; above the data's, saturated pixels turn paler, since what they were is lost."""
+
+    def shift(image: Grey, mask: Binary, _: np.random.Generator) -> tuple[Grey, Binary]:
+        uptake = (255.0 - image) * DATA_TOP_SUV / top
+        return (255 - np.minimum(uptake, 255).round()).astype(np.uint8), mask
+
+    return shift
+
+
+def _rescaled(factor: float) -> Shift:
+    """Other pixels: the picture bilinear (averaged when smaller), the reference by nearest neighbour."""
+
+    def shift(image: Grey, mask: Binary, _: np.random.Generator) -> tuple[Grey, Binary]:
+        height, width = (round(side * factor) for side in image.shape)
+        picture = PillowImage.fromarray(image).resize((width, height), PillowImage.Resampling.BILINEAR)
+        reference = PillowImage.fromarray(mask).resize((width, height), PillowImage.Resampling.NEAREST)
+        return np.asarray(picture), np.asarray(reference)
+
+    return shift
+
+
+def _mirrored(image: Grey, mask: Binary, _: np.random.Generator) -> tuple[Grey, Binary]:
+    return image[:, ::-1], mask[:, ::-1]
+
+
+def _jpeg(quality: int) -> Shift:
+    def shift(image: Grey, mask: Binary, _: np.random.Generator) -> tuple[Grey, Binary]:
+        buffer = io.BytesIO()
+        PillowImage.fromarray(image).save(buffer, "JPEG", quality=quality)
+        return np.asarray(PillowImage.open(buffer)), mask
+
+    return shift
+
+
+def _noisy(sigma: float) -> Shift:
+    """Gaussian noise, sigma in grey values of 255."""
+
+    def shift(image: Grey, mask: Binary, rng: np.random.Generator) -> tuple[Grey, Binary]:
+        return np.clip(image + rng.normal(0, sigma, image.shape).round(), 0, 255).astype(np.uint8), mask
+
+    return shift
+
+
+SHIFTS: dict[str, Shift] = {
+    "none": _unchanged,
+    **{f"SUV window to {top:g} instead of {DATA_TOP_SUV:g}": _window(top) for top in (4, 5, 8, 10)},
+    **{f"rescaled by {factor:g}": _rescaled(factor) for factor in (0.8, 1.25)},
+    "mirrored": _mirrored,
+    "JPEG of quality 75": _jpeg(75),
+    **{f"noise of {sigma} grey values": _noisy(sigma) for sigma in (5, 10)},
+}
+
+
+def measure_shifts(cases: Sequence[Case], config: Config, folder: Path, device: torch.device) -> str:
+    """Measure every shift on every patient and write `shifts.json` into the run's folder.
+
+    Args:
+        cases: the data set; its patients are taken.
+        config: the experiment.
+        folder: of the run, with each fold's checkpoint and `report.json`.
+        device: where to predict.
+
+    Returns:
+        The result as a Markdown table.
+
+    Raises:
+        DatasetError: the run was not evaluated yet.
+        ModelError: a fold was not trained yet.
+    """
+    if not (folder / "report.json").is_file():
+        raise DatasetError(f"{folder / 'report.json'} is missing; run `evaluate` first")
+    choices: dict[str, Any] = json.loads((folder / "report.json").read_text())["choices"]
+    folds, patients = read_folds(cases), [case for case in cases if case.is_patient]
+    networks = [load_average(config, folder / f"fold{fold}").to(device) for fold in range(FOLDS)]
+    dice = np.array(
+        [
+            [_dice(shift, case, networks[folds[case.id]], choices, device) for shift in SHIFTS.values()]
+            for case in tqdm(patients, desc="shifts", unit="patient")
+        ]
+    )  # (patients, shifts)
+    report = {
+        name: {
+            "dice": float(dice[:, column].mean()),
+            "difference": float((dice[:, column] - dice[:, 0]).mean()),
+            "interval_95": bootstrap_interval(dice[:, column] - dice[:, 0]),  # of the difference; paired
+        }
+        for column, name in enumerate(SHIFTS)
+    }
+    (folder / "shifts.json").write_text(json.dumps(report, indent=1) + "\n")
+    return _table(report)
+
+
+def _dice(shift: Shift, case: Case, network: UNet, choices: dict[str, Any], device: torch.device) -> float:
+    # The same noise for a case, however many others there are.
+    image, reference = shift(case.image, case.mask, np.random.default_rng(list(case.id.encode())))
+    probability, logit = predict(network, image, device)
+    patient = Classifier(**choices["classifier"]).probability(features(probability, logit))
+    decoding = (choices[name] for name in ("temperature", "min_peak", "min_patient"))
+    return dice_score(reference, decode_if_patient(probability, patient, *decoding))
+
+
+def _table(report: dict[str, dict[str, Any]]) -> str:
+    lines = ["| Picture | Dice, mean | Difference (95 %) |", "|---|---|---|"]
+    for name, result in report.items():
+        low, high = result["interval_95"]
+        difference = f"{result['difference']:+.3f} ({low:+.3f} to {high:+.3f})" if name != "none" else ""
+        lines.append(f"| {name} | {result['dice']:.3f} | {difference} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,44 @@
+"""Pictures of a run's worst cases, to see what goes wrong. They show the data set: they stay on your machine."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mipseg.dataset import Case
+from mipseg.figure import plot_prediction
+from mipseg.training.choices import cross_validate, load_answers
+
+
+def draw_worst(cases: Sequence[Case], folder: Path, count: int) -> str:
+    """Draw the patients of lowest cross-validated Dice into `worst/<rank>_<case id>.png` of the run's folder.
+
+    Pictures of an earlier call are removed.
+
+    Args:
+        cases: the data set.
+        folder: of the run, with the answers of all folds.
+        count: how many patients.
+
+    Returns:
+        A Markdown list of them, worst first.
+
+    Raises:
+        DatasetError: a fold was not trained yet.
+    """
+    validation = cross_validate(load_answers(cases, folder))
+    dice, _ = validation.table.result(validation.chosen)
+    patients = np.flatnonzero(validation.table.is_patient)
+    pictures = folder / "worst"
+    pictures.mkdir(exist_ok=True)
+    for old in pictures.glob("*.png"):
+        old.unlink()
+    lines = []
+    for rank, place in enumerate(np.argsort(dice, kind="stable")[:count].tolist(), 1):
+        number = int(patients[place])
+        case, mask = validation.answers[number].case, validation.mask(number)
+        plot_prediction(case.image, case.mask, mask, pictures / f"{rank:02}_{case.id}.png")
+        lines.append(
+            f"{rank}. {case.id}: Dice {dice[place]:.3f}, reference {case.mask.sum()} px, predicted {mask.sum()} px"
+        )
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,93 @@
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip("torch", reason="PyTorch is not installed: uv sync --extra train")
+pytest.importorskip("onnx", reason="onnx is not installed: uv sync --extra train")
+
+from mipseg.errors import DatasetError
+from mipseg.training import __main__ as module
+
+
+@pytest.fixture
+def call(monkeypatch, tmp_path, cases):
+    """Run the command line with everything replaced that works; returns what was called."""
+    monkeypatch.setattr(module, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(module, "load_dataset", lambda _: cases)
+    called = []
+
+    def note(name, answer=None):
+        monkeypatch.setattr(module, name, lambda *arguments: (called.append((name, *arguments[2:])), answer)[1])
+
+    for name in ("_train_fold", "evaluate", "export"):
+        note(name)
+    note("measure_shifts", "| table |\n")
+    note("draw_worst", "1. list\n")
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["training", *arguments])
+        module.main()
+        return called
+
+    return run
+
+
+def test_run_does_everything_in_order(call, tmp_path):
+    runs = tmp_path / "runs"
+    folds = [("_train_fold", fold, runs) for fold in range(5)]
+    assert call("run") == [*folds, ("evaluate", runs / "unet_v2"), ("export", runs / "unet_v2")]
+
+
+def test_one_fold(call, tmp_path):
+    assert call("fold", "--fold", "3") == [("_train_fold", 3, tmp_path / "runs")]
+
+
+def test_a_fold_is_trained_after_the_same_fold_of_the_run_that_it_starts_from(monkeypatch, tmp_path, cases):
+    started = []
+
+    def trainer(_, config, folder, device, start):
+        started.append((config.name, folder, start))
+        return SimpleNamespace(run=lambda: None)
+
+    def predict_cases(network, left_out, file, device):
+        file.parent.mkdir(parents=True)
+        file.touch()
+
+    monkeypatch.setattr(module, "Trainer", trainer)
+    monkeypatch.setattr(module, "predict_cases", predict_cases)
+    monkeypatch.setattr(module, "read_folds", lambda _: {case.id: 0 for case in cases})
+    config = module.load_config(module.CONFIGS / "unet_v2.toml")
+    first, second = tmp_path / "unet_v1/fold2", tmp_path / "unet_v2/fold2"
+    for _ in range(2):  # what is finished is not trained again
+        module._train_fold(cases, config, 2, tmp_path)
+        assert started == [("unet_v1", first, None), ("unet_v2", second, first)]
+
+
+@pytest.mark.parametrize("arguments", [["fold"], ["evaluate", "--fold", "1"], ["train"]])
+def test_wrong_use(call, arguments):
+    with pytest.raises(SystemExit) as failed:
+        call(*arguments)
+    assert failed.value.code == 2
+
+
+def test_worst_prints_its_list(call, capsys):
+    assert call("worst", "--count", "4") == [("draw_worst", 4)]
+    assert capsys.readouterr().out == "1. list\n"
+
+
+def test_shifts_prints_its_table(call, capsys, tmp_path):
+    ((name, folder, _),) = call("shifts")
+    assert (name, folder) == ("measure_shifts", tmp_path / "runs/unet_v2")
+    assert capsys.readouterr().out == "| table |\n"
+
+
+def test_error_is_one_line(call, capsys, monkeypatch):
+    def fail(*_):
+        raise DatasetError("fold 0 is missing")
+
+    monkeypatch.setattr(module, "evaluate", fail)
+    with pytest.raises(SystemExit) as failed:
+        call("evaluate")
+    assert failed.value.code == 1
+    assert capsys.readouterr().err == "error: fold 0 is missing\n"
