@@ -49,5 +49,5 @@ train: setup  ## train, evaluate and export the model; goes on where it stopped
 bench: setup  ## latency, throughput, memory and start-up through HTTP
 	$(RUN) python bench/http_bench.py
 
-bench-judge: setup  ## the judge's overhead per image, and twenty teams at once; SERVICE=<url> judges that service
-	$(RUN) python shared/tests/judge/bench_judge.py $(if $(SERVICE),--service $(SERVICE))
+bench-judge: setup  ## the judge's time per image, against an instant endpoint and the real service, and 20 teams at once
+	$(RUN) python -m bench.judge_bench

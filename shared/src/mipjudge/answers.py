@@ -63,5 +63,6 @@ def _errors(attempt: Attempt, results: list[Result]) -> list[str]:
     if attempt.failure is not None:
         return [f"{attempt.failure}: {_WORDS.get(attempt.failure, 'the attempt was given up')}"]
     if attempt.kind == EVALUATION:  # which images of the test set they were stays here
-        return [f"{reason}: {count} images" for reason, count in sorted(Counter(r for _, r in reasons).items())]
+        counts = sorted(Counter(reason for _, reason in reasons).items())
+        return [f"{reason}: {count} {'image' if count == 1 else 'images'}" for reason, count in counts]
     return [f"image {position + 1}: {reason}" for position, reason in reasons[:MAX_ERRORS]]

@@ -29,10 +29,13 @@ class Database:
             Path(make_url(url).database or "").parent.mkdir(0o700, parents=True, exist_ok=True)
             arguments: dict[str, Any] = {"timeout": lock_wait_s}
         else:
-            arguments = {"connect_timeout": 5, "options": f"-c lock_timeout={int(lock_wait_s * 1000)}"}
+            # A worker that stands still in a transaction must not keep its rows from the others.
+            names, wait_ms = ("lock_timeout", "idle_in_transaction_session_timeout"), int(lock_wait_s * 1000)
+            arguments = {"connect_timeout": 5, "options": " ".join(f"-c {name}={wait_ms}" for name in names)}
         # hide_parameters: an error goes to the log, and what teams sent does not.
         self.engine = create_engine(url, connect_args=arguments, hide_parameters=True, pool_pre_ping=True)
         self._writing = self.engine.execution_options(immediate=True)
+        self._unsynced = self.engine.execution_options(immediate=True, synchronous="NORMAL")
         if self._is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
@@ -45,9 +48,17 @@ class Database:
             yield session
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
-        """A transaction that writes; on SQLite it holds the one write lock from its first statement on."""
-        with Session(self._writing, expire_on_commit=False) as session, session.begin():
+    def write(self, *, synced: bool = True) -> Iterator[Session]:
+        """A transaction that writes; on SQLite it holds the one write lock from its first statement on.
+
+        Args:
+            synced: whether its end waits for the disk. One that does not wait survives the death of every process; a
+                power cut may take it back, unless one that waits came after it.
+        """
+        engine = self._writing if synced else self._unsynced
+        with Session(engine, expire_on_commit=False) as session, session.begin():
+            if not synced and not self._is_sqlite:
+                session.execute(text("SET LOCAL synchronous_commit = off"))
             yield session
 
     def now(self, session: Session) -> float:
@@ -73,10 +84,11 @@ class Database:
 
 def _prepare_sqlite(connection: Any, _: object) -> None:
     connection.isolation_level = None  # the driver shall not begin transactions by itself
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in ("journal_mode=WAL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    immediate = connection.get_execution_options().get("immediate")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+    options = connection.get_execution_options()
+    connection.exec_driver_sql(f"PRAGMA synchronous={options.get('synchronous', 'FULL')}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("immediate") else "BEGIN")

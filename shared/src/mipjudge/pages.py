@@ -94,7 +94,7 @@ def _text(name: str) -> str:
 def _draw(judge: Judge, position: int, mask: bytes) -> bytes:
     from mipseg.figure import agreement_image  # noqa: PLC0415  # imports matplotlib, which serving does without
 
-    case, _ = judge.sets.validation.load(position)
+    case = judge.sets.validation.case(position)
     buffer = io.BytesIO()
     pixels = agreement_image(case.image, case.mask, np.asarray(unpack_mask(mask)))
     PillowImage.fromarray(pixels).save(buffer, "PNG")

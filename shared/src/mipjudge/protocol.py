@@ -146,7 +146,7 @@ def _sample() -> tuple[Case, bytes]:
 def _verified(case: Case, reply: Reply) -> dict[str, Any]:
     """The answer of the connection test. Nothing of a reply is passed on but a sound mask: it may be anybody's."""
     can_connect = reply.status is not None
-    judged = judge_reply(case, reply.content) if reply.reason is None else None
+    judged = judge_reply(case.image.shape, reply.content) if reply.reason is None else None
     good = judged is not None and judged.mask is not None
     if judged is not None and good:
         message = "Successfully connected and received prediction."

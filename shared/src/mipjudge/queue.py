@@ -115,8 +115,8 @@ def keep(db: Database, job: Job, lease_s: float) -> None:
 
 
 def save(db: Database, job: Job, position: int, scored: Scored, lease_s: float) -> None:
-    """Write the score of one image, and prolong the lease."""
-    with db.write() as session:
+    """Write the score of one image, and prolong the lease; after a power cut the last images may be asked again."""
+    with db.write(synced=False) as session:
         _fenced(session, job, lease_until=db.now(session) + lease_s)
         session.add(_row(job, position, scored))
 
@@ -130,11 +130,12 @@ def finish(db: Database, job: Job) -> float:
     with db.write() as session:
         _fenced(session, job, lease_until=0.0)  # first, so that the row is locked while it is counted
         total = session.scalar(select(Attempt.total).where(Attempt.id == job.id))
-        rows = session.execute(select(Result.score, Result.position).where(Result.attempt_id == job.id)).all()
+        columns = select(Result.score, Result.position, Result.mask.is_not(None))
+        rows = session.execute(columns.where(Result.attempt_id == job.id)).all()
         if not rows or len(rows) != total:
             raise RuntimeError(f"attempt has {len(rows)} results for {total} images")
-        mean = math.fsum(score for score, _ in rows) / len(rows)
-        worst = [position for _, position in sorted(tuple(row) for row in rows)[:SHOWN_WORST]]
+        mean = math.fsum(score for score, _, _ in rows) / len(rows)
+        worst = [position for _, position, has_mask in sorted(tuple(row) for row in rows) if has_mask][:SHOWN_WORST]
         others = Result.position.not_in(worst if job.kind == VALIDATION else [])
         session.execute(update(Result).where(Result.attempt_id == job.id, others).values(mask=None))
         _fenced(session, job, status=DONE, score=min(mean, 1.0), finished_at=db.now(session))

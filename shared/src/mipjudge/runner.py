@@ -16,16 +16,16 @@ from mipjudge.errors import LeaseLostError
 from mipjudge.models import VALIDATION
 from mipjudge.queue import Job
 from mipjudge.scoring import request_body, score_reply
-from mipjudge.sender import UNREACHABLE, Sender
+from mipjudge.sender import UNREACHABLE, Reply, Sender
 from mipjudge.sets import ImageSet, Sets
 from mipjudge.settings import JudgeSettings
 from mipjudge.target import AddressPolicy
-from mipseg.dataset import Case
 from mipseg.errors import DatasetError
+from mipseg.types import Binary
 
 DOWN_AFTER = 5  # pictures at the start that reach nobody; then the endpoint is down
 _DOWN = {UNREACHABLE, "unresolvable", "address-refused"}
-Prepared = tuple[int, "asyncio.Task[tuple[Case, bytes]]"]  # an image's position, and it once it is read
+Prepared = tuple[int, "asyncio.Task[tuple[Binary, bytes]]"]  # an image's position, and it once it is read
 _IDLE_S = 0.5  # between two looks into the queue
 _log = structlog.get_logger()
 
@@ -153,16 +153,26 @@ class _Run:
             return None if place is None else (place, asyncio.create_task(asyncio.to_thread(self._prepare, place)))
 
         async def work() -> None:
-            ready = prepare_next()
-            while ready is not None:
-                place, task = ready
-                case, body = await task
-                ready = prepare_next()  # is read while this one is under way
-                await self._score_one(place, case, body)
+            ready, scoring = prepare_next(), None
+            try:
+                while ready is not None:
+                    place, task = ready
+                    reference, body = await task
+                    ready = prepare_next()  # is read while this one is under way
+                    reply = await self._sender.send(self._job.url, body)
+                    if scoring is not None:
+                        await scoring
+                    scoring = asyncio.create_task(self._score(place, reference, reply))  # while the next is under way
+                if scoring is not None:
+                    await scoring
+            finally:
+                if scoring is not None:
+                    scoring.cancel()
 
         async with self._sender:
-            if (first := prepare_next()) is not None:
-                await self._score_one(first[0], *await first[1])
+            if (probe := prepare_next()) is not None:
+                reference, body = await probe[1]
+                await self._score(probe[0], reference, await self._sender.send(self._job.url, body))
             workers = [asyncio.create_task(work()) for _ in range(self._settings.concurrency)]
             try:
                 await asyncio.gather(*workers)
@@ -170,12 +180,10 @@ class _Run:
                 for worker in workers:
                     worker.cancel()
 
-    async def _score_one(self, place: int, case: Case, body: bytes) -> None:
+    async def _score(self, place: int, reference: Binary, reply: Reply) -> None:
         # All slow work in threads: a blocked loop would make a reply late that came in time.
-        reply = await self._sender.send(self._job.url, body)
-
         def score_and_save() -> str | None:
-            scored = score_reply(case, reply, keep_mask=self._job.kind == VALIDATION)
+            scored = score_reply(reference, reply, keep_mask=self._job.kind == VALIDATION)
             queue.save(self._db, self._job, place, scored, self._settings.lease_s)
             return scored.reason
 
@@ -185,9 +193,9 @@ class _Run:
             if down:
                 raise _EndpointDownError(str(self._reasons[-1]))
 
-    def _prepare(self, place: int) -> tuple[Case, bytes]:
-        case, picture = self._images.load(place)
-        return case, request_body(picture)
+    def _prepare(self, place: int) -> tuple[Binary, bytes]:
+        reference, picture = self._images.load(place)
+        return reference, request_body(picture)
 
 
 async def _watch(stop: Event) -> None:

@@ -12,10 +12,9 @@ from mipjudge.queue import Scored
 from mipjudge.sender import Reply
 from mipseg.checks import validate_segmentation
 from mipseg.codec import MAX_PIXELS, decode_base64, decode_image
-from mipseg.dataset import Case
 from mipseg.errors import Base64Error, ImageError, ImageTooLargeError, SegmentationError
 from mipseg.metrics import dice_score
-from mipseg.types import Mask
+from mipseg.types import Binary, Mask
 
 MAX_PARTS = 100_000  # of a reply's JSON: a few megabytes of `{},{},…` would take a hundred of memory
 # The first class that fits counts.
@@ -49,8 +48,13 @@ def request_body(picture: bytes) -> bytes:
     return b'{"img":"' + base64.b64encode(picture) + b'"}'
 
 
-def judge_reply(case: Case, content: bytes) -> Judged:
-    """Check a reply as the championship does: a PNG of the picture's size, RGB, 0 and 255, three equal channels."""
+def judge_reply(shape: tuple[int, ...], content: bytes) -> Judged:
+    """Check a reply as the championship does: a PNG of the picture's size, RGB, 0 and 255, three equal channels.
+
+    Args:
+        shape: height and width of the picture.
+        content: the reply's body.
+    """
     if sum(content.count(sign) for sign in b"[{,") > MAX_PARTS:
         return Judged("not-json", "the reply's JSON has too many parts")
     try:
@@ -63,10 +67,10 @@ def judge_reply(case: Case, content: bytes) -> Judged:
     try:
         data = decode_base64(img)
         # The guarded decoder first: it bounds what the file can cost. Then the pixels as they are, not turned to grey.
-        decode_image(data, min(MAX_PIXELS, 4 * case.image.size))
+        decode_image(data, min(MAX_PIXELS, 4 * shape[0] * shape[1]))
         with PillowImage.open(io.BytesIO(data), formats=["PNG"]) as picture:
             mask = np.asarray(picture)
-        validate_segmentation(np.broadcast_to(case.image[:, :, None], (*case.image.shape, 3)), mask)
+        validate_segmentation(np.broadcast_to(np.uint8(0), (*shape, 3)), mask)
     except (Base64Error, ImageError, ImageTooLargeError, SegmentationError) as error:
         reason = next(name for kind, name in _REASONS if isinstance(error, kind))
         return Judged(reason, str(error)[:300])
@@ -75,21 +79,21 @@ def judge_reply(case: Case, content: bytes) -> Judged:
     return Judged(None, mask=mask, img=img)
 
 
-def score_reply(case: Case, reply: Reply, *, keep_mask: bool) -> Scored:
+def score_reply(reference: Binary, reply: Reply, *, keep_mask: bool) -> Scored:
     """Score a reply; a fault scores 0 and is named.
 
     Args:
-        case: picture and reference.
+        reference: (H, W), where there is tumour.
         reply: of the endpoint.
         keep_mask: whether the mask goes into the result.
     """
     if reply.reason is not None:
         return Scored(0.0, reply.reason, reply.seconds)
-    judged = judge_reply(case, reply.content)
+    judged = judge_reply(reference.shape, reply.content)
     if judged.mask is None:
         return Scored(0.0, judged.reason, reply.seconds)
     found = judged.mask[:, :, 0] != 0
-    return Scored(dice_score(case.mask, found), None, reply.seconds, _pack(found) if keep_mask else None)
+    return Scored(dice_score(reference, found), None, reply.seconds, _pack(found) if keep_mask else None)
 
 
 def unpack_mask(data: bytes) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:

@@ -14,10 +14,10 @@ from PIL import Image as PillowImage
 
 from mipjudge.models import VALIDATION
 from mipjudge.settings import JudgeSettings
-from mipseg.dataset import Case
+from mipseg.dataset import Case, label_path, read_mask, read_patient
 from mipseg.errors import DatasetError
 from mipseg.phantom import make_phantom
-from mipseg.types import Grey
+from mipseg.types import Binary
 
 DATASET, PHANTOMS = "dataset", "phantoms"
 # Phantoms of different sizes, as the championship's pictures are: eyes to mid-thigh, whole body, trunk.
@@ -42,21 +42,31 @@ class ImageSet:
         """Number of cases."""
         return len(self.names)
 
-    def load(self, position: int) -> tuple[Case, bytes]:
-        """Read one case, and its picture as the file that an endpoint is sent.
+    def load(self, position: int) -> tuple[Binary, bytes]:
+        """Read one case as it is judged: its reference mask, and its picture's file, of which only the header is read.
 
         Raises:
-            DatasetError: its files are missing or damaged.
+            DatasetError: a file is missing or damaged, or their sizes differ.
         """
         picture, label = self.files(self.names[position])
+        mask = read_mask(label)
         try:
             data = picture.read_bytes()
-            image, mask = _grey(data), _grey(label.read_bytes())
+            with PillowImage.open(io.BytesIO(data), formats=["PNG"]) as header:
+                width, height = header.size
         except (OSError, ValueError, SyntaxError) as error:
-            raise DatasetError(f"{picture} or its mask can't be read: {error}") from error
-        if image.shape != mask.shape or not ((mask == 0) | (mask == 255)).all():
-            raise DatasetError(f"{label} must have its picture's size {image.shape} and hold only 0 and 255")
-        return Case(picture.stem, image, mask == 255), data
+            raise DatasetError(f"{picture} is not a readable PNG: {error}") from error
+        if mask.shape != (height, width):
+            raise DatasetError(f"{label} is {mask.shape}, but its picture is {(height, width)}")
+        return mask, data
+
+    def case(self, position: int) -> Case:
+        """Read one case with its pixels, to look at.
+
+        Raises:
+            DatasetError: a file is missing or damaged, or their sizes differ.
+        """
+        return read_patient(*self.files(self.names[position]))
 
 
 @dataclass(frozen=True)
@@ -87,8 +97,7 @@ def build_sets(settings: JudgeSettings) -> Sets:
     images = sorted((settings.data_dir / "patients/imgs").glob("patient_*.png"))
     if len(images) >= 2:
         for path in images:
-            if not _label(path).is_file():
-                raise DatasetError(f"{path} has no mask: {_label(path)} is missing")
+            label_path(path)  # raises where there is none
         names, source, files = [str(path) for path in images], DATASET, _patient_files
     else:
         folder = settings.dir / "phantoms"
@@ -104,23 +113,13 @@ def build_sets(settings: JudgeSettings) -> Sets:
     return Sets(validation, test, source)
 
 
-def _label(path: Path) -> Path:
-    return path.parents[1] / "labels" / path.name.replace("patient", "segmentation")
-
-
 def _fingerprint(source: str, seed: int, names: tuple[str, ...]) -> str:
     text = "\n".join([source, str(seed), *(Path(name).name for name in names)])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _grey(data: bytes) -> Grey:
-    # Without the guards of `mipseg.codec`: the operator's own files, and this is most of what an image costs.
-    with PillowImage.open(io.BytesIO(data), formats=["PNG"]) as picture:
-        return np.asarray(picture.convert("L"))
-
-
 def _patient_files(name: str) -> tuple[Path, Path]:
-    return Path(name), _label(Path(name))
+    return Path(name), label_path(Path(name))
 
 
 def _phantom_files(folder: Path, seed: int, number: int) -> tuple[Path, Path]:

@@ -14,7 +14,9 @@ from sqlalchemy import create_engine, make_url, text
 from mipjudge.database import Database
 from mipjudge.settings import JudgeSettings
 
-sys.path.insert(0, str(Path(__file__).parent))  # for `judge_endpoints`
+sys.path.insert(0, str(Path(__file__).parent))  # for `judge_endpoints` and `judge_running`
+
+from judge_running import SIZE, Running
 
 POSTGRES = os.environ.get("MIPSEG_TEST_POSTGRES_URL", "")
 BACKENDS = [
@@ -65,12 +67,12 @@ def db(open_database: Callable[..., Database]) -> Database:
 
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data set of 42 small patients, so 20 and 20 after `set_size=20`."""
+    """A data set of 42 small patients, so 20 and 20 after `set_size=20`; ten times as many for the full plan."""
     root = tmp_path_factory.mktemp("data")
     for part in ("imgs", "labels"):
         (root / "patients" / part).mkdir(parents=True)
     rng = np.random.default_rng(0)
-    for number in range(42):
+    for number in range(2 * SIZE + 2):
         image = rng.integers(100, 256, (90, 70), np.uint8)
         mask = np.zeros((90, 70), np.uint8)
         row, column = rng.integers(5, 50, 2)
@@ -82,17 +84,38 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def settings(data_dir: Path, tmp_path: Path, database_url: str) -> JudgeSettings:
-    """A local judge with short waits, on 20 and 20 small patients."""
+    """A local judge with short waits, on small patients."""
     return JudgeSettings(
         _env_file=None,
         dir=tmp_path / "judge",
         database_url=database_url,
         data_dir=data_dir,
-        set_size=20,
+        set_size=SIZE,
         deadline_s=5.0,
         lease_s=2.0,
         verify_interval_s=0,
     )
+
+
+@pytest.fixture
+def judge(settings: JudgeSettings) -> Iterator[Running]:
+    """A running judge."""
+    with Running(settings) as running:
+        yield running
+
+
+@pytest.fixture
+def idle(settings: JudgeSettings) -> Iterator[Running]:
+    """A judge whose attempts stay in the queue."""
+    with Running(settings.model_copy(update={"workers": 0})) as running:
+        yield running
+
+
+@pytest.fixture
+def public(settings: JudgeSettings) -> Iterator[Running]:
+    """A judge that calls public addresses alone and knows no local teams."""
+    with Running(settings.model_copy(update={"host": "0.0.0.0", "workers": 0})) as running:
+        yield running
 
 
 @pytest.fixture(autouse=True)

@@ -1,13 +1,17 @@
 """Endpoints of teams: one that is perfect, and hostile ones that speak raw bytes."""
 
 import base64
+import gzip
 import io
 import json
 import socket
+import struct
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from types import TracebackType
 
 import numpy as np
@@ -147,3 +151,40 @@ def flood(_: Endpoint, connection: socket.socket, __: bytes) -> None:
 def cut(_: Endpoint, connection: socket.socket, body: bytes) -> None:
     content = empty_mask(body)
     connection.sendall(answer(content)[: -len(content) // 2])
+
+
+@cache
+def gzip_bomb() -> bytes:
+    """1 GB in a megabyte."""
+    return gzip.compress(bytes(8 << 20)) * 128
+
+
+def image_bomb() -> bytes:
+    """A PNG of a few kilobytes that claims 40,000 x 40,000 pixels."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
+    pixels = zlib.compress(bytes(1 << 20))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def constant(pixels: np.ndarray) -> Handler:
+    return sends(lambda _: answer(reply(png(pixels))))
+
+
+# V2 of the reliability plan, but for the endpoint that refuses: it is none.
+FAULTS: dict[str, tuple[Handler, str]] = {
+    "hangs": (hang, "timeout"),
+    "drips": (drip, "timeout"),
+    "302": (sends(lambda _: answer(b"", "302 Found", "Location: http://127.0.0.1:1/\r\n")), "redirect"),
+    "1 GB": (flood, "reply-too-large"),
+    "gzip bomb": (sends(lambda _: answer(gzip_bomb(), headers="Content-Encoding: gzip\r\n")), "reply-encoded"),
+    "closes": (cut, "cut-off"),
+    "500": (sends(lambda _: answer(b"{}", "500 Internal Server Error")), "http-status"),
+    "not JSON": (sends(lambda _: answer(b"<html>")), "not-json"),
+    "wrong shape": (constant(np.zeros((70, 90, 3), np.uint8)), "invalid-mask"),
+    "grey 127": (constant(np.full((90, 70, 3), 127, np.uint8)), "invalid-mask"),
+    "image bomb": (sends(lambda _: answer(reply(image_bomb()))), "image-too-large"),
+}

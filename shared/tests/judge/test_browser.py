@@ -35,7 +35,7 @@ def page() -> Iterator[Any]:
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_scoreboard_and_own_attempt(settings, page, tmp_path):
     sets = build_sets(settings)
-    cases = [sets.validation.load(place)[0] for place in range(20)]
+    cases = [sets.validation.case(place) for place in range(20)]
     masks = {c.image.tobytes(): reply(png(mask_of(np.roll(c.mask, n % 9, axis=1)))) for n, c in enumerate(cases)}
     handler = sends(lambda body: answer(masks[endpoints.picture_key(body)]))
     with Running(settings) as judge, Endpoint(handler) as endpoint:
@@ -49,6 +49,7 @@ def test_scoreboard_and_own_attempt(settings, page, tmp_path):
         assert cells[:6] == ["1", NAME, f"{score:.4f}", "\u2013", "\u2013", "1"]
         assert page.title() == "Scoreboard"
         assert page.locator("#teams img").count() == 0
+        assert page.inner_text("#state").startswith("1 team, updated ")
         page.screenshot(path=tmp_path / "scoreboard.png")
 
         page.goto(f"{base}/attempts/{uuid}")
@@ -58,6 +59,8 @@ def test_scoreboard_and_own_attempt(settings, page, tmp_path):
         assert page.inner_text("#state") == f"done, 20 of 20 images, score {score:.4f}"
         assert page.locator("#dice rect").count() == page.locator("#latency rect").count() == 20
         assert page.inner_text("#limit") == "5"
+        assert 0 < float(page.inner_text("#median")) <= float(page.inner_text("#slowest")) < 5
+        assert page.locator("#progress, #faults").locator("visible=true").count() == 0
         sizes = page.eval_on_selector_all("#figures img", "all => all.map(i => [i.naturalWidth, i.naturalHeight])")
         assert sizes == [[70, 90]] * 5
         page.screenshot(path=tmp_path / "attempt.png", full_page=True)

@@ -1,7 +1,9 @@
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from mipjudge import queue, store
 from mipjudge.errors import LeaseLostError
@@ -119,6 +121,48 @@ def test_one_running_attempt_per_team(db):
     assert queue.claim(db, "two", 30) is None
 
 
+def test_a_team_with_a_running_attempt_keeps_no_other_waiting(db):
+    enqueue(db, "a", 2)
+    first, second = enqueue(db, "b", 2)
+    assert queue.claim(db, "one", 30) is not None
+    job = queue.claim(db, "two", 30)
+    assert job.id == first
+    queue.fail(db, job, "unreachable")
+    assert queue.claim(db, "two", 30).id == second  # though it is a's turn
+
+
+def test_a_claim_that_meets_anothers_of_the_same_team_gets_nothing(open_database):
+    one, two = open_database(), open_database()
+    first, _ = enqueue(one, "a", 2)
+    with ThreadPoolExecutor(1) as pool:
+        with one.write() as session:
+            claim = text("UPDATE attempts SET status = 'running', lease_until = 1e12 WHERE id = :id")
+            session.execute(claim, {"id": first})
+            late = pool.submit(queue.claim, two, "w", 30)
+            time.sleep(0.5)
+            assert not late.done()
+        assert late.result() is None
+
+
+def test_a_worker_that_stands_still_in_a_transaction_loses_it(open_database):
+    db, still = open_database(), open_database(lock_wait_s=0.5)
+    if db.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite's lock is held until the process goes on or ends")
+    (attempt,) = enqueue(db, "a")
+    queue.claim(still, "one", 30)
+    expire(db)
+
+    def stand_still():
+        with still.write() as session:
+            session.execute(text("UPDATE attempts SET worker = 'one'"))
+            assert queue.claim(db, "two", 30) is None
+            time.sleep(1)
+            assert queue.claim(db, "two", 30).id == attempt
+
+    with pytest.raises(DBAPIError):
+        stand_still()
+
+
 def test_workers_at_once_never_claim_the_same(open_database):
     databases = [open_database() for _ in range(4)]
     wanted = [enqueue(databases[0], f"team {number}", 2)[0] for number in range(12)]
@@ -139,9 +183,10 @@ def test_workers_at_once_never_claim_the_same(open_database):
 def test_only_the_worst_validation_masks_are_kept(db):
     enqueue(db, "a")
     job = queue.claim(db, "one", 30)
-    queue.begin(db, job, "set", 8)
+    queue.begin(db, job, "set", 9)
     for position in range(8):
         queue.save(db, job, position, Scored(1 - position / 10, mask=b"mask"), 30)
+    queue.save(db, job, 8, Scored(0.0, "timeout"), 30)  # has none, and takes nobody's place
     queue.finish(db, job)
     team = store.local_team(db, "a")[0]
     rows = store.results_of(db, store.find_attempt(db, team, job.id))

@@ -1,5 +1,6 @@
 import hashlib
 import math
+import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
@@ -135,6 +136,22 @@ def test_validations_are_limited_in_number_and_rate(db):
     assert 3590 <= error.value.retry_after_s <= 3601
 
 
+def test_the_limits_hold_for_requests_at_the_same_moment(open_database):
+    databases = [open_database() for _ in range(2)]
+    team, _ = store.make_team(databases[0], "a")
+    start = Barrier(16)
+
+    def validate(index):
+        start.wait()
+        try:
+            return store.enqueue(databases[index % 2], team, "validation", URL, (3, 100)).id
+        except RateLimitError:
+            return None
+
+    with ThreadPoolExecutor(16) as pool:
+        assert sum(attempt is not None for attempt in pool.map(validate, range(16))) == 3
+
+
 def test_connection_tests_keep_a_distance(db):
     team, _ = store.make_team(db, "a")
     assert store.may_verify(db, team, 60)
@@ -163,8 +180,10 @@ def test_a_write_lock_is_waited_for_but_not_for_ever(open_database):
     team, _ = store.make_team(db, "a")
     with db.write() as session, ThreadPoolExecutor(1) as pool:
         session.execute(text("UPDATE teams SET verified_at = 1"))
+        started = time.monotonic()
         with pytest.raises(DBAPIError):
             store.may_verify(impatient, team, 0)
+        assert time.monotonic() - started < 5
         patient = pool.submit(store.may_verify, db, team, 0)
         with pytest.raises(TimeoutError):
             patient.result(0.3)
@@ -172,9 +191,12 @@ def test_a_write_lock_is_waited_for_but_not_for_ever(open_database):
         assert patient.result(8)
 
 
-def test_reading_waits_for_no_writer(open_database):
+def test_reading_and_writing_do_not_wait_for_each_other(open_database):
     db, impatient = open_database(), open_database(lock_wait_s=0.1)
-    _, token = store.make_team(db, "a")
+    team, token = store.make_team(db, "a")
+    with db.read() as session:
+        session.execute(text("SELECT 1 FROM teams"))
+        assert store.may_verify(impatient, team, 0)
     with db.write() as session:
         session.execute(text("UPDATE teams SET verified_at = 1"))
         assert store.find_team(impatient, token) is not None

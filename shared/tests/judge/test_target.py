@@ -94,6 +94,12 @@ def test_loopback_is_allowed_for_a_local_judge_alone(settings, allowed, refused)
     assert not any(map(policy.may_call, refused))
 
 
+def test_a_judge_listens_to_this_machine_unless_told_otherwise():
+    settings = JudgeSettings(_env_file=None)
+    assert (settings.host, settings.is_local) == ("127.0.0.1", True)
+    assert not JudgeSettings(_env_file=None, host="0.0.0.0").is_local
+
+
 def test_the_parts_of_a_url():
     endpoint = parse_endpoint("https://Example.com/predict?a=b#c")
     assert endpoint.at("2606:4700::1111") == "https://[2606:4700::1111]:443/predict?a=b"

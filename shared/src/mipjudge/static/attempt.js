@@ -8,14 +8,14 @@ let timer;
 
 const get = (path) => fetch(path, { headers: { "x-token": token }, cache: "no-store" });
 
-function bars(svg, images, total, value, limit) {
+// A bar for each image, `value` of the chart's height.
+function bars(svg, images, total, value) {
   svg.replaceChildren();
-  const top = limit ? limit * 1.1 : 1;
-  svg.setAttribute("viewBox", `0 0 ${total} ${top}`);
+  svg.setAttribute("viewBox", `0 0 ${total} 1`);
   for (const image of images) {
     const bar = document.createElementNS(SVG, "rect");
-    const height = Math.min(value(image), top);
-    const place = { x: image.position + 0.1, y: top - height, width: 0.8, height };
+    const height = Math.min(value(image), 1);
+    const place = { x: image.position + 0.1, y: 1 - height, width: 0.8, height };
     for (const [name, number] of Object.entries(place)) bar.setAttribute(name, number);
     bar.setAttribute("class", image.reason ? "bar fault" : "bar");
     const title = document.createElementNS(SVG, "title");
@@ -23,12 +23,20 @@ function bars(svg, images, total, value, limit) {
     bar.append(title);
     svg.append(bar);
   }
-  if (!limit) return;
-  const line = document.createElementNS(SVG, "line");
-  const ends = { x1: 0, x2: total, y1: top - limit, y2: top - limit };
-  for (const [name, number] of Object.entries(ends)) line.setAttribute(name, number);
-  line.setAttribute("class", "limit");
-  svg.append(line);
+}
+
+function charts(attempt) {
+  const images = attempt.images || [];
+  byId("charts").hidden = !images.length || attempt.status === "failed";
+  if (byId("charts").hidden) return;
+  const { total } = attempt.progress;
+  bars(byId("dice"), images, total, (image) => (image.reason ? 1 : image.score));
+  // The root, since most answers take a small part of the limit.
+  bars(byId("latency"), images, total, (image) => Math.sqrt(image.seconds / attempt.deadline_s));
+  const seconds = images.map((image) => image.seconds).sort((a, b) => a - b);
+  byId("limit").textContent = attempt.deadline_s;
+  byId("median").textContent = seconds[Math.floor(seconds.length / 2)].toFixed(2);
+  byId("slowest").textContent = seconds[seconds.length - 1].toFixed(2);
 }
 
 async function figures(attempt) {
@@ -54,22 +62,21 @@ function show(attempt) {
   byId("title").textContent = `Attempt: ${attempt.type}`;
   const end = run.score === null ? "" : `, score ${run.score.toFixed(4)}`;
   const wait = attempt.status === "queued" ? `, ${attempt.position_in_queue} before it` : "";
-  const count = attempt.progress ? `, ${attempt.progress.done} of ${attempt.progress.total} images` : "";
+  const over = attempt.status === "done" || attempt.status === "failed";
+  const shown = attempt.progress && attempt.status !== "failed";
+  const count = shown ? `, ${attempt.progress.done} of ${attempt.progress.total} images` : "";
   byId("state").textContent = `${attempt.status}${wait}${count}${end}`;
   const progress = byId("progress");
-  progress.hidden = !attempt.progress;
+  progress.hidden = !attempt.progress || over;
   if (attempt.progress) Object.assign(progress, { max: attempt.progress.total, value: attempt.progress.done });
-  byId("charts").hidden = !(attempt.images && attempt.images.length);
-  if (attempt.images && attempt.images.length) {
-    bars(byId("dice"), attempt.images, attempt.progress.total, (image) => image.score);
-    bars(byId("latency"), attempt.images, attempt.progress.total, (image) => image.seconds, attempt.deadline_s);
-    byId("limit").textContent = attempt.deadline_s;
-  }
+  charts(attempt);
+  byId("faults").hidden = !run.errors.length;
   byId("errors").replaceChildren(...run.errors.map((text) => {
     const item = document.createElement("li");
     item.textContent = text;
     return item;
   }));
+  return over;
 }
 
 async function update() {
@@ -84,8 +91,7 @@ async function update() {
     }
     if (!response.ok) throw new Error(response.status);
     const attempt = await response.json();
-    show(attempt);
-    over = attempt.status === "done" || attempt.status === "failed";
+    over = show(attempt);
     if (attempt.status === "done" && attempt.worst) await figures(attempt);
   } catch {
     byId("state").textContent = "The judge does not answer; trying again …";

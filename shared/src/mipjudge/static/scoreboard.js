@@ -36,7 +36,7 @@ function show(teams) {
     cell(row, score(team.evaluation_score));
     cell(row, team.points === null ? "–" : team.points);
     cell(row, team.attempts);
-    cell(row, new Date(team.last_change).toLocaleString());
+    cell(row, new Date(team.last_change).toLocaleString([], { dateStyle: "medium", timeStyle: "short" }));
     cell(row, "").append(history(team.history));
   }
 }
@@ -48,7 +48,8 @@ async function update() {
     if (!response.ok) throw new Error(response.status);
     const board = await response.json();
     show(board.teams);
-    state.textContent = board.count ? `${board.count} teams, updated ${new Date().toLocaleTimeString()}` : "No attempts yet";
+    const teams = board.count === 1 ? "1 team" : `${board.count} teams`;
+    state.textContent = board.count ? `${teams}, updated ${new Date().toLocaleTimeString()}` : "No attempts yet";
   } catch {
     state.textContent = "The judge does not answer; trying again …";
   }
