@@ -44,7 +44,7 @@ class Service:
     def __init__(self, log: Path, port: int, arguments: list[str], environment: dict[str, str]) -> None:
         self.port, self._log = port, log
         command = [str(API), "--port", str(port), *arguments]
-        own = {"MIPSEG_THREADS": "1", "MIPSEG_JUDGE_DIR": str(log.with_suffix(".judge"))}
+        own = {"MIPSEG_THREADS": "1", "MIPSEG_JUDGE_DIR": str(log.parent / "judge")}
         with log.open("wb") as output:
             self.process = subprocess.Popen(
                 command, stdout=output, stderr=output, env={**os.environ, **own, **environment}

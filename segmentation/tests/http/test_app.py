@@ -163,7 +163,7 @@ def flip(file: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["none", "flip", "no weights", "no config", "bad config"])
 def test_a_damaged_model_is_never_ready(copied_model: Path, damage: str) -> None:
-    weights, config = copied_model / "model.onnx", copied_model / "config.json"
+    weights, config = copied_model / "network-1.onnx", copied_model / "config.json"
     if damage == "flip":
         flip(weights)
     elif damage == "bad config":

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
 
+import anyio.to_thread
 import structlog
 from fastapi import APIRouter, FastAPI
 from starlette.routing import Route
@@ -74,7 +75,7 @@ class LateJudge:
             await self._wait_until_ready(app)
             if self._stop.is_set():
                 return
-            routes = await asyncio.to_thread(self._build)
+            routes = await anyio.to_thread.run_sync(self._build, abandon_on_cancel=True)
             async with routes.lifespan_context(app):
                 self._routes = routes
                 self._decided.set()
@@ -100,7 +101,8 @@ class LateJudge:
 
     async def _end(self, task: "asyncio.Task[None]") -> None:
         self._stop.set()
-        await asyncio.wait([task], timeout=STOP_S)
+        if self._routes is not None:  # else nothing runs yet that is worth waiting for
+            await asyncio.wait([task], timeout=STOP_S)
         task.cancel()
 
     @contextmanager
