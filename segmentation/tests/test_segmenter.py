@@ -65,10 +65,11 @@ def test_number_of_threads_hardly_matters():
     assert dice_score(one, two) >= 0.999
 
 
-def test_mirror_image_gives_the_mirrored_mask(segmenter):
-    image = picture(5)
-    mirrored = segmenter.segment(np.ascontiguousarray(image[:, ::-1]))
-    assert dice_score(segmenter.segment(image), mirrored[:, ::-1]) > 0.85
+def test_mirror_image_gives_nearly_the_mirrored_probabilities(segmenter):
+    grey = picture(5)[:, :, 0]
+    one, two = segmenter.probability(grey)[0], segmenter.probability(np.ascontiguousarray(grey[:, ::-1]))[0][:, ::-1]
+    # Nearly: three networks see the one picture, two the other.
+    assert 2 * np.minimum(one, two).sum() / (one.sum() + two.sum()) > 0.9
 
 
 @pytest.fixture
