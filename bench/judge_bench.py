@@ -33,14 +33,13 @@ from mipjudge import store
 from mipjudge.database import Database
 from mipjudge.models import DONE, VALIDATION, Attempt, Team
 from mipjudge.runner import Worker
-from mipjudge.sets import Sets, build_sets
+from mipjudge.sets import PHANTOM_HEIGHTS, Sets, build_sets
 from mipjudge.settings import JudgeSettings
 from mipseg.codec import encode_request
 from mipseg.phantom import make_phantom
 from mipseg.settings import project_root
 
 IMAGES, REPEATS = 200, 5
-HEIGHTS = (489, 489, 489, 930, 350)  # as the judge's own phantoms
 TEAMS, ATTEMPTS_EACH, IMAGES_OF_A_TEAM = 20, 2, 20
 NO_LIMITS = (1000, 10_000)
 SIZE_IN_BODY = slice(len('{"img":"'), len('{"img":"') + 32)  # base64 of a PNG's signature and size
@@ -56,7 +55,7 @@ def make_data_set(root: Path) -> None:
             for path in (picture, label):
                 shutil.copyfile(path.with_name(path.name.replace(f"{number:03}", f"{number % 10:03}")), path)
             continue
-        phantom = make_phantom(number, height=HEIGHTS[number % len(HEIGHTS)])
+        phantom = make_phantom(number, height=PHANTOM_HEIGHTS[number % len(PHANTOM_HEIGHTS)])
         Image.fromarray(np.repeat(phantom.mip[:, :, None], 3, axis=2)).save(picture)
         Image.fromarray(np.where(phantom.mask, 255, 0).astype(np.uint8)).save(label)
 

@@ -43,7 +43,8 @@ def make_pages(judge: Judge) -> APIRouter:
     def attempt(uuid: str, response: Response, x_token: Token = None) -> Json:
         """A team's own attempt; of a validation also each image."""
         no_store(response)
-        team, found = judge.team(x_token), own_attempt(judge, x_token, uuid)
+        team = judge.team(x_token)
+        found = own_attempt(judge, team, uuid)
         results = store.results_of(judge.db, found)
         answer = attempt_answer(judge.db, team, found, results)
         answer["deadline_s"] = judge.settings.deadline_s
@@ -57,7 +58,7 @@ def make_pages(judge: Judge) -> APIRouter:
     @router.get("/api/v1/attempts/{uuid}/figures/{position}")
     def figure(uuid: str, position: str, x_token: Token = None) -> Response:
         """One of the worst images of a finished validation: where mask and reference agree."""
-        found = own_attempt(judge, x_token, uuid)
+        found = own_attempt(judge, judge.team(x_token), uuid)
         masks = {str(r.position): (r.position, r.mask) for r in store.results_of(judge.db, found) if r.mask}
         if found.kind != VALIDATION or found.status != DONE or position not in masks:
             raise ProblemError(404, "no-figure", "there is no figure of this image")

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from mipjudge import store
 from mipjudge.answers import USECASE, attempt_answer, iso
 from mipjudge.errors import RateLimitError
-from mipjudge.models import EVALUATION, VALIDATION, Attempt
+from mipjudge.models import EVALUATION, VALIDATION, Attempt, Team
 from mipjudge.scoring import judge_reply
 from mipjudge.sender import UNREACHABLE, Reply, Sender
 from mipjudge.service import Json, Judge, JudgeRoute, Token, no_store
@@ -99,16 +99,16 @@ def _add_queue(router: APIRouter, judge: Judge, path: str, kind: str) -> None:
         """Where an attempt stands."""
         no_store(response)
         team = judge.team(x_token)
-        return attempt_answer(judge.db, team, own_attempt(judge, x_token, queued_attempt_uuid, kind))
+        return attempt_answer(judge.db, team, own_attempt(judge, team, queued_attempt_uuid, kind))
 
 
-def own_attempt(judge: Judge, token: str | None, attempt_id: str, kind: str | None = None) -> Attempt:
+def own_attempt(judge: Judge, team: Team, attempt_id: str, kind: str | None = None) -> Attempt:
     """A team's own attempt.
 
     Raises:
-        ProblemError: 401 or 404.
+        ProblemError: 404, it has no such attempt.
     """
-    attempt = store.find_attempt(judge.db, judge.team(token), attempt_id, kind)
+    attempt = store.find_attempt(judge.db, team, attempt_id, kind)
     if attempt is None:
         raise ProblemError(404, "unknown-attempt", "this team has no such attempt")
     return attempt

@@ -21,7 +21,7 @@ from mipseg.types import Binary
 
 DATASET, PHANTOMS = "dataset", "phantoms"
 # Phantoms of different sizes, as the championship's pictures are: eyes to mid-thigh, whole body, trunk.
-_HEIGHTS = (489, 489, 489, 930, 350)
+PHANTOM_HEIGHTS = (489, 489, 489, 930, 350)
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def _phantom_files(folder: Path, seed: int, number: int) -> tuple[Path, Path]:
     if not (picture.is_file() and label.is_file()):
         # A phantom's seed is a hash, so that the next number is not the next phantom of a guessed seed.
         hashed = int.from_bytes(hashlib.sha256(f"{seed} {number}".encode()).digest()[:6], "big")
-        phantom = make_phantom(hashed, height=_HEIGHTS[number % len(_HEIGHTS)])
+        phantom = make_phantom(hashed, height=PHANTOM_HEIGHTS[number % len(PHANTOM_HEIGHTS)])
         folder.mkdir(parents=True, exist_ok=True)
         _write(label, np.where(phantom.mask, 255, 0).astype(np.uint8))
         _write(picture, np.repeat(phantom.mip[:, :, None], 3, axis=2))
