@@ -1,5 +1,6 @@
 """A real server in a process of its own, and what a test wants to know about it."""
 
+import json
 import os
 import re
 import socket
@@ -10,11 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import httpx
 import pytest
 
 START_S = 60
+LOG_S = 10
 
 
 class Server:
@@ -68,8 +71,19 @@ class Server:
         pytest.fail(f"the server did not get ready:\n{self.log()[-3000:]}")
 
     def log(self) -> str:
-        """Everything that was logged so far."""
+        """Everything that was logged so far; a request's line may come a moment after its answer."""
         return self.log_file.read_text(encoding="utf-8")
+
+    def log_of(self, ids: list[str]) -> list[dict[str, Any]]:
+        """The entries of some requests, in the order of the log, as soon as each has at least one."""
+        end = time.monotonic() + LOG_S
+        while time.monotonic() < end:
+            entries = [json.loads(line) for line in self.log().splitlines()]
+            found = [entry for entry in entries if entry.get("request_id") in ids]
+            if {entry["request_id"] for entry in found} == set(ids):
+                return found
+            time.sleep(0.02)
+        pytest.fail(f"requests without a line in the log:\n{self.log()[-3000:]}")
 
     def seconds(self) -> float:
         """A clock: the process' own time on a core, which other programs do not stretch; wall clock where unknown."""

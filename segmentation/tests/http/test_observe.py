@@ -4,6 +4,7 @@ import json
 import re
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,20 +46,28 @@ def send_canaries(server: Server) -> None:
         assert_problem(raw_exchange(connection, upgrade.encode()), 404)
 
 
+def last_answered(service: Server) -> str:
+    """The id of one more request, which is in the log; so are all that were answered before it."""
+    request_id = service.client.get("/nowhere").headers["x-request-id"]
+    service.log_of([request_id])
+    return str(request_id)
+
+
 def test_a_canary_is_nowhere(service: Server) -> None:
     send_canaries(service)
+    last_answered(service)
     assert not re.search("canary7", service.log(), re.IGNORECASE)
     assert not re.search("canary7", service.client.get("/metrics").text, re.IGNORECASE)
     assert not any("canary" in file.name.lower() for file in Path(service.log_file).parent.iterdir())
 
 
 def test_one_request_is_one_json_line(service: Server) -> None:
-    before = len(service.log().splitlines())
-    ids = [service.client.post("/predict", json={"img": text}).headers["x-request-id"] for text in (GOOD, "!", "aGk=")]
-    service.client.post("/predict", content=b"a\nb\r\nc", headers={"X-Forwarded-For": "evil"})
-    entries = [json.loads(line) for line in service.log().splitlines()[before:]]
+    requests: list[dict[str, Any]] = [{"json": {"img": text}} for text in (GOOD, "!", "aGk=")]
+    requests.append({"content": b"a\nb\r\nc", "headers": {"X-Forwarded-For": "evil"}})
+    ids = [service.client.post("/predict", **request).headers["x-request-id"] for request in requests]
+    entries = service.log_of([*ids, last_answered(service)])[:-1]
     assert [entry["event"] for entry in entries] == ["request"] * 4
-    assert [entry["request_id"] for entry in entries[:3]] == ids
+    assert [entry["request_id"] for entry in entries] == ids
     assert [entry["status"] for entry in entries] == [200, 422, 422, 415]
     assert {entry["route"] for entry in entries} == {"/predict"}
     assert all(0 <= entry["seconds"] < 10 and entry["timestamp"] and entry["level"] for entry in entries)
@@ -74,6 +83,7 @@ def test_every_line_of_the_log_is_json(faulty_service: Server, fault: int) -> No
 
 def test_every_line_of_the_builtin_service_s_log_is_json(service: Server) -> None:
     send_canaries(service)
+    last_answered(service)
     for line in service.log().splitlines():
         assert json.loads(line)["event"]
 
@@ -103,9 +113,12 @@ def test_metrics_count_by_route_pattern(service: Server) -> None:
     good = 'method="POST",route="/tumor/predict",status="200"'
     unknown = 'method="other",route="unknown",status="404"'
     before = count(good), count(unknown)
-    service.client.post("/tumor/predict", json={"img": GOOD})
-    service.client.request("PURGE", "/nowhere/1")
-    service.client.request("PROPFIND", "/nowhere/2")
+    answers = [
+        service.client.post("/tumor/predict", json={"img": GOOD}),
+        service.client.request("PURGE", "/nowhere/1"),
+        service.client.request("PROPFIND", "/nowhere/2"),
+    ]
+    service.log_of([answer.headers["x-request-id"] for answer in answers])  # counted just before they are logged
     assert (count(good), count(unknown)) == (before[0] + 1, before[1] + 2)
 
 
