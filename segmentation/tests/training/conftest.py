@@ -39,6 +39,8 @@ def config() -> Config:
         warmup_steps=2,
         ema=0.9,
         patients=0.6,
+        hard=0.5,
+        window=0.4,
         compose_patients=0.5,
         compose_controls=0.5,
         cross_entropy=2.0,

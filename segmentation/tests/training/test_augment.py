@@ -50,7 +50,7 @@ def test_composition_adds_lesions_where_it_is_hot(cases, config):
 
 
 def test_mask_moves_with_the_picture(config, monkeypatch):
-    monkeypatch.setattr(augment, "_intensity", lambda image, _: image)
+    monkeypatch.setattr(augment, "_intensity", lambda image, *_: image)
     # A picture that is its own mask: whatever the geometry does, both must stay equal.
     image = np.full((448, 320), 255, np.uint8)
     mask = np.zeros(image.shape, bool)
@@ -85,7 +85,7 @@ class Unmoved:
 @pytest.fixture
 def unmoved(monkeypatch):
     monkeypatch.setattr(augment, "_Geometry", Unmoved)
-    monkeypatch.setattr(augment, "_intensity", lambda image, _: image)
+    monkeypatch.setattr(augment, "_intensity", lambda image, *_: image)
 
 
 def flat_case(name: str, uptake: float) -> Case:
@@ -119,6 +119,41 @@ def test_lesions_are_added_to_patients_and_controls_in_their_own_shares(config, 
     patients = images[:, 0, 0, 0] < 0.5
     assert 0.65 < patients.float().mean() < 0.95
     assert (images[patients].amax((1, 2, 3)) == np.float32(0.8)).all()
+
+
+@pytest.mark.parametrize(("hard", "low", "high"), [(0.0, 0.3, 0.7), (0.5, 0.65, 0.9), (1.0, 0.95, 1.0)])
+def test_costly_cases_are_drawn_more_often(config, unmoved, hard, low, high):
+    cases = [flat_case("control_000", 0.2), flat_case("control_001", 0.6)]
+    plain = replace(config, patients=0.0, compose_controls=0.0, hard=hard)
+    drawing, costly = sampler(cases, plain), []
+    for _ in range(100):
+        images, _ = drawing.batch(2)
+        is_costly = images[:, 0, 0, 0] > 0.5
+        drawing.learn(is_costly.float().tolist())
+        costly.append(is_costly.float().mean().item())
+    assert low <= np.mean(costly[30:]) <= high
+
+
+def test_composed_pictures_say_nothing_about_their_body(config, unmoved):
+    cases = [flat_case("patient_000", 0.2), flat_case("control_000", 0.2), flat_case("control_001", 0.6)]
+    drawing = sampler(cases, replace(config, patients=0.0, compose_controls=1.0, hard=1.0))
+    for _ in range(50):
+        images, _ = drawing.batch(2)
+        drawing.learn((images[:, 0, 0, 0] > 0.5).float().tolist())
+    assert 0.3 < np.mean([(drawing.batch(2)[0][:, 0, 0, 0] > 0.5).float().mean() for _ in range(50)]) < 0.7
+
+
+def test_the_window_is_changed_as_far_as_configured(config):
+    body = Case("control_000", np.full((600, 600), 178, np.uint8), np.zeros((600, 600), bool))
+
+    def brightness(window: float) -> np.ndarray:
+        plain = replace(config, patients=0.0, compose_controls=0.0, window=window)
+        images, _ = sampler([body], plain).batch(40)
+        return images[:, 0, 150:300, 100:220].mean((1, 2)).numpy()
+
+    assert brightness(0.0).max() < 0.55
+    assert brightness(0.9).max() > 0.6
+    assert brightness(0.9).min() < 0.7 * brightness(0.0).min()
 
 
 def test_pictures_are_mirrored_turned_and_change_in_brightness(config):

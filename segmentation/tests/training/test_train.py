@@ -20,6 +20,15 @@ def test_run_goes_through_all_stages_and_is_repeatable(cases, config, tmp_path):
     assert list((tmp_path / "a").glob("events.out.tfevents.*"))
 
 
+def test_the_sampler_learns_what_each_picture_cost(cases, config, tmp_path, monkeypatch):
+    learned = []
+    monkeypatch.setattr("mipseg.training.train.Sampler.learn", lambda _, costs: learned.append(costs))
+    trainer = Trainer(cases, config, tmp_path, CPU)
+    trainer.run()
+    assert [len(costs) for costs in learned] == [2, 2, 2, 2]
+    assert len({cost for costs in learned for cost in costs if 0 < cost <= 1}) == 8
+
+
 def test_interrupted_run_resumes_where_it_stopped(cases, config, tmp_path, monkeypatch):
     monkeypatch.setattr("mipseg.training.train.CHECKPOINT_STEPS", 1)
     trainer, steps = Trainer(cases, config, tmp_path, CPU), 0

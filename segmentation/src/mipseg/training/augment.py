@@ -21,6 +21,7 @@ from mipseg.training.config import Config
 
 FRAME = (448, 320)  # rows and columns of a training image at full resolution
 COARSE_FRAME = (256, 192)  # the same at half resolution, rounded up to multiples of 64
+COST_RATE = 0.4  # how fast a case's remembered cost follows the latest one
 MOST_LESIONS = 15  # most components that are copied from one patient
 
 
@@ -65,8 +66,9 @@ class Sampler:
         self._config, self._rng, self._device = config, rng, device
         self._frame = FRAME if downscale == 1 else COARSE_FRAME
         self._downscale = downscale
-        self._patients = [Subject(case, downscale, device) for case in cases if case.is_patient]
-        self._controls = [Subject(case, downscale, device) for case in cases if not case.is_patient]
+        self._patients = _Pool([Subject(case, downscale, device) for case in cases if case.is_patient])
+        self._controls = _Pool([Subject(case, downscale, device) for case in cases if not case.is_patient])
+        self._drawn: list[tuple[_Pool, int] | None] = []  # where each image of the last batch is from; None: composed
 
     def batch(self, size: int) -> tuple[Tensor, Tensor]:
         """Draw a batch.
@@ -74,25 +76,55 @@ class Sampler:
         Returns:
             (B, 1, H, W) float32 uptake in [0, 1] in channels_last order, and (B, 1, H, W) float32 masks, 0 or 1.
         """
+        self._drawn = []
         drawn = [self._one() for _ in range(size)]
         images = torch.stack([image for image, _ in drawn])[:, None]
         masks = torch.stack([mask for _, mask in drawn])[:, None]
         return images.contiguous(memory_format=torch.channels_last), masks
 
+    def learn(self, costs: Sequence[float]) -> None:
+        """Take note of what the images of the last batch cost, so that costly cases are drawn more often.
+
+        A network that has little time learns nothing from bodies that it already gets right.
+
+        Args:
+            costs: one number in [0, 1] per image of the last batch, see `image_costs`.
+        """
+        for place, cost in zip(self._drawn, costs, strict=True):
+            if place is not None:
+                pool, index = place
+                pool.costs[index] += COST_RATE * (cost - pool.costs[index])
+
     def _one(self) -> tuple[Tensor, Tensor]:
         rng, config = self._rng, self._config
-        is_patient = rng.random() < config.patients or not self._controls
-        subjects = self._patients if is_patient else self._controls
-        subject = subjects[rng.integers(len(subjects))]
+        is_patient = rng.random() < config.patients or not self._controls.subjects
+        pool = self._patients if is_patient else self._controls
+        index = pool.draw(rng, config.hard)
+        subject = pool.subjects[index]
         grid_maker = _Geometry(rng, self._frame, self._downscale)
         image, mask = grid_maker.warp(subject, rng, subject.uptake, (subject.components > 0).float())
-        if rng.random() < (config.compose_patients if is_patient else config.compose_controls):
-            donor = self._patients[rng.integers(len(self._patients))]
+        composed = rng.random() < (config.compose_patients if is_patient else config.compose_controls)
+        self._drawn.append(None if composed else (pool, index))
+        if composed:
+            donor = self._patients.subjects[self._patients.draw(rng, 0)]
             lesions, keep = grid_maker.moved(rng).warp(donor, rng, donor.uptake, _some_lesions(donor, rng))
             gain = math.exp(rng.uniform(-0.3, 0.3))
             pasted = (_feather(keep) * lesions * gain).clamp(0, 1)
             image, mask = torch.maximum(image, pasted), torch.maximum(mask, keep)
-        return _intensity(image, rng), mask
+        return _intensity(image, config.window, rng), mask
+
+
+class _Pool:
+    """Cases of one kind, and how much each has cost lately."""
+
+    def __init__(self, subjects: list[Subject]) -> None:
+        self.subjects, self.costs = subjects, np.ones(len(subjects))
+
+    def draw(self, rng: np.random.Generator, hard: float) -> int:
+        """Draw the index of a subject, in `hard` of the draws in proportion to its cost."""
+        if rng.random() < hard:
+            return int(rng.choice(len(self.subjects), p=self.costs / self.costs.sum()))
+        return int(rng.integers(len(self.subjects)))
 
 
 def _some_lesions(donor: Subject, rng: np.random.Generator) -> Tensor:
@@ -150,9 +182,9 @@ class _Geometry:
         return both[0], (both[1] > 0.5).float()
 
 
-def _intensity(image: Tensor, rng: np.random.Generator) -> Tensor:
+def _intensity(image: Tensor, window: float, rng: np.random.Generator) -> Tensor:
     if rng.random() < 0.5:
-        image = image * math.exp(rng.uniform(-0.4, 0.4))  # another top of the SUV window
+        image = image * math.exp(rng.uniform(-window, window))  # another top of the SUV window
     if rng.random() < 0.5:
         image = image.clamp(0, 1) ** math.exp(rng.uniform(-0.35, 0.35))
     if rng.random() < 0.3:

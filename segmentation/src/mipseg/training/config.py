@@ -45,6 +45,8 @@ class Config:
         warmup_steps: steps until the peak.
         ema: decay of the averaged weights, which are the ones that are evaluated and shipped.
         patients: share of drawn images that are patients; the rest are controls.
+        hard: share of the draws in which a case counts by its cost so far (see `Sampler.learn`); the rest are uniform.
+        window: how far the top of the SUV window is changed, as the log of a factor, up and down.
         compose_patients: share of patients that get another patient's lesions added.
         compose_controls: share of controls that get a patient's lesions, and so become patients.
         cross_entropy: weight of the pixels' cross-entropy beside the Dice loss, whose weight is 1.
@@ -61,6 +63,8 @@ class Config:
     warmup_steps: int
     ema: float
     patients: float
+    hard: float
+    window: float
     compose_patients: float
     compose_controls: float
     cross_entropy: float

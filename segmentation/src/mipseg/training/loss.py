@@ -26,11 +26,23 @@ def soft_dice(probability: Tensor, target: Tensor, image_share: float) -> Tensor
     Returns:
         A scalar in [0, 1].
     """
+    batch = 1 - (2 * (probability * target).sum() + 1) / ((probability + target).sum() + 1)
+    return (1 - image_share) * batch + image_share * image_costs(probability, target).mean()
+
+
+def image_costs(probability: Tensor, target: Tensor) -> Tensor:
+    """1 - Dice of each image; of one without tumours, see `soft_dice`.
+
+    Args:
+        probability: (B, 1, H, W) in [0, 1].
+        target: (B, 1, H, W), 1 in tumours.
+
+    Returns:
+        (B,) in [0, 1].
+    """
     overlap, total = (probability * target).sum((1, 2, 3)), (probability + target).sum((1, 2, 3))
-    batch = 1 - (2 * overlap.sum() + 1) / (total.sum() + 1)
     allowed = HEALTHY_SHARE * target[0].numel()
-    images = torch.where(target.amax((1, 2, 3)) > 0, 1 - (2 * overlap + 1) / (total + 1), total / (total + allowed))
-    return (1 - image_share) * batch + image_share * images.mean()
+    return torch.where(target.amax((1, 2, 3)) > 0, 1 - (2 * overlap + 1) / (total + 1), total / (total + allowed))
 
 
 def training_loss(output: Output, target: Tensor, cross_entropy: float, image_dice: float) -> Tensor:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from mipseg.dataset import Case
 from mipseg.training.augment import Sampler
 from mipseg.training.config import Config
-from mipseg.training.loss import training_loss
+from mipseg.training.loss import image_costs, training_loss
 from mipseg.training.network import UNet
 
 CHECKPOINT = "checkpoint.pt"
@@ -94,7 +94,8 @@ class Trainer:
                 while self._step < first + stage.steps:
                     done = (spent + stage.cost * (self._step - first) / stage.steps) / cost
                     rate = self._learning_rate(done)
-                    loss = self._train_step(*sampler.batch(stage.batch), rate)
+                    loss, costs = self._train_step(*sampler.batch(stage.batch), rate)
+                    sampler.learn(costs.tolist())
                     bar.update()
                     if self._step % CHECKPOINT_STEPS == 0:
                         self._save()
@@ -105,7 +106,8 @@ class Trainer:
             self._save()
         return self.average
 
-    def _train_step(self, images: Tensor, masks: Tensor, rate: float) -> Tensor:
+    def _train_step(self, images: Tensor, masks: Tensor, rate: float) -> tuple[Tensor, Tensor]:
+        """One step of the optimiser; returns the loss, and what each image cost."""
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         with torch.autocast(self._device.type, torch.bfloat16, enabled=computes_in_bfloat16(self._device)):
@@ -117,7 +119,7 @@ class Trainer:
         self._optimizer.zero_grad(set_to_none=True)
         self._step += 1
         self._update_average()
-        return loss.detach()
+        return loss.detach(), image_costs(output.tumour.detach().float().sigmoid(), masks)
 
     @torch.no_grad()
     def _update_average(self) -> None:
