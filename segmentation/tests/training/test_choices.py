@@ -89,7 +89,7 @@ def test_scores_come_from_a_classifier_that_did_not_see_the_fold(answered, cases
     # The network's patient head is right in one fold and wrong in the other, and nothing else tells a patient.
     answers = [
         Answer(a.case, a.fold, np.zeros_like(a.probability), a.patient_logit * (1 if a.fold == 0 else -1))
-        for a in load_answers(cases, answered)
+        for a in load_answers(cases, [answered])
     ]
     validation = cross_validate(answers)
     assert ((validation.patient > 0.5) != validation.table.is_patient).all()

@@ -1,4 +1,6 @@
 import json
+import shutil
+from dataclasses import replace
 from importlib import import_module
 from itertools import product
 
@@ -9,9 +11,10 @@ from scipy import ndimage
 from mipseg.errors import DatasetError
 from mipseg.metrics import match_lesions
 from mipseg.training import choices
-from mipseg.training.choices import PEAKS, TEMPERATURES, Decoding
+from mipseg.training.choices import PEAKS, TEMPERATURES, Decoding, judged_folders, load_answers
 from mipseg.training.evaluate import evaluate
 from mipseg.training.split import read_folds
+from mipseg.training.worst import draw_worst
 
 
 def test_report_of_known_answers(answered, cases, config):
@@ -32,6 +35,22 @@ def test_report_of_known_answers(answered, cases, config):
     assert {group["observed"] for group in report["reliability"]} == {0, 1}  # no bin with both kinds
     assert json.loads((answered / "report.json").read_text()) == json.loads(json.dumps(report))
     assert (answered / "report.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_runs_that_are_judged_together_are_averaged(answered, change_answers, cases, config):
+    shutil.copytree(answered, answered.parent / "other")
+    change_answers(lambda name, old: np.full_like(old, 0.001) if name in ("patient_000", "patient_001") else old)
+    alone = evaluate(cases, config, answered)["cases"]
+    together = replace(config, judged_with=("other",))
+    # Half of the other run's certainty is left, 0.5: enough for a tumour that nothing else competes with.
+    assert alone["patient_000"] == alone["patient_001"] == 0
+    assert min(evaluate(cases, together, answered)["cases"].values()) > 0.5
+    assert "1. patient_00" in draw_worst(cases, together, answered, 1)
+    first, second, both = (
+        load_answers(cases, f)[0] for f in ([answered], [answered.parent / "other"], judged_folders(together, answered))
+    )
+    np.testing.assert_allclose(both.probability, (first.probability + second.probability) / 2, atol=1e-6)
+    assert both.patient_logit == 4
 
 
 def test_dice_is_distributed_as_its_cases(answered, change_answers, cases, config):
@@ -88,5 +107,5 @@ def test_choices_of_a_fold_do_not_see_its_cases(answered, cases, config):
 
 def test_missing_fold_is_named(cases, config, run_folder):
     assert len(read_folds(cases)) == len(cases)
-    with pytest.raises(DatasetError, match="train fold 0 first"):
+    with pytest.raises(DatasetError, match="run.fold0.*train it first"):
         evaluate(cases, config, run_folder)

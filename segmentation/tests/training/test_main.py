@@ -36,7 +36,7 @@ def call(monkeypatch, tmp_path, cases):
 def test_run_does_everything_in_order(call, tmp_path):
     runs = tmp_path / "runs"
     folds = [("_train_fold", fold, runs) for fold in range(5)]
-    assert call("run") == [*folds, ("evaluate", runs / "unet_v2"), ("export", runs / "unet_v2")]
+    assert call("run") == [*folds, ("evaluate", runs / "unet_v3"), ("export", runs / "unet_v3")]
 
 
 def test_one_fold(call, tmp_path):
@@ -57,11 +57,11 @@ def test_a_fold_is_trained_after_the_same_fold_of_the_run_that_it_starts_from(mo
     monkeypatch.setattr(module, "Trainer", trainer)
     monkeypatch.setattr(module, "predict_cases", predict_cases)
     monkeypatch.setattr(module, "read_folds", lambda _: {case.id: 0 for case in cases})
-    config = module.load_config(module.CONFIGS / "unet_v2.toml")
-    first, second = tmp_path / "unet_v1/fold2", tmp_path / "unet_v2/fold2"
+    config = module.load_config(module.CONFIGS / "unet_v3.toml")
+    first, second, third = (tmp_path / f"unet_v{number}/fold2" for number in (1, 2, 3))
     for _ in range(2):  # what is finished is not trained again
         module._train_fold(cases, config, 2, tmp_path)
-        assert started == [("unet_v1", first, None), ("unet_v2", second, first)]
+        assert started == [("unet_v1", first, None), ("unet_v2", second, first), ("unet_v3", third, second)]
 
 
 @pytest.mark.parametrize("arguments", [["fold"], ["evaluate", "--fold", "1"], ["train"]])
@@ -71,14 +71,14 @@ def test_wrong_use(call, arguments):
     assert failed.value.code == 2
 
 
-def test_worst_prints_its_list(call, capsys):
-    assert call("worst", "--count", "4") == [("draw_worst", 4)]
+def test_worst_prints_its_list(call, capsys, tmp_path):
+    assert call("worst", "--count", "4") == [("draw_worst", tmp_path / "runs/unet_v3", 4)]
     assert capsys.readouterr().out == "1. list\n"
 
 
 def test_shifts_prints_its_table(call, capsys, tmp_path):
     ((name, folder, _),) = call("shifts")
-    assert (name, folder) == ("measure_shifts", tmp_path / "runs/unet_v2")
+    assert (name, folder) == ("measure_shifts", tmp_path / "runs/unet_v3")
     assert capsys.readouterr().out == "| table |\n"
 
 

@@ -3,7 +3,7 @@ import numpy as np
 from mipseg.training.worst import draw_worst
 
 
-def test_worst_patients_are_listed_and_drawn(answered, change_answers, cases, monkeypatch):
+def test_worst_patients_are_listed_and_drawn(answered, change_answers, cases, config, monkeypatch):
     drawn = {}
 
     def note(image, reference, prediction, file):
@@ -16,7 +16,7 @@ def test_worst_patients_are_listed_and_drawn(answered, change_answers, cases, mo
         return np.where({"patient_001": True, "patient_002": half}.get(name, False), 0.001, old).astype(np.float16)
 
     change_answers(lose)
-    lines = draw_worst(cases, answered, 2).splitlines()
+    lines = draw_worst(cases, config, answered, 2).splitlines()
     areas = [int(case.mask.sum()) for case in cases]
     found = int((cases[2].mask & ~half).sum())
     assert lines == [
@@ -30,10 +30,10 @@ def test_worst_patients_are_listed_and_drawn(answered, change_answers, cases, mo
     assert np.array_equal(prediction, cases[2].mask & ~half)
 
 
-def test_pictures_of_an_earlier_call_are_removed(answered, cases):
+def test_pictures_of_an_earlier_call_are_removed(answered, cases, config):
     (answered / "worst").mkdir()
     (answered / "worst/09_patient_009.png").write_bytes(b"old")
-    draw_worst(cases, answered, 1)
+    draw_worst(cases, config, answered, 1)
     (picture,) = (answered / "worst").iterdir()
     assert picture.name == "01_patient_000.png"
     assert picture.read_bytes().startswith(b"\x89PNG")

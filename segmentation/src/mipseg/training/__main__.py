@@ -50,7 +50,7 @@ def main() -> None:
     )
     parser.add_argument("command", choices=["fold", "evaluate", "export", "run", "worst", "shifts"])
     parser.add_argument(
-        "config", type=Path, nargs="?", default=CONFIGS / "unet_v2.toml", help="TOML file of the experiment"
+        "config", type=Path, nargs="?", default=CONFIGS / "unet_v3.toml", help="TOML file of the experiment"
     )
     parser.add_argument("--fold", type=int, choices=range(FOLDS), help="which fold `fold` leaves out")
     parser.add_argument("--count", type=int, default=10, help="how many patients `worst` draws")
@@ -71,7 +71,7 @@ def main() -> None:
         if arguments.command in ("export", "run"):
             export(cases, config, runs / config.name)
         if arguments.command == "worst":
-            sys.stdout.write(draw_worst(cases, runs / config.name, arguments.count))
+            sys.stdout.write(draw_worst(cases, config, runs / config.name, arguments.count))
         if arguments.command == "shifts":
             sys.stdout.write(measure_shifts(cases, config, runs / config.name, pick_device()))
     except MipsegError as error:

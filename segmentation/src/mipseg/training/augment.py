@@ -183,6 +183,7 @@ class _Geometry:
 
 
 def _intensity(image: Tensor, window: float, rng: np.random.Generator) -> Tensor:
+    # Pictures are trained on as they are, not matched: the range drawn here holds what `match_window` leaves over.
     if rng.random() < 0.5:
         image = image * math.exp(rng.uniform(-window, window))  # another top of the SUV window
     if rng.random() < 0.5:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from mipseg.classify import Classifier, features
 from mipseg.dataset import Case
 from mipseg.errors import DatasetError
 from mipseg.postprocess import cut, decode_if_patient, find_components
+from mipseg.training.config import Config
 from mipseg.training.scores import Truth, Vector
 from mipseg.training.split import FOLDS, read_folds
 from mipseg.types import Binary, Probability
@@ -84,24 +85,37 @@ class Table(NamedTuple):
         return self.dice[rows, columns][self.is_patient], float(self.clean[rows, columns][~self.is_patient].mean())
 
 
-def load_answers(cases: Sequence[Case], folder: Path) -> list[Answer]:
-    """Read the answers of all folds.
+def judged_folders(config: Config, folder: Path) -> list[Path]:
+    """The folder of a run, and of the runs that it is judged with."""
+    return [folder, *(folder.parent / name for name in config.judged_with)]
+
+
+def load_answers(cases: Sequence[Case], folders: Sequence[Path]) -> list[Answer]:
+    """Read the answers of all folds, averaged over runs.
+
+    Args:
+        cases: the data set.
+        folders: one per run.
 
     Raises:
         DatasetError: a fold was not trained yet.
     """
     folds, answered = read_folds(cases), []
     for fold in range(FOLDS):
-        file = folder / f"fold{fold}" / "probabilities.npz"
-        if not file.is_file():
-            raise DatasetError(f"{file} is missing; train fold {fold} first")
-        with np.load(file) as answers:
-            answered += [
-                Answer(c, fold, answers[c.id].astype(np.float32), float(answers[f"{c.id}/patient"]))
-                for c in cases
-                if folds[c.id] == fold
-            ]
+        members = [_read_fold(folder / f"fold{fold}" / "probabilities.npz") for folder in folders]
+        for case in cases:
+            if folds[case.id] == fold:
+                probability = np.asarray(np.mean([answers[case.id] for answers in members], 0, np.float32))
+                logit = float(np.mean([answers[f"{case.id}/patient"] for answers in members]))
+                answered.append(Answer(case, fold, probability, logit))
     return answered
+
+
+def _read_fold(file: Path) -> dict[str, npt.NDArray[Any]]:
+    if not file.is_file():
+        raise DatasetError(f"{file} is missing; train it first")
+    with np.load(file) as answers:
+        return dict(answers)
 
 
 def fit_classifier(values: Vector, is_patient: Truth) -> Classifier:

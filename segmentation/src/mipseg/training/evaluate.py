@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 
 from mipseg.dataset import Case
-from mipseg.training.choices import DECODINGS, PATIENTS, Table, cross_validate, fit_classifier, load_answers
+from mipseg.training.choices import (
+    DECODINGS,
+    PATIENTS,
+    Table,
+    cross_validate,
+    fit_classifier,
+    judged_folders,
+    load_answers,
+)
 from mipseg.training.config import Config
 from mipseg.training.report_figure import save_report_figure
 from mipseg.training.scores import auc, bootstrap_interval, lesion_report, reliability
@@ -17,12 +25,12 @@ from mipseg.training.split import FOLDS
 
 
 def evaluate(cases: Sequence[Case], config: Config, folder: Path) -> dict[str, Any]:
-    """Judge a run and write `report.json` and `report.png` into its folder.
+    """Judge a run, and those that it is judged with, and write `report.json` and `report.png` into its folder.
 
     Returns:
         The report, with the shipped choices under `choices`.
     """
-    validation = cross_validate(load_answers(cases, folder))
+    validation = cross_validate(load_answers(cases, judged_folders(config, folder)))
     table, score, truth = validation.table, validation.patient, validation.table.is_patient
     dice, clean = table.result(validation.chosen)
     patients = np.flatnonzero(truth).tolist()

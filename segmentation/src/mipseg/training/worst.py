@@ -7,16 +7,18 @@ import numpy as np
 
 from mipseg.dataset import Case
 from mipseg.figure import plot_prediction
-from mipseg.training.choices import cross_validate, load_answers
+from mipseg.training.choices import cross_validate, judged_folders, load_answers
+from mipseg.training.config import Config
 
 
-def draw_worst(cases: Sequence[Case], folder: Path, count: int) -> str:
+def draw_worst(cases: Sequence[Case], config: Config, folder: Path, count: int) -> str:
     """Draw the patients of lowest cross-validated Dice into `worst/<rank>_<case id>.png` of the run's folder.
 
     Pictures of an earlier call are removed.
 
     Args:
         cases: the data set.
+        config: the experiment.
         folder: of the run, with the answers of all folds.
         count: how many patients.
 
@@ -26,7 +28,7 @@ def draw_worst(cases: Sequence[Case], folder: Path, count: int) -> str:
     Raises:
         DatasetError: a fold was not trained yet.
     """
-    validation = cross_validate(load_answers(cases, folder))
+    validation = cross_validate(load_answers(cases, judged_folders(config, folder)))
     dice, _ = validation.table.result(validation.chosen)
     patients = np.flatnonzero(validation.table.is_patient)
     pictures = folder / "worst"
