@@ -1,11 +1,65 @@
 import numpy as np
 import pytest
 
-from mipseg.preprocess import MARGIN, MULTIPLE, body_columns, normalise, pad
+from mipseg.phantom import make_phantom
+from mipseg.preprocess import LEVEL, MARGIN, MOST, MULTIPLE, USUAL, body_columns, match_window, normalise, pad
+from mipseg.types import Uptake
 
 
 def test_normalise_turns_air_into_zero_and_hot_into_one():
     assert normalise(np.array([[255, 0, 204]], np.uint8)).tolist() == [[0.0, 1.0, pytest.approx(0.2)]]
+
+
+def body(level: float, saturated: bool = False) -> Uptake:
+    """A body whose mean uptake is off the usual one by a natural log of `level`, in air."""
+    uptake = np.zeros((200, 160), np.float32)
+    uptake[20:180, 40:120] = np.exp(LEVEL + level)
+    if saturated:
+        uptake[40:44, 60:64] = 1
+    return uptake
+
+
+@pytest.mark.parametrize("level", [-USUAL + 0.01, 0.0, USUAL - 0.01])
+def test_usual_window_is_left_alone(level):
+    np.testing.assert_allclose(match_window(body(level)), body(level), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("level", "left"), [(-0.5, -USUAL), (-0.2, -USUAL), (0.2, USUAL), (0.5, USUAL), (0.9, 0.3)])
+def test_other_windows_are_brought_to_the_edge_of_the_usual(level, left):
+    matched = match_window(body(level))
+    assert np.log(matched[100, 80]) - LEVEL == pytest.approx(left, abs=0.01)
+    assert matched[0, 0] == 0
+    assert matched.dtype == np.float32
+
+
+def test_correction_ends_somewhere():
+    assert np.log(match_window(body(-1.5))[100, 80]) - LEVEL == pytest.approx(-1.5 + MOST, abs=0.01)
+
+
+def test_what_a_narrow_window_saturates_stays_saturated():
+    matched = match_window(body(0.5, saturated=True))
+    assert matched.max() == pytest.approx(1)
+    assert matched[100, 80] < 0.75 * body(0.5)[100, 80]
+
+
+def test_what_a_wide_window_shows_saturates_at_most():
+    assert match_window(body(-0.5, saturated=True)).max() == 1
+
+
+def test_air_beside_a_body_does_not_count():
+    wide = np.pad(body(0.5), ((0, 0), (300, 300)))
+    np.testing.assert_array_equal(match_window(wide)[:, 300:-300], match_window(body(0.5)))
+
+
+def test_pictures_of_two_windows_come_together():
+    uptake = normalise(make_phantom(1).mip)
+    halved = match_window(uptake * np.float32(0.6))
+    assert np.abs(halved - match_window(uptake)).mean() < 0.25 * np.abs(uptake * 0.6 - uptake).mean()
+
+
+@pytest.mark.parametrize("uptake", [np.zeros((9, 9)), np.ones((9, 9)), np.eye(300)])
+def test_pictures_without_a_body_are_left_alone(uptake):
+    np.testing.assert_array_equal(match_window(uptake.astype(np.float32)), uptake)
 
 
 @pytest.mark.parametrize("left", [0, 3, 90, 180, 270])

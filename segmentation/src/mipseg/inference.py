@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from mipseg.preprocess import body_columns, normalise, pad
+from mipseg.preprocess import body_columns, match_window, normalise, pad
 from mipseg.types import Grey, Probability
 
 # Maps (h, w) float32 uptake in [0, 1], sides multiples of `preprocess.MULTIPLE`, to the (h, w) float32 tumour
@@ -25,7 +25,7 @@ def infer(grey: Grey, networks: Sequence[Network]) -> tuple[Probability, float]:
     Returns:
         (H, W) float32 tumour probability, 0 outside of the body's columns; and the logit of being a patient.
     """
-    uptake = normalise(grey)
+    uptake = match_window(normalise(grey))
     columns = body_columns(uptake)
     part = uptake[:, columns]
     padded = pad(part)

@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MIPSEG_", env_file=".env", extra="ignore", frozen=True)
 
     data_dir: Path = Field(default_factory=lambda: project_root() / "data/raw/tumor-segmentation")
-    model: str = Field("unet_v2", pattern=r"^[\w-]{1,64}$")
+    model: str = Field("unet_v3", pattern=r"^[\w-]{1,64}$")
     fast: bool = False
     threads: int = Field(0, ge=0, le=256)
     max_body_bytes: int = Field(6 * 2**20, ge=1024)

@@ -32,7 +32,7 @@ def config() -> Config:
     return Config(
         name="tiny",
         start_from="",
-        judged_with=(),
+        averaged_with=(),
         seed=3,
         channels=(8, 8, 8, 8, 8),
         learning_rate=3e-3,

@@ -99,8 +99,8 @@ def test_mask_uses_the_choice_of_its_fold_and_the_classifier(cases):
     probability = np.zeros((8, 8), np.float32)
     probability[1:3, 1:3], probability[6, 6] = 0.9, 0.65
     answers = [Answer(cases[0], fold, probability, 0.0) for fold in (0, 1, 1)]
-    chosen = [DECODINGS.index(Decoding(0.3, peak, 0.03)) for peak in (0.5, 0.7)]
-    patient = np.array([0.03, 0.9, 0.029])
+    chosen = [DECODINGS.index(Decoding(0.3, peak, 0.05)) for peak in (0.5, 0.7)]
+    patient = np.array([0.05, 0.9, 0.049])
     table = hand_made_table([[0]] * 4, [[True]] * 4)  # plays no part
     validation = CrossValidation(answers, np.zeros((3, 5)), patient, table, chosen)
     assert [int(validation.mask(number).sum()) for number in range(3)] == [5, 4, 0]

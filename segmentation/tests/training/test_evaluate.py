@@ -11,7 +11,7 @@ from scipy import ndimage
 from mipseg.errors import DatasetError
 from mipseg.metrics import match_lesions
 from mipseg.training import choices
-from mipseg.training.choices import PEAKS, TEMPERATURES, Decoding, judged_folders, load_answers
+from mipseg.training.choices import PEAKS, TEMPERATURES, Decoding, load_answers, member_folders
 from mipseg.training.evaluate import evaluate
 from mipseg.training.split import read_folds
 from mipseg.training.worst import draw_worst
@@ -41,13 +41,13 @@ def test_runs_that_are_judged_together_are_averaged(answered, change_answers, ca
     shutil.copytree(answered, answered.parent / "other")
     change_answers(lambda name, old: np.full_like(old, 0.001) if name in ("patient_000", "patient_001") else old)
     alone = evaluate(cases, config, answered)["cases"]
-    together = replace(config, judged_with=("other",))
+    together = replace(config, averaged_with=("other",))
     # Half of the other run's certainty is left, 0.5: enough for a tumour that nothing else competes with.
     assert alone["patient_000"] == alone["patient_001"] == 0
     assert min(evaluate(cases, together, answered)["cases"].values()) > 0.5
     assert "1. patient_00" in draw_worst(cases, together, answered, 1)
     first, second, both = (
-        load_answers(cases, f)[0] for f in ([answered], [answered.parent / "other"], judged_folders(together, answered))
+        load_answers(cases, f)[0] for f in ([answered], [answered.parent / "other"], member_folders(together, answered))
     )
     np.testing.assert_allclose(both.probability, (first.probability + second.probability) / 2, atol=1e-6)
     assert both.patient_logit == 4
@@ -107,5 +107,5 @@ def test_choices_of_a_fold_do_not_see_its_cases(answered, cases, config):
 
 def test_missing_fold_is_named(cases, config, run_folder):
     assert len(read_folds(cases)) == len(cases)
-    with pytest.raises(DatasetError, match="run.fold0.*train it first"):
+    with pytest.raises(DatasetError, match=r"fold0.*train it first"):
         evaluate(cases, config, run_folder)

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -62,6 +63,21 @@ def test_exported_folder_is_complete_and_gives_the_same_answers(run, cases, conf
         probability, exported_logit = segmenter.probability(image)
         np.testing.assert_allclose(probability, reference, atol=2e-3)
         assert exported_logit == pytest.approx(logit, abs=1e-2)
+
+
+def test_averaged_runs_give_networks_in_turn(run, cases, config, tmp_path):
+    other = shutil.copytree(run, run.parent / "other") / "fold1/checkpoint.pt"
+    checkpoint = torch.load(other, weights_only=True)
+    checkpoint["average"]["tumour.bias"] += 3
+    torch.save(checkpoint, other)
+    folder = export(cases, replace(config, averaged_with=("other",)), run, tmp_path / "models")
+    networks = [
+        as_network(load_average(config, fold), torch.device("cpu"))
+        for fold in (run / "fold0", run.parent / "other/fold1")
+    ]
+    image = np.random.default_rng(0).integers(0, 256, (70, 90), np.uint8)
+    probability, _ = Segmenter(folder, threads=1).probability(image)
+    np.testing.assert_allclose(probability, infer(image, networks)[0], atol=2e-3)
 
 
 def test_export_fails_and_keeps_nothing_when_onnx_disagrees(run, cases, config, tmp_path, monkeypatch):

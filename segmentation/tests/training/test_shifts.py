@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -78,7 +79,7 @@ def test_noise_has_its_sigma_and_is_repeatable(sigma):
 
 class Network:
     def __init__(self, folder):
-        self.fold = int(folder.name.removeprefix("fold"))
+        self.name = f"{folder.parent.name}/{folder.name}"
 
     def to(self, _):
         return self
@@ -91,8 +92,8 @@ def run(picture, run_folder, config, monkeypatch):
     cases.append(Case("control_c", picture[0], np.zeros_like(picture[1])))
     asked = []
 
-    def predict(network, image, _):
-        asked.append(network.fold)
+    def predict(networks, image, _):
+        asked.append([network.name for network in networks])
         uptake = (1 - image / 255).astype(np.float32)
         return np.where(uptake > 0.5, uptake, 0), 2.0
 
@@ -107,7 +108,7 @@ def run(picture, run_folder, config, monkeypatch):
         classifier = {"mean": [0] * 5, "scale": [1] * 5, "weights": [1, 0, 0, 0, 0], "bias": 0}
         choices = {"temperature": 1.0, "min_peak": 0.7, "min_patient": min_patient, "classifier": classifier}
         (run_folder / "report.json").write_text(json.dumps({"choices": choices}))
-        table = measure_shifts(cases, config, run_folder, CPU)
+        table = measure_shifts(cases, replace(config, averaged_with=("other",)), run_folder, CPU)
         return table, json.loads((run_folder / "shifts.json").read_text())
 
     return measure, asked
@@ -125,8 +126,9 @@ def test_shifts_are_measured_with_the_shipped_choices(run):
         "| none | 1.000 |  |",
         "| SUV window to 4 instead of 6 | 1.000 | +0.000 (+0.000 to +0.000) |",
     ]
-    # Each patient is asked of the network that did not see it, and the control of none.
-    assert asked == [1] * len(SHIFTS) + [0] * len(SHIFTS)
+    # Each patient is asked of the networks that did not see it, and the control of none.
+    members = [[f"run/fold{fold}", f"other/fold{fold}"] for fold in (1, 0)]
+    assert asked == [members[0]] * len(SHIFTS) + [members[1]] * len(SHIFTS)
 
 
 def test_shipped_classifier_empties_masks(run):

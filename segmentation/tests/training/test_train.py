@@ -79,8 +79,8 @@ def test_learning_rate_warms_up_and_ends_near_zero(cases, config, tmp_path):
 def test_predict_keeps_shape_and_ignores_mirroring(cases, config, tmp_path):
     network = Trainer(cases, config, tmp_path, CPU).run()
     image = np.pad(cases[0].image, ((0, 11), (0, 0)), constant_values=255)
-    probability, logit = predict(network, image, CPU)
-    mirrored, mirrored_logit = predict(network, image[:, ::-1], CPU)
+    probability, logit = predict([network], image, CPU)
+    mirrored, mirrored_logit = predict([network], image[:, ::-1], CPU)
     assert probability.shape == image.shape
     assert probability.dtype == np.float32
     np.testing.assert_allclose(probability, mirrored[:, ::-1], atol=1e-5)
@@ -92,4 +92,4 @@ def test_predict_cases_keeps_what_predict_says(cases, config, tmp_path):
     predict_cases(network, cases[:2], tmp_path / "probabilities.npz", CPU)
     with np.load(tmp_path / "probabilities.npz") as answers:
         assert set(answers) == {f"{c.id}{end}" for c in cases[:2] for end in ("", "/patient")}
-        np.testing.assert_allclose(answers[cases[0].id], predict(network, cases[0].image, CPU)[0], atol=1e-3)
+        np.testing.assert_allclose(answers[cases[0].id], predict([network], cases[0].image, CPU)[0], atol=1e-3)

@@ -38,8 +38,8 @@ class Config:
     Attributes:
         name: name of the run and of the model folder that is exported.
         start_from: name of the run whose weights, of the same fold, this one starts from; "" for random weights.
-        judged_with: runs whose answers are averaged with this one's where it is judged, because an average of networks
-            ships: choices that suit one network are not those that suit an average.
+        averaged_with: runs of the same channels whose networks are averaged with this one's: those of the same fold
+            where it is judged, those of other folds where it ships.
         seed: seed of the weights and of every random draw.
         channels: feature channels of each level of the network.
         learning_rate: peak of the schedule (linear warm-up, then linear to zero over the cost).
@@ -58,7 +58,7 @@ class Config:
 
     name: str
     start_from: str
-    judged_with: tuple[str, ...]
+    averaged_with: tuple[str, ...]
     seed: int
     channels: tuple[int, ...]
     learning_rate: float
@@ -95,7 +95,7 @@ def load_config(path: Path) -> Config:
         **{
             **values,
             "channels": tuple(values["channels"]),
-            "judged_with": tuple(values["judged_with"]),
+            "averaged_with": tuple(values["averaged_with"]),
             "stages": stages,
         }
     )

@@ -15,8 +15,8 @@ from mipseg.training.choices import (
     Table,
     cross_validate,
     fit_classifier,
-    judged_folders,
     load_answers,
+    member_folders,
 )
 from mipseg.training.config import Config
 from mipseg.training.report_figure import save_report_figure
@@ -25,12 +25,12 @@ from mipseg.training.split import FOLDS
 
 
 def evaluate(cases: Sequence[Case], config: Config, folder: Path) -> dict[str, Any]:
-    """Judge a run, and those that it is judged with, and write `report.json` and `report.png` into its folder.
+    """Judge a run, averaged with those of its configuration, and write `report.json` and `report.png` into its folder.
 
     Returns:
         The report, with the shipped choices under `choices`.
     """
-    validation = cross_validate(load_answers(cases, judged_folders(config, folder)))
+    validation = cross_validate(load_answers(cases, member_folders(config, folder)))
     table, score, truth = validation.table, validation.patient, validation.table.is_patient
     dice, clean = table.result(validation.chosen)
     patients = np.flatnonzero(truth).tolist()

@@ -19,6 +19,7 @@ from mipseg.phantom import make_phantom
 from mipseg.postprocess import decode
 from mipseg.preprocess import MULTIPLE
 from mipseg.segmenter import MODELS, Segmenter
+from mipseg.training.choices import member_folders
 from mipseg.training.config import Config
 from mipseg.training.network import UNet
 from mipseg.training.predict import Probabilities, as_network
@@ -76,7 +77,7 @@ def _halve(graph: onnx.GraphProto) -> None:
 
 
 def export(cases: Sequence[Case], config: Config, run: Path, models: Path = MODELS) -> Path:
-    """Write the model folder of a run: the networks of all folds and `config.json`.
+    """Write the model folder of a run: one network per fold, of each member run in turn, and `config.json`.
 
     Args:
         cases: images to compare PyTorch and ONNX on, besides phantoms; every twentieth is taken.
@@ -91,7 +92,8 @@ def export(cases: Sequence[Case], config: Config, run: Path, models: Path = MODE
         ModelError: a fold was not trained, or the masks of PyTorch and of the exported networks differ; nothing is
             kept then.
     """
-    networks = [load_average(config, run / f"fold{fold}") for fold in range(FOLDS)]
+    members = member_folders(config, run)
+    networks = [load_average(config, members[fold % len(members)] / f"fold{fold}") for fold in range(FOLDS)]
     folder = models / config.name
     report: dict[str, Any] = json.loads((run / "report.json").read_text())
     folder.mkdir(parents=True, exist_ok=True)

@@ -41,25 +41,25 @@ def as_network(network: UNet, device: torch.device) -> Network:
     return run
 
 
-def predict(network: UNet, image: Grey, device: torch.device) -> tuple[Probability, float]:
-    """Predict one picture as the average of its own and its mirror image's answer.
+def predict(networks: Sequence[UNet], image: Grey, device: torch.device) -> tuple[Probability, float]:
+    """Predict one picture as the average of what each network says of it and of its mirror image.
 
     Args:
-        network: in evaluation mode.
+        networks: in evaluation mode.
         image: (H, W) uint8, air = 255.
-        device: where the network lives.
+        device: where the networks live.
 
     Returns:
         See `infer`.
     """
-    return infer(image, [as_network(network, device)] * 2)
+    return infer(image, [as_network(network, device) for network in networks for _ in range(2)])
 
 
 def predict_cases(network: UNet, cases: Sequence[Case], file: Path, device: torch.device) -> None:
     """Predict cases and keep the answers in one .npz: for each id its (H, W) float16 map and its patient logit."""
     answers: dict[str, Any] = {}
     for case in tqdm(cases, desc=f"predict {file.parent.name}", unit="image"):
-        probability, logit = predict(network, case.image, device)
+        probability, logit = predict([network], case.image, device)
         answers[case.id] = probability.astype(np.float16)
         answers[f"{case.id}/patient"] = np.float32(logit)
     part = file.with_suffix(".part.npz")

@@ -1,6 +1,6 @@
 """Robustness: how Dice changes when pictures differ from those of the training in known ways.
 
-Every patient is predicted by the network of the fold that never saw it, decoded with the shipped choices.
+Every patient is predicted by the networks of the fold, which never saw it, decoded with the shipped choices.
 """
 
 import io
@@ -19,6 +19,7 @@ from mipseg.dataset import Case
 from mipseg.errors import DatasetError
 from mipseg.metrics import dice_score
 from mipseg.postprocess import decode_if_patient
+from mipseg.training.choices import member_folders
 from mipseg.training.config import Config
 from mipseg.training.export import load_average
 from mipseg.training.network import UNet
@@ -110,10 +111,13 @@ def measure_shifts(cases: Sequence[Case], config: Config, folder: Path, device: 
         raise DatasetError(f"{folder / 'report.json'} is missing; run `evaluate` first")
     choices: dict[str, Any] = json.loads((folder / "report.json").read_text())["choices"]
     folds, patients = read_folds(cases), [case for case in cases if case.is_patient]
-    networks = [load_average(config, folder / f"fold{fold}").to(device) for fold in range(FOLDS)]
+    members = [
+        [load_average(config, member / f"fold{fold}").to(device) for member in member_folders(config, folder)]
+        for fold in range(FOLDS)
+    ]
     dice = np.array(
         [
-            [_dice(shift, case, networks[folds[case.id]], choices, device) for shift in SHIFTS.values()]
+            [_dice(shift, case, members[folds[case.id]], choices, device) for shift in SHIFTS.values()]
             for case in tqdm(patients, desc="shifts", unit="patient")
         ]
     )  # (patients, shifts)
@@ -129,10 +133,10 @@ def measure_shifts(cases: Sequence[Case], config: Config, folder: Path, device: 
     return _table(report)
 
 
-def _dice(shift: Shift, case: Case, network: UNet, choices: dict[str, Any], device: torch.device) -> float:
+def _dice(shift: Shift, case: Case, networks: Sequence[UNet], choices: dict[str, Any], device: torch.device) -> float:
     # The same noise for a case, however many others there are.
     image, reference = shift(case.image, case.mask, np.random.default_rng(list(case.id.encode())))
-    probability, logit = predict(network, image, device)
+    probability, logit = predict(networks, image, device)
     patient = Classifier(**choices["classifier"]).probability(features(probability, logit))
     decoding = (choices[name] for name in ("temperature", "min_peak", "min_patient"))
     return dice_score(reference, decode_if_patient(probability, patient, *decoding))

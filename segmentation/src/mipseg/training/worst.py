@@ -7,7 +7,7 @@ import numpy as np
 
 from mipseg.dataset import Case
 from mipseg.figure import plot_prediction
-from mipseg.training.choices import cross_validate, judged_folders, load_answers
+from mipseg.training.choices import cross_validate, load_answers, member_folders
 from mipseg.training.config import Config
 
 
@@ -28,7 +28,7 @@ def draw_worst(cases: Sequence[Case], config: Config, folder: Path, count: int) 
     Raises:
         DatasetError: a fold was not trained yet.
     """
-    validation = cross_validate(load_answers(cases, judged_folders(config, folder)))
+    validation = cross_validate(load_answers(cases, member_folders(config, folder)))
     dice, _ = validation.table.result(validation.chosen)
     patients = np.flatnonzero(validation.table.is_patient)
     pictures = folder / "worst"
