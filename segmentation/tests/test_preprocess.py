@@ -2,7 +2,18 @@ import numpy as np
 import pytest
 
 from mipseg.phantom import make_phantom
-from mipseg.preprocess import LEVEL, MARGIN, MOST, MULTIPLE, USUAL, body_columns, match_window, normalise, pad
+from mipseg.preprocess import (
+    BODY_LEVEL,
+    LEVEL,
+    MARGIN,
+    MOST,
+    MULTIPLE,
+    USUAL,
+    body_columns,
+    match_window,
+    normalise,
+    pad,
+)
 from mipseg.types import Uptake
 
 
@@ -46,9 +57,10 @@ def test_what_a_wide_window_shows_saturates_at_most():
     assert match_window(body(-0.5, saturated=True)).max() == 1
 
 
-def test_air_beside_a_body_does_not_count():
-    wide = np.pad(body(0.5), ((0, 0), (300, 300)))
-    np.testing.assert_array_equal(match_window(wide)[:, 300:-300], match_window(body(0.5)))
+@pytest.mark.parametrize("air", [0, BODY_LEVEL - 0.001])
+def test_air_beside_a_body_does_not_count(air):
+    wide = np.pad(body(0.5), ((0, 0), (300, 300)), constant_values=air)
+    np.testing.assert_allclose(match_window(wide)[:, 300:-300], match_window(body(0.5)), rtol=1e-6)
 
 
 def test_pictures_of_two_windows_come_together():

@@ -65,10 +65,10 @@ def test_analyze_answers_by_its_schema(service: Server) -> None:
 
 
 def two_lesions(_: Segmenter, grey: Grey) -> tuple[Probability, float]:
-    """A network that sees 4 x 6 pixels of 0.75 and 3 x 4 pixels of 1.0 in every picture."""
+    """A network that sees 4 x 6 pixels of 0.75 and 3 x 4 pixels of 1.0 in every picture, and surely a patient."""
     probability = np.zeros(grey.shape, np.float32)
     probability[50:54, 40:46], probability[9:12, 7:11] = 0.75, 1
-    return probability, 0.0
+    return probability, 9.0
 
 
 @pytest.mark.parametrize(("spacing", "areas"), [(None, [None, None]), ([2.5, 4], [240, 120]), ([1, 1], [24, 12])])

@@ -45,7 +45,8 @@ def test_runs_that_are_judged_together_are_averaged(answered, change_answers, ca
     # Half of the other run's certainty is left, 0.5: enough for a tumour that nothing else competes with.
     assert alone["patient_000"] == alone["patient_001"] == 0
     assert min(evaluate(cases, together, answered)["cases"].values()) > 0.5
-    assert "1. patient_00" in draw_worst(cases, together, answered, 1)
+    assert "Dice 0.000" in draw_worst(cases, config, answered, 1)
+    assert "Dice 0.000" not in draw_worst(cases, together, answered, 1)
     first, second, both = (
         load_answers(cases, f)[0] for f in ([answered], [answered.parent / "other"], member_folders(together, answered))
     )

@@ -87,6 +87,14 @@ def test_predict_keeps_shape_and_ignores_mirroring(cases, config, tmp_path):
     assert logit == pytest.approx(mirrored_logit, abs=1e-4)
 
 
+def test_predict_averages_networks(cases, config, tmp_path):
+    one, other = (Trainer(cases, replace(config, seed=seed), tmp_path / str(seed), CPU).run() for seed in (1, 2))
+    both, logit = predict([one, other], cases[0].image, CPU)
+    each = [predict([network], cases[0].image, CPU) for network in (one, other)]
+    np.testing.assert_allclose(both, (each[0][0] + each[1][0]) / 2, atol=1e-5)
+    assert logit == pytest.approx((each[0][1] + each[1][1]) / 2, abs=1e-4)
+
+
 def test_predict_cases_keeps_what_predict_says(cases, config, tmp_path):
     network = Trainer(cases, config, tmp_path, CPU).run()
     predict_cases(network, cases[:2], tmp_path / "probabilities.npz", CPU)
