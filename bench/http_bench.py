@@ -47,21 +47,22 @@ def service(task_dir: Path) -> Iterator[tuple[int, psutil.Process, float]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    started = time.perf_counter()
-    process = subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", "mipserve.server", "--no-reload", "--port", str(port)],
-        env=os.environ | {"MIPSEG_API_TASK_DIR": str(task_dir), "MIPSEG_JUDGE_DIR": str(task_dir / "judge")},
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        while not _ready(port):
-            if process.poll() is not None or time.perf_counter() - started > 60:
-                sys.exit("the service did not start")
-            time.sleep(0.02)
-        yield port, psutil.Process(process.pid), time.perf_counter() - started
-    finally:
-        process.terminate()
-        process.wait()
+    with tempfile.TemporaryDirectory() as judge_dir:
+        started = time.perf_counter()
+        process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "mipserve.server", "--no-reload", "--port", str(port)],
+            env=os.environ | {"MIPSEG_API_TASK_DIR": str(task_dir), "MIPSEG_JUDGE_DIR": judge_dir},
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            while not _ready(port):
+                if process.poll() is not None or time.perf_counter() - started > 60:
+                    sys.exit("the service did not start")
+                time.sleep(0.02)
+            yield port, psutil.Process(process.pid), time.perf_counter() - started
+        finally:
+            process.terminate()
+            process.wait()
 
 
 def _ready(port: int) -> bool:

@@ -90,12 +90,6 @@ def load_config(path: Path) -> Config:
     names = {field.name for field in fields(Config)}
     if names != values.keys():
         raise ValueError(f"{path}: fields that are missing or unknown: {sorted(names ^ values.keys())}")
-    stages = tuple(Stage(**stage) for stage in values.pop("stages"))
-    return Config(
-        **{
-            **values,
-            "channels": tuple(values["channels"]),
-            "averaged_with": tuple(values["averaged_with"]),
-            "stages": stages,
-        }
-    )
+    values["stages"] = [Stage(**stage) for stage in values["stages"]]
+    given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    return Config(**given)
