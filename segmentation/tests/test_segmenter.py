@@ -9,7 +9,7 @@ import pytest
 from mipseg.errors import ModelError
 from mipseg.metrics import dice_score
 from mipseg.phantom import make_phantom
-from mipseg.segmenter import MODELS, Segmenter, default_segmenter, usable_cores
+from mipseg.segmenter import MODELS, Segmenter, default_segmenter
 from mipseg.settings import Settings
 
 FOLDER = MODELS / Settings().model
@@ -63,6 +63,16 @@ def test_number_of_threads_hardly_matters():
     image = picture(4)
     one, two = (Segmenter(FOLDER, threads=threads).segment(image) for threads in (1, 2))
     assert dice_score(one, two) >= 0.999
+
+
+@pytest.mark.parametrize(("able", "wanted", "loader"), [(1, 1, "bfloat16"), (1, 0, "float32"), (0, 1, "float32")])
+def test_bfloat16_is_taken_where_it_is_wanted_and_possible(monkeypatch, able, wanted, loader):
+    loaded = []
+    monkeypatch.setattr("mipseg.segmenter.computes_in_bfloat16", lambda: bool(able))
+    for name in ("bfloat16", "float32"):
+        monkeypatch.setattr(f"mipseg.segmenter.load_{name}", lambda *_, name=name: loaded.append(name))
+    Segmenter(FOLDER, bfloat16=bool(wanted))
+    assert set(loaded) == {loader}
 
 
 def test_mirror_image_gives_nearly_the_mirrored_probabilities(segmenter):
@@ -130,10 +140,6 @@ def test_digest_changes_with_any_network(segmenter):
 def test_default_segmenter_is_loaded_once():
     assert default_segmenter() is default_segmenter()
     assert default_segmenter().config.name == json.loads((FOLDER / "config.json").read_text())["name"]
-
-
-def test_usable_cores_is_not_more_than_the_machine_has():
-    assert usable_cores() >= 1
 
 
 def test_all_weights_together_stay_small():

@@ -2,24 +2,20 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import onnxruntime
-
 from mipseg.checks import input_warnings
 from mipseg.classify import Classifier, features
 from mipseg.errors import ModelError
-from mipseg.inference import Network, infer
+from mipseg.inference import infer
 from mipseg.lesions import Lesion, measure_lesions
 from mipseg.postprocess import decode_if_patient, to_mask
 from mipseg.preprocess import normalise
+from mipseg.runtime import computes_in_bfloat16, load_bfloat16, load_float32, usable_cores
 from mipseg.settings import Settings
 from mipseg.types import Binary, Grey, Image, Mask, Probability
 
@@ -73,13 +69,6 @@ class Analysis:
         return "tumor" if self.probability >= 0.5 else "healthy"
 
 
-def usable_cores() -> int:
-    """Cores that this process may use; ONNX Runtime would count all of the machine's."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 class Segmenter:
     """A loaded model; safe to share between threads.
 
@@ -87,15 +76,17 @@ class Segmenter:
         folder: a model folder: networks (`*.onnx`) and `config.json`.
         threads: CPU threads of one prediction; 0 takes every usable core.
         fast: take two of the networks only.
+        bfloat16: compute in bfloat16 where that is possible; see `mipseg.runtime`.
 
     Raises:
         ModelError: a file is missing, damaged, or not the one that the config names.
     """
 
-    def __init__(self, folder: Path, threads: int = 0, *, fast: bool = False) -> None:
+    def __init__(self, folder: Path, threads: int = 0, *, fast: bool = False, bfloat16: bool = False) -> None:
         self.config = _read_config(folder / "config.json")
         chosen = list(self.config.networks.items())[: FAST_NETWORKS if fast else None]
-        self._networks = [_load(folder / name, sha256, threads or usable_cores()) for name, sha256 in chosen]
+        load = load_bfloat16 if bfloat16 and computes_in_bfloat16() else load_float32
+        self._networks = [load(_checked(folder / name, sha256), threads or usable_cores()) for name, sha256 in chosen]
 
     def probability(self, grey: Grey) -> tuple[Probability, float]:
         """Run the networks; see `infer`."""
@@ -139,25 +130,11 @@ class Segmenter:
         return decode_if_patient(probability, patient, config.temperature, config.min_peak, config.min_patient)
 
 
-def _load(file: Path, sha256: str, threads: int) -> Network:
+def _checked(file: Path, sha256: str) -> bytes:
     weights = _read(file)
     if hashlib.sha256(weights).hexdigest() != sha256:
         raise ModelError(f"{file} is not the file that config.json names: SHA-256 differs")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.add_session_config_entry(
-        "session.intra_op.allow_spinning", "0"
-    )  # one network's threads would slow the next
-    options.enable_cpu_mem_arena = False  # the arena keeps the largest image's memory for ever
-    options.log_severity_level = 3
-    # The provider is pinned so that results repeat.
-    session = onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
-
-    def run(uptake: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], float]:
-        tumour, patient = session.run(None, {"uptake": uptake[None, None]})
-        return tumour[0, 0], float(patient[0])
-
-    return run
+    return weights
 
 
 def _read(file: Path) -> bytes:
@@ -190,4 +167,4 @@ def default_segmenter() -> Segmenter:
         ModelError: see `Segmenter`.
     """
     settings = Settings()
-    return Segmenter(MODELS / settings.model, settings.threads, fast=settings.fast)
+    return Segmenter(MODELS / settings.model, settings.threads, fast=settings.fast, bfloat16=settings.bfloat16)

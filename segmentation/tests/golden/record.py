@@ -13,7 +13,7 @@ from PIL import Image
 from mipseg.dataset import Case, iter_cases
 from mipseg.metrics import dice_score
 from mipseg.phantom import make_phantom
-from mipseg.segmenter import Segmenter, default_segmenter
+from mipseg.segmenter import MODELS, Segmenter
 from mipseg.settings import Settings
 
 GOLDEN = Path(__file__).parent
@@ -40,7 +40,7 @@ def score(segmenter: Segmenter, cases: list[Case]) -> dict[str, float]:
 
 def main() -> None:
     """Write the masks of the phantoms and the score of the fixed cases."""
-    segmenter = default_segmenter()
+    segmenter = Segmenter(MODELS / Settings().model)  # in float32: alike on every machine
     for seed in PHANTOMS:
         mask = segmenter.segment(np.repeat(make_phantom(seed).mip[:, :, None], 3, axis=2))
         Image.fromarray(mask[:, :, 0]).convert("1").save(GOLDEN / f"phantom_{seed}.png")
