@@ -35,6 +35,7 @@ def config() -> Config:
         averaged_with=(),
         seed=3,
         channels=(8, 8, 8, 8, 8),
+        mirrored=True,
         learning_rate=3e-3,
         weight_decay=1e-2,
         warmup_steps=2,

@@ -1,6 +1,5 @@
 import hashlib
 import json
-import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -13,9 +12,9 @@ from mipseg.errors import ModelError  # noqa: E402
 from mipseg.inference import infer  # noqa: E402
 from mipseg.segmenter import Segmenter  # noqa: E402
 from mipseg.training import export as module  # noqa: E402
-from mipseg.training.export import export, load_average  # noqa: E402
+from mipseg.training.export import export  # noqa: E402
 from mipseg.training.predict import as_network  # noqa: E402
-from mipseg.training.train import Trainer  # noqa: E402
+from mipseg.training.train import Trainer, load_average  # noqa: E402
 
 # PyTorch's exporter warns about PyTorch.
 pytestmark = [
@@ -55,7 +54,7 @@ def test_exported_folder_is_complete_and_gives_the_same_answers(run, cases, conf
         assert content["networks"][name] == hashlib.sha256((folder / name).read_bytes()).hexdigest()
     assert content["cross_validation"]["dice"] == {"mean": 0.5}
     segmenter = Segmenter(folder, threads=1)
-    networks = [as_network(load_average(config, run / f"fold{fold}"), torch.device("cpu")) for fold in range(2)]
+    networks = [as_network(load_average(run / f"fold{fold}"), torch.device("cpu")) for fold in range(2)]
     assert (segmenter.config.temperature, segmenter.config.min_peak, segmenter.config.min_patient) == (0.5, 0.02, 0.01)
     for shape in ((70, 90), (128, 128), (1, 1)):
         image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
@@ -66,14 +65,12 @@ def test_exported_folder_is_complete_and_gives_the_same_answers(run, cases, conf
 
 
 def test_averaged_runs_give_networks_in_turn(run, cases, config, tmp_path):
-    other = shutil.copytree(run, run.parent / "other") / "fold1/checkpoint.pt"
-    checkpoint = torch.load(other, weights_only=True)
-    checkpoint["average"]["tumour.bias"] += 3
-    torch.save(checkpoint, other)
+    # The other run's networks are of another shape.
+    other = replace(config, seed=8, channels=(8, 8, 8, 8, 16), mirrored=False)
+    Trainer(cases, other, run.parent / "other/fold1", torch.device("cpu")).run()
     folder = export(cases, replace(config, averaged_with=("other",)), run, tmp_path / "models")
     networks = [
-        as_network(load_average(config, fold), torch.device("cpu"))
-        for fold in (run / "fold0", run.parent / "other/fold1")
+        as_network(load_average(fold), torch.device("cpu")) for fold in (run / "fold0", run.parent / "other/fold1")
     ]
     image = np.random.default_rng(0).integers(0, 256, (70, 90), np.uint8)
     probability, _ = Segmenter(folder, threads=1).probability(image)
@@ -83,12 +80,12 @@ def test_averaged_runs_give_networks_in_turn(run, cases, config, tmp_path):
 def test_export_fails_and_keeps_nothing_when_onnx_disagrees(run, cases, config, tmp_path, monkeypatch):
     original = module.load_average
 
-    def disturbed(config, folder):
-        network = original(config, folder)
+    def disturbed(folder):
+        network = original(folder)
         written = module.write_onnx
 
         def write_other(_, file):
-            other = original(config, folder)
+            other = original(folder)
             with torch.no_grad():
                 other.tumour.bias += 3
             written(other, file)
@@ -102,9 +99,9 @@ def test_export_fails_and_keeps_nothing_when_onnx_disagrees(run, cases, config, 
     assert not list((tmp_path / "models/tiny").glob("*.onnx"))
 
 
-def test_export_needs_a_trained_model(config, run_folder):
+def test_export_needs_a_trained_model(run_folder):
     with pytest.raises(ModelError, match="train run first"):
-        load_average(config, run_folder)
+        load_average(run_folder)
 
 
 def test_large_weights_are_stored_in_16_bits(run, cases, config, tmp_path):

@@ -10,16 +10,32 @@ from mipseg.training.network import Output, UNet  # noqa: E402
 
 
 def test_shapes_follow_the_input():
-    network = UNet((8, 8, 8, 8, 16))
+    network = UNet((8, 8, 8, 8, 16), mirrored=True)
     output = network(torch.rand(2, 1, 2 * MULTIPLE, 3 * MULTIPLE))
     assert output.tumour.shape == (2, 1, 2 * MULTIPLE, 3 * MULTIPLE)
     assert output.coarse.shape == (2, 1, 2 * MULTIPLE // 8, 3 * MULTIPLE // 8)
     assert output.patient.shape == (2,)
 
 
+def test_only_a_mirrored_network_compares_both_sides():
+    # A spot on one side, beyond the reach of the upper levels, changes what is said of the other side.
+    torch.manual_seed(0)
+    picture = torch.zeros(1, 1, MULTIPLE, 8 * MULTIPLE)
+    spot = picture.clone()
+    spot[..., :8] = 1
+
+    def difference(mirrored: bool) -> float:
+        network = UNet((8, 8, 8, 8, 8), mirrored).eval()
+        # Near the far side, which the plain network's own field does not reach.
+        return (network(spot).tumour - network(picture).tumour)[..., -8:].abs().max().item()
+
+    assert difference(mirrored=True) > 0
+    assert difference(mirrored=False) == 0
+
+
 def test_untrained_network_calls_little_tumour():
     torch.manual_seed(0)
-    output = UNet((8, 8, 8, 8, 16))(torch.rand(2, 1, MULTIPLE, MULTIPLE))
+    output = UNet((8, 8, 8, 8, 16), mirrored=True)(torch.rand(2, 1, MULTIPLE, MULTIPLE))
     assert output.tumour.sigmoid().mean() < 0.1
 
 
@@ -31,14 +47,15 @@ def test_soft_dice_of_hand_worked_batch():
     probability[1, 0, 5, :4] = 0.5
     batch = 1 - (2 * 1 + 1) / (3 + 2 + 2 + 1)
     patient, healthy = 1 - (2 * 1 + 1) / (3 + 2 + 1), 2 / (2 + HEALTHY_SHARE * 100)
-    assert soft_dice(probability, target, 0).item() == pytest.approx(batch)
-    assert soft_dice(probability, target, 1).item() == pytest.approx((patient + healthy) / 2)
-    assert soft_dice(probability, target, 0.25).item() == pytest.approx(0.75 * batch + 0.125 * (patient + healthy))
+    assert soft_dice(probability, target, 0)[0].item() == pytest.approx(batch)
+    assert soft_dice(probability, target, 1)[0].item() == pytest.approx((patient + healthy) / 2)
+    assert soft_dice(probability, target, 0.25)[1].tolist() == pytest.approx([patient, healthy])
+    assert soft_dice(probability, target, 0.25)[0].item() == pytest.approx(0.75 * batch + 0.125 * (patient + healthy))
 
 
 @pytest.mark.parametrize("image_share", [0, 1])
 def test_soft_dice_of_empty_images_is_nothing(image_share):
-    assert soft_dice(torch.zeros(2, 1, 4, 4), torch.zeros(2, 1, 4, 4), image_share).item() == 0
+    assert soft_dice(torch.zeros(2, 1, 4, 4), torch.zeros(2, 1, 4, 4), image_share)[0].item() == 0
 
 
 def test_loss_falls_from_wrong_to_right():
@@ -50,8 +67,8 @@ def test_loss_falls_from_wrong_to_right():
         coarse = sign * 40 * (torch.nn.functional.max_pool2d(target, 8) - 0.5)
         return Output(logits, coarse, sign * 20 * torch.tensor([0.5, -0.5]))
 
-    assert training_loss(output(1), target, 2.0, 0.5).item() < 0.01
-    assert training_loss(output(-1), target, 2.0, 0.5).item() > 10
+    assert training_loss(output(1), target, 2.0, 0.5)[0].item() < 0.01
+    assert training_loss(output(-1), target, 2.0, 0.5)[0].item() > 10
 
 
 def test_loss_of_undecided_output_worked_out_by_hand():
@@ -62,4 +79,4 @@ def test_loss_of_undecided_output_worked_out_by_hand():
     full, coarse = 1 - (2 * 0.5 + 1) / (64 * 0.5 + 1 + 1), 1 - (2 * 0.5 + 1) / (0.5 + 1 + 1)
     entropy, patient = 2.5 * math.log(2), math.log1p(math.exp(-2))
     expected = entropy + full + COARSE_WEIGHT * (entropy + coarse) + PATIENT_WEIGHT * patient
-    assert training_loss(output, target, 2.5, 0.0).item() == pytest.approx(expected)
+    assert training_loss(output, target, 2.5, 0.0)[0].item() == pytest.approx(expected)

@@ -99,7 +99,7 @@ def run(picture, run_folder, config, monkeypatch):
 
     monkeypatch.setattr(module, "FOLDS", 2)
     monkeypatch.setattr(module, "read_folds", lambda _: {"patient_a": 1, "patient_b": 0, "control_c": 0})
-    monkeypatch.setattr(module, "load_average", lambda _, folder: Network(folder))
+    monkeypatch.setattr(module, "load_average", Network)
     monkeypatch.setattr(module, "predict", predict)
     run_folder.mkdir()
 

@@ -3,7 +3,7 @@
 fold      train without one fold (--fold) and predict it; goes on where it stopped
 evaluate  write the cross-validated report
 export    write the model folder that is shipped
-run       all of the above in that order, every fold, after the run that it starts from
+run       all of the above in that order, every fold, after the runs that it starts from and is averaged with
 worst     draw the patients of lowest cross-validated Dice
 shifts    measure Dice on pictures that are changed in known ways
 """
@@ -50,7 +50,7 @@ def main() -> None:
     )
     parser.add_argument("command", choices=["fold", "evaluate", "export", "run", "worst", "shifts"])
     parser.add_argument(
-        "config", type=Path, nargs="?", default=CONFIGS / "unet_v3.toml", help="TOML file of the experiment"
+        "config", type=Path, nargs="?", default=CONFIGS / "unet_v4.toml", help="TOML file of the experiment"
     )
     parser.add_argument("--fold", type=int, choices=range(FOLDS), help="which fold `fold` leaves out")
     parser.add_argument("--count", type=int, default=10, help="how many patients `worst` draws")
@@ -63,9 +63,12 @@ def main() -> None:
     runs, config = project_root() / "runs", load_config(arguments.config)
     try:
         cases = load_dataset(Settings().data_dir)
-        if arguments.command in ("fold", "run"):
-            for fold in range(FOLDS) if arguments.fold is None else [arguments.fold]:
-                _train_fold(cases, config, fold, runs)
+        if arguments.command == "fold":
+            _train_fold(cases, config, arguments.fold, runs)
+        if arguments.command == "run":
+            for name in (*config.averaged_with, config.name):
+                for fold in range(FOLDS):
+                    _train_fold(cases, load_config(CONFIGS / f"{name}.toml"), fold, runs)
         if arguments.command in ("evaluate", "run"):
             evaluate(cases, config, runs / config.name)
         if arguments.command in ("export", "run"):

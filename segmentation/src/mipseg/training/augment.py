@@ -146,12 +146,12 @@ class _Geometry:
 
     def __init__(self, rng: np.random.Generator, frame: tuple[int, int], downscale: int) -> None:
         self._frame, self._downscale = frame, downscale
-        scale, aspect = math.exp(rng.uniform(-0.25, 0.25)), math.exp(rng.uniform(-0.1, 0.1))
+        scale, aspect = math.exp(rng.uniform(-0.3, 0.3)), math.exp(rng.uniform(-0.1, 0.1))
         angle = math.radians(rng.uniform(-12, 12))
         rotation = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
         self._matrix = rotation @ np.diag([scale * aspect, scale / aspect])  # acts on (x, y)
         self._mirror = rng.random() < 0.5
-        self._offset = rng.uniform((-16, -16), (16, 16)) / downscale
+        self._offset = rng.uniform((-8, -16), (8, 16)) / downscale
         self._rows = rng.random()  # which part of a body that is taller than the frame
         self._elastic = rng.standard_normal((1, 2, 9, 7)) * 4 / downscale if rng.random() < 0.4 else None
 
@@ -168,16 +168,19 @@ class _Geometry:
         height, width = uptake.shape
         spare = height - rows
         middle = rows / 2 + (self._rows * spare if spare > 0 else rng.uniform(spare, 0) * 0.5)
-        y, x = torch.meshgrid(torch.arange(rows) + 0.5, torch.arange(columns) + 0.5, indexing="ij")
-        place = torch.stack([x - columns / 2, y - rows / 2], -1)  # (rows, columns, 2), from the frame's middle
+        # From the frame's pixels, counted from its middle, to the picture in grid_sample's [-1, 1].
+        to_grid = np.array([[2 / width], [2 / height]])
+        matrix = self._matrix * np.array([[-1.0 if self._mirror else 1.0], [1.0]]) * to_grid
+        centre = (np.array([subject.centre, middle]) + self._offset) * to_grid[:, 0] - 1
+        across = torch.from_numpy(matrix[:, :1] * (np.arange(columns) + 0.5 - columns / 2)).float()  # (2, columns)
+        down = torch.from_numpy(
+            matrix[:, 1:] * (np.arange(rows) + 0.5 - rows / 2) + centre[:, None]
+        ).float()  # (2, rows)
+        place = down[:, :, None] + across[:, None, :]  # (2, rows, columns)
         if self._elastic is not None:
-            field = torch.from_numpy(self._elastic).float()
-            bend = F.interpolate(field, (rows, columns), mode="bicubic", align_corners=True)
-            place = place + bend[0].permute(1, 2, 0)
-        matrix = self._matrix * np.array([[-1.0 if self._mirror else 1.0], [1.0]])
-        centre = np.array([subject.centre, middle]) + self._offset
-        place = place @ torch.from_numpy(matrix.T).float() + torch.from_numpy(centre).float()
-        grid = (2 * place / torch.tensor([width, height]) - 1)[None].to(uptake.device)
+            field = torch.from_numpy(np.einsum("xy,byhw->bxhw", matrix, self._elastic)).float()
+            place += F.interpolate(field, (rows, columns), mode="bicubic", align_corners=True)[0]
+        grid = place.permute(1, 2, 0)[None].to(uptake.device)
         both = F.grid_sample(torch.stack([uptake, mask])[None], grid, align_corners=False)[0]
         return both[0], (both[1] > 0.5).float()
 

@@ -38,10 +38,11 @@ class Config:
     Attributes:
         name: name of the run and of the model folder that is exported.
         start_from: name of the run whose weights, of the same fold, this one starts from; "" for random weights.
-        averaged_with: runs of the same channels whose networks are averaged with this one's: those of the same fold
-            where it is judged, those of other folds where it ships.
+        averaged_with: runs whose networks are averaged with this one's: those of the same fold where it is judged,
+            those of other folds where it ships.
         seed: seed of the weights and of every random draw.
         channels: feature channels of each level of the network.
+        mirrored: whether the network compares both sides of the body; see `UNet`.
         learning_rate: peak of the schedule (linear warm-up, then linear to zero over the cost).
         weight_decay: AdamW's.
         warmup_steps: steps until the peak.
@@ -61,6 +62,7 @@ class Config:
     averaged_with: tuple[str, ...]
     seed: int
     channels: tuple[int, ...]
+    mirrored: bool
     learning_rate: float
     weight_decay: float
     warmup_steps: int

@@ -24,26 +24,12 @@ from mipseg.training.config import Config
 from mipseg.training.network import UNet
 from mipseg.training.predict import Probabilities, as_network
 from mipseg.training.split import FOLDS
-from mipseg.training.train import CHECKPOINT
+from mipseg.training.train import load_average
 from mipseg.types import Grey
 
 PHANTOMS = 4
 AGREEMENT = 0.995  # least Dice between the masks of PyTorch and of the exported networks, whose weights are rounded
 LEAST_HALVED = 256  # numbers from which on a tensor is stored in 16 bits
-
-
-def load_average(config: Config, folder: Path) -> UNet:
-    """The averaged weights of a checkpoint, in evaluation mode on the CPU.
-
-    Raises:
-        ModelError: there is no checkpoint.
-    """
-    checkpoint = folder / CHECKPOINT
-    if not checkpoint.is_file():
-        raise ModelError(f"{checkpoint} is missing; train {folder.name} first")
-    network = UNet(config.channels)
-    network.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["average"])
-    return network.eval()
 
 
 def write_onnx(network: UNet, file: Path) -> None:
@@ -93,7 +79,7 @@ def export(cases: Sequence[Case], config: Config, run: Path, models: Path = MODE
             kept then.
     """
     members = member_folders(config, run)
-    networks = [load_average(config, members[fold % len(members)] / f"fold{fold}") for fold in range(FOLDS)]
+    networks = [load_average(members[fold % len(members)] / f"fold{fold}") for fold in range(FOLDS)]
     folder = models / config.name
     report: dict[str, Any] = json.loads((run / "report.json").read_text())
     folder.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ COARSE_WEIGHT, PATIENT_WEIGHT = 0.3, 0.05
 HEALTHY_SHARE = 3.5e-3  # false tumour that costs a healthy image half, as a share of its pixels; 500 px in 448 x 320
 
 
-def soft_dice(probability: Tensor, target: Tensor, image_share: float) -> Tensor:
+def soft_dice(probability: Tensor, target: Tensor, image_share: float) -> tuple[Tensor, Tensor]:
     """1 - Dice, partly of the whole batch as one image and partly the mean over its images.
 
     The batch's Dice is steady but belongs to the largest tumours; the images' mean is what is reported in the end, and
@@ -24,10 +24,11 @@ def soft_dice(probability: Tensor, target: Tensor, image_share: float) -> Tensor
         image_share: weight of the images' mean in [0, 1]; the batch's Dice has the rest.
 
     Returns:
-        A scalar in [0, 1].
+        A scalar in [0, 1]; and (B,) what each image costs, see `image_costs`.
     """
     batch = 1 - (2 * (probability * target).sum() + 1) / ((probability + target).sum() + 1)
-    return (1 - image_share) * batch + image_share * image_costs(probability, target).mean()
+    costs = image_costs(probability, target)
+    return (1 - image_share) * batch + image_share * costs.mean(), costs
 
 
 def image_costs(probability: Tensor, target: Tensor) -> Tensor:
@@ -45,7 +46,7 @@ def image_costs(probability: Tensor, target: Tensor) -> Tensor:
     return torch.where(target.amax((1, 2, 3)) > 0, 1 - (2 * overlap + 1) / (total + 1), total / (total + allowed))
 
 
-def training_loss(output: Output, target: Tensor, cross_entropy: float, image_dice: float) -> Tensor:
+def training_loss(output: Output, target: Tensor, cross_entropy: float, image_dice: float) -> tuple[Tensor, Tensor]:
     """Cross-entropy and Dice at full and at an eighth of the resolution, and cross-entropy of patient or control.
 
     Args:
@@ -55,17 +56,16 @@ def training_loss(output: Output, target: Tensor, cross_entropy: float, image_di
         image_dice: see `soft_dice`.
 
     Returns:
-        A scalar.
+        A scalar; and (B,) what each image costs at full resolution, see `image_costs`.
     """
 
-    def segmentation(logits: Tensor, reference: Tensor) -> Tensor:
-        entropy = F.binary_cross_entropy_with_logits(logits, reference)
-        return cross_entropy * entropy + soft_dice(logits.sigmoid(), reference, image_dice)
+    def segmentation(logits: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
+        dice, costs = soft_dice(logits.sigmoid(), reference, image_dice)
+        return cross_entropy * F.binary_cross_entropy_with_logits(logits, reference) + dice, costs
 
     coarse_target = F.max_pool2d(target, target.shape[-1] // output.coarse.shape[-1])
     is_patient = (target.amax((1, 2, 3)) > 0).float()
-    return (
-        segmentation(output.tumour.float(), target)
-        + COARSE_WEIGHT * segmentation(output.coarse.float(), coarse_target)
-        + PATIENT_WEIGHT * F.binary_cross_entropy_with_logits(output.patient.float(), is_patient)
-    )
+    full, costs = segmentation(output.tumour.float(), target)
+    coarse, _ = segmentation(output.coarse.float(), coarse_target)
+    patient = F.binary_cross_entropy_with_logits(output.patient.float(), is_patient)
+    return full + COARSE_WEIGHT * coarse + PATIENT_WEIGHT * patient, costs

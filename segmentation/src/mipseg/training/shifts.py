@@ -21,11 +21,11 @@ from mipseg.metrics import dice_score
 from mipseg.postprocess import decode_if_patient
 from mipseg.training.choices import member_folders
 from mipseg.training.config import Config
-from mipseg.training.export import load_average
 from mipseg.training.network import UNet
 from mipseg.training.predict import predict
 from mipseg.training.scores import bootstrap_interval
 from mipseg.training.split import FOLDS, read_folds
+from mipseg.training.train import load_average
 from mipseg.types import Binary, Grey
 
 DATA_TOP_SUV = 6.0  # about where the data set's pictures saturate
@@ -112,7 +112,7 @@ def measure_shifts(cases: Sequence[Case], config: Config, folder: Path, device: 
     choices: dict[str, Any] = json.loads((folder / "report.json").read_text())["choices"]
     folds, patients = read_folds(cases), [case for case in cases if case.is_patient]
     members = [
-        [load_average(config, member / f"fold{fold}").to(device) for member in member_folders(config, folder)]
+        [load_average(member / f"fold{fold}").to(device) for member in member_folders(config, folder)]
         for fold in range(FOLDS)
     ]
     dice = np.array(

@@ -13,9 +13,10 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from mipseg.dataset import Case
+from mipseg.errors import ModelError
 from mipseg.training.augment import Sampler
 from mipseg.training.config import Config
-from mipseg.training.loss import image_costs, training_loss
+from mipseg.training.loss import training_loss
 from mipseg.training.network import UNet
 
 CHECKPOINT = "checkpoint.pt"
@@ -41,10 +42,11 @@ class Trainer:
         folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(config.seed)
         self._rng = np.random.default_rng(config.seed)
-        self.network: UNet = UNet(config.channels).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network: UNet = UNet(config.channels, config.mirrored).to(  # type: ignore[call-overload]
+            device, memory_format=torch.channels_last
+        )
         if start is not None:
-            finished = torch.load(start / CHECKPOINT, map_location=device, weights_only=True)
-            self.network.load_state_dict(finished["average"])
+            self.network.load_state_dict(load_average(start).state_dict())
         self.average = copy.deepcopy(self.network).eval()
         self._optimizer = torch.optim.AdamW(
             self.network.parameters(), config.learning_rate, weight_decay=config.weight_decay
@@ -69,7 +71,8 @@ class Trainer:
     def _save(self) -> None:
         part = self._checkpoint.with_suffix(".part")
         state = {"network": self.network, "average": self.average, "optimizer": self._optimizer}
-        torch.save({name: part.state_dict() for name, part in state.items()} | {"step": self._step}, part)
+        shape = {"channels": self._config.channels, "mirrored": self._config.mirrored}
+        torch.save({name: part.state_dict() for name, part in state.items()} | shape | {"step": self._step}, part)
         os.replace(part, self._checkpoint)
 
     def _learning_rate(self, done: float) -> float:
@@ -112,14 +115,14 @@ class Trainer:
             group["lr"] = rate
         with torch.autocast(self._device.type, torch.bfloat16, enabled=computes_in_bfloat16(self._device)):
             output = self.network(images)
-        loss = training_loss(output, masks, self._config.cross_entropy, self._config.image_dice)
+        loss, costs = training_loss(output, masks, self._config.cross_entropy, self._config.image_dice)
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_NORM)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         self._step += 1
         self._update_average()
-        return loss.detach(), image_costs(output.tumour.detach().float().sigmoid(), masks)
+        return loss.detach(), costs.detach()
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -133,9 +136,25 @@ class Trainer:
                 average.copy_(current)
 
 
+def load_average(folder: Path) -> UNet:
+    """The averaged weights of a run's fold, in evaluation mode on the CPU.
+
+    Raises:
+        ModelError: there is no checkpoint.
+    """
+    checkpoint = folder / CHECKPOINT
+    if not checkpoint.is_file():
+        raise ModelError(f"{checkpoint} is missing; train {folder.name} first")
+    state: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    network = UNet(tuple(state["channels"]), state["mirrored"])
+    network.load_state_dict(state["average"])
+    return network.eval()
+
+
 def computes_in_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 is faster than float32: on GPUs and CPUs with AMX. Others emulate it, many times slower."""
-    return device.type == "cuda" or bool(torch.cpu.get_capabilities().get("amx_bf16"))
+    """Whether bfloat16 is faster than float32: on GPUs and CPUs that have it. Others emulate it, many times slower."""
+    able = torch.cpu.get_capabilities()
+    return device.type == "cuda" or bool(able.get("amx_bf16") or able.get("avx512_bf16"))
 
 
 def pick_device() -> torch.device:
