@@ -35,7 +35,6 @@ def config() -> Config:
         averaged_with=(),
         seed=3,
         channels=(8, 8, 8, 8, 8),
-        mirrored=True,
         learning_rate=3e-3,
         weight_decay=1e-2,
         warmup_steps=2,

@@ -27,6 +27,7 @@ pytestmark = [
 def run(cases, config, run_folder, monkeypatch):
     monkeypatch.setattr(module, "PHANTOMS", 1)
     monkeypatch.setattr(module, "FOLDS", 2)
+    monkeypatch.setattr(module, "SHIPPED", 3)
     for fold in range(2):
         Trainer(cases, replace(config, seed=fold), run_folder / f"fold{fold}", torch.device("cpu")).run()
     report = {
@@ -49,12 +50,12 @@ def run(cases, config, run_folder, monkeypatch):
 def test_exported_folder_is_complete_and_gives_the_same_answers(run, cases, config, tmp_path):
     folder = export(cases, config, run, tmp_path / "models")
     content = json.loads((folder / "config.json").read_text())
-    for fold in range(2):
-        name = f"network-{fold}.onnx"
+    for number in range(3):
+        name = f"network-{number}.onnx"
         assert content["networks"][name] == hashlib.sha256((folder / name).read_bytes()).hexdigest()
     assert content["cross_validation"]["dice"] == {"mean": 0.5}
     segmenter = Segmenter(folder, threads=1)
-    networks = [as_network(load_average(run / f"fold{fold}"), torch.device("cpu")) for fold in range(2)]
+    networks = [as_network(load_average(run / f"fold{fold}"), torch.device("cpu")) for fold in (0, 1, 0)]
     assert (segmenter.config.temperature, segmenter.config.min_peak, segmenter.config.min_patient) == (0.5, 0.02, 0.01)
     for shape in ((70, 90), (128, 128), (1, 1)):
         image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
@@ -66,11 +67,12 @@ def test_exported_folder_is_complete_and_gives_the_same_answers(run, cases, conf
 
 def test_averaged_runs_give_networks_in_turn(run, cases, config, tmp_path):
     # The other run's networks are of another shape.
-    other = replace(config, seed=8, channels=(8, 8, 8, 8, 16), mirrored=False)
+    other = replace(config, seed=8, channels=(8, 8, 8, 8, 16))
     Trainer(cases, other, run.parent / "other/fold1", torch.device("cpu")).run()
     folder = export(cases, replace(config, averaged_with=("other",)), run, tmp_path / "models")
     networks = [
-        as_network(load_average(fold), torch.device("cpu")) for fold in (run / "fold0", run.parent / "other/fold1")
+        as_network(load_average(fold), torch.device("cpu"))
+        for fold in (run / "fold0", run.parent / "other/fold1", run / "fold0")
     ]
     image = np.random.default_rng(0).integers(0, 256, (70, 90), np.uint8)
     probability, _ = Segmenter(folder, threads=1).probability(image)

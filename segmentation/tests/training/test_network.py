@@ -10,32 +10,16 @@ from mipseg.training.network import Output, UNet  # noqa: E402
 
 
 def test_shapes_follow_the_input():
-    network = UNet((8, 8, 8, 8, 16), mirrored=True)
+    network = UNet((8, 8, 8, 8, 16))
     output = network(torch.rand(2, 1, 2 * MULTIPLE, 3 * MULTIPLE))
     assert output.tumour.shape == (2, 1, 2 * MULTIPLE, 3 * MULTIPLE)
     assert output.coarse.shape == (2, 1, 2 * MULTIPLE // 8, 3 * MULTIPLE // 8)
     assert output.patient.shape == (2,)
 
 
-def test_only_a_mirrored_network_compares_both_sides():
-    # A spot on one side, beyond the reach of the upper levels, changes what is said of the other side.
-    torch.manual_seed(0)
-    picture = torch.zeros(1, 1, MULTIPLE, 8 * MULTIPLE)
-    spot = picture.clone()
-    spot[..., :8] = 1
-
-    def difference(mirrored: bool) -> float:
-        network = UNet((8, 8, 8, 8, 8), mirrored).eval()
-        # Near the far side, which the plain network's own field does not reach.
-        return (network(spot).tumour - network(picture).tumour)[..., -8:].abs().max().item()
-
-    assert difference(mirrored=True) > 0
-    assert difference(mirrored=False) == 0
-
-
 def test_untrained_network_calls_little_tumour():
     torch.manual_seed(0)
-    output = UNet((8, 8, 8, 8, 16), mirrored=True)(torch.rand(2, 1, MULTIPLE, MULTIPLE))
+    output = UNet((8, 8, 8, 8, 16))(torch.rand(2, 1, MULTIPLE, MULTIPLE))
     assert output.tumour.sigmoid().mean() < 0.1
 
 

@@ -42,7 +42,6 @@ class Config:
             those of other folds where it ships.
         seed: seed of the weights and of every random draw.
         channels: feature channels of each level of the network.
-        mirrored: whether the network compares both sides of the body; see `UNet`.
         learning_rate: peak of the schedule (linear warm-up, then linear to zero over the cost).
         weight_decay: AdamW's.
         warmup_steps: steps until the peak.
@@ -62,7 +61,6 @@ class Config:
     averaged_with: tuple[str, ...]
     seed: int
     channels: tuple[int, ...]
-    mirrored: bool
     learning_rate: float
     weight_decay: float
     warmup_steps: int

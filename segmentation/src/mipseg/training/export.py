@@ -27,6 +27,7 @@ from mipseg.training.split import FOLDS
 from mipseg.training.train import load_average
 from mipseg.types import Grey
 
+SHIPPED = 6  # networks in a model folder: what fits into 60 MB
 PHANTOMS = 4
 AGREEMENT = 0.995  # least Dice between the masks of PyTorch and of the exported networks, whose weights are rounded
 LEAST_HALVED = 256  # numbers from which on a tensor is stored in 16 bits
@@ -63,7 +64,7 @@ def _halve(graph: onnx.GraphProto) -> None:
 
 
 def export(cases: Sequence[Case], config: Config, run: Path, models: Path = MODELS) -> Path:
-    """Write the model folder of a run: one network per fold, of each member run in turn, and `config.json`.
+    """Write the model folder of a run: networks of each fold and of each member run in turn, and `config.json`.
 
     Args:
         cases: images to compare PyTorch and ONNX on, besides phantoms; every twentieth is taken.
@@ -79,7 +80,7 @@ def export(cases: Sequence[Case], config: Config, run: Path, models: Path = MODE
             kept then.
     """
     members = member_folders(config, run)
-    networks = [load_average(members[fold % len(members)] / f"fold{fold}") for fold in range(FOLDS)]
+    networks = [load_average(members[n % len(members)] / f"fold{n % FOLDS}") for n in range(SHIPPED)]
     folder = models / config.name
     report: dict[str, Any] = json.loads((run / "report.json").read_text())
     folder.mkdir(parents=True, exist_ok=True)

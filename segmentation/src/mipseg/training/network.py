@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 UNSHUFFLE = 4  # pixels per side that are folded into channels at the input and unfolded at the output
-FIRST_MIRRORED = 2  # the first level that sees both sides; above it the halves of a body do not lie on each other
 RARE = -4.0  # logit of an untrained output: tumour is rare
 
 
@@ -53,23 +52,14 @@ class Residual(nn.Module):
 
 
 class UNet(nn.Module):
-    """(B, 1, H, W) uptake in [0, 1], H and W multiples of 64 -> `Output`.
+    """(B, 1, H, W) uptake in [0, 1], H and W multiples of 64 -> `Output`."""
 
-    Args:
-        channels: of each level.
-        mirrored: the lower levels also see the features of the other side of the body, which is in the middle of the
-            picture. Physiological uptake (muscles, brown fat, kidneys, salivary glands) is mostly symmetric, tumours
-            are not.
-    """
-
-    def __init__(self, channels: tuple[int, ...], mirrored: bool) -> None:
+    def __init__(self, channels: tuple[int, ...]) -> None:
         super().__init__()
-        self._mirrored = mirrored
         self.down, self.lift, self.up = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         inputs = UNSHUFFLE**2
         for level, width in enumerate(channels):
             blocks = [Residual(width) for _ in range(1 if level < 3 else 2)]
-            inputs *= 2 if self._sees_mirror(level) else 1
             self.down.append(nn.Sequential(_convolution(inputs, width, 1 if level == 0 else 2), *blocks))
             inputs = width
         for below, width in zip(channels[:0:-1], channels[-2::-1], strict=True):
@@ -81,15 +71,12 @@ class UNet(nn.Module):
         for output in (self.tumour, self.coarse):
             nn.init.constant_(output.bias, RARE)  # type: ignore[arg-type]
 
-    def _sees_mirror(self, level: int) -> bool:
-        return self._mirrored and level >= FIRST_MIRRORED
-
     def forward(self, x: Tensor) -> Output:
         """See the class."""
         x = F.pixel_unshuffle(x, UNSHUFFLE)  # (B, 16, H/4, W/4)
         skips: list[Tensor] = []
-        for level, block in enumerate(self.down):
-            x = block(torch.cat([x, x.flip(-1)], 1) if self._sees_mirror(level) else x)
+        for block in self.down:
+            x = block(x)
             skips.append(x)
         x = skips.pop()  # (B, C, H/64, W/64)
         patient = self.patient(torch.cat([x.amax((2, 3)), x.mean((2, 3))], 1))[:, 0]

@@ -42,9 +42,7 @@ class Trainer:
         folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(config.seed)
         self._rng = np.random.default_rng(config.seed)
-        self.network: UNet = UNet(config.channels, config.mirrored).to(  # type: ignore[call-overload]
-            device, memory_format=torch.channels_last
-        )
+        self.network: UNet = UNet(config.channels).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if start is not None:
             self.network.load_state_dict(load_average(start).state_dict())
         self.average = copy.deepcopy(self.network).eval()
@@ -71,8 +69,8 @@ class Trainer:
     def _save(self) -> None:
         part = self._checkpoint.with_suffix(".part")
         state = {"network": self.network, "average": self.average, "optimizer": self._optimizer}
-        shape = {"channels": self._config.channels, "mirrored": self._config.mirrored}
-        torch.save({name: part.state_dict() for name, part in state.items()} | shape | {"step": self._step}, part)
+        rest = {"channels": self._config.channels, "step": self._step}
+        torch.save({name: part.state_dict() for name, part in state.items()} | rest, part)
         os.replace(part, self._checkpoint)
 
     def _learning_rate(self, done: float) -> float:
@@ -146,7 +144,7 @@ def load_average(folder: Path) -> UNet:
     if not checkpoint.is_file():
         raise ModelError(f"{checkpoint} is missing; train {folder.name} first")
     state: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    network = UNet(tuple(state["channels"]), state["mirrored"])
+    network = UNet(state["channels"])
     network.load_state_dict(state["average"])
     return network.eval()
 
