@@ -25,7 +25,8 @@ import psutil
 from PIL import Image
 
 from mipseg.phantom import make_phantom
-from mipseg.settings import project_root
+from mipseg.runtime import computes_in_bfloat16
+from mipseg.settings import Settings, project_root
 
 HEIGHTS = (489, 991)
 CLIENTS = (1, 2, 4, 8)
@@ -136,7 +137,8 @@ def main() -> None:
         if BASELINE + "\n\n" not in (Path(folder) / "example.py").read_text():
             sys.exit("example.py no longer calls the default model; restore it to compare")
         columns = {"model": measure(source), "threshold baseline": measure(Path(folder))}
-    print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}\n")
+    runtime = "bfloat16" if Settings().bfloat16 and computes_in_bfloat16() else "float32"
+    print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, {runtime}\n")
     print("| | " + " | ".join(columns) + " |\n|---" + "|---" * len(columns) + "|")
     for row in columns["model"]:
         print(f"| {row} | " + " | ".join(column[row] for column in columns.values()) + " |")

@@ -111,7 +111,7 @@ def test_damaged_config_is_named(copy, content):
         Segmenter(copy)
 
 
-def test_fast_is_the_mean_of_two_networks_one_of_which_sees_the_mirror_image(copy):
+def test_fast_is_the_mean_of_three_networks_the_second_of_which_sees_the_mirror_image(copy):
     config = json.loads((copy / "config.json").read_text())
     names, grey = list(config["networks"]), picture(6, 200)[:, :, 0]
 
@@ -119,14 +119,22 @@ def test_fast_is_the_mean_of_two_networks_one_of_which_sees_the_mirror_image(cop
         (copy / "config.json").write_text(json.dumps(config | {"networks": {name: config["networks"][name]}}))
         return Segmenter(copy).probability(image)
 
-    one, two = alone(names[0], grey), alone(names[1], np.ascontiguousarray(grey[:, ::-1]))
+    one, three = alone(names[0], grey), alone(names[2], grey)
+    two = alone(names[1], np.ascontiguousarray(grey[:, ::-1]))
     probability, logit = Segmenter(FOLDER, fast=True).probability(grey)
-    np.testing.assert_allclose(probability, (one[0] + two[0][:, ::-1]) / 2, atol=1e-3)
-    assert logit == pytest.approx((one[1] + two[1]) / 2, abs=1e-2)
+    np.testing.assert_allclose(probability, (one[0] + two[0][:, ::-1] + three[0]) / 3, atol=1e-3)
+    assert logit == pytest.approx((one[1] + two[1] + three[1]) / 3, abs=1e-2)
+
+
+@pytest.mark.parametrize(("min_patient", "marks"), [(None, True), (0.0, True), (1.0, False)])
+def test_least_probability_of_a_patient_can_be_set(min_patient, marks):
+    segmenter, image = Segmenter(FOLDER, fast=True, min_patient=min_patient), picture(2)
+    assert segmenter.segment(image).any() == marks
+    assert 0.1 < segmenter.analyze(image).probability < 1
 
 
 def test_fast_needs_no_other_networks(copy):
-    for name in list(json.loads((copy / "config.json").read_text())["networks"])[2:]:
+    for name in list(json.loads((copy / "config.json").read_text())["networks"])[3:]:
         (copy / name).unlink()
     Segmenter(copy, fast=True)
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from mipseg.settings import Settings
 from mipseg.types import Binary, Grey, Image, Mask, Probability
 
 MODELS = Path(__file__).parent / "models"
-FAST_NETWORKS = 2  # one sees the picture, one its mirror image
+FAST_NETWORKS = 3  # one of each run
 
 
 @dataclass(frozen=True)
@@ -75,15 +75,26 @@ class Segmenter:
     Args:
         folder: a model folder: networks (`*.onnx`) and `config.json`.
         threads: CPU threads of one prediction; 0 takes every usable core.
-        fast: take two of the networks only.
+        fast: take three of the networks only.
         bfloat16: compute in bfloat16 where that is possible; see `mipseg.runtime`.
+        min_patient: least probability of being a patient that gets a mask, see `decode_if_patient`; None: the model's.
 
     Raises:
         ModelError: a file is missing, damaged, or not the one that the config names.
     """
 
-    def __init__(self, folder: Path, threads: int = 0, *, fast: bool = False, bfloat16: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        threads: int = 0,
+        *,
+        fast: bool = False,
+        bfloat16: bool = False,
+        min_patient: float | None = None,
+    ) -> None:
         self.config = _read_config(folder / "config.json")
+        if min_patient is not None:
+            self.config = replace(self.config, min_patient=min_patient)
         chosen = list(self.config.networks.items())[: FAST_NETWORKS if fast else None]
         load = load_bfloat16 if bfloat16 and computes_in_bfloat16() else load_float32
         self._networks = [load(_checked(folder / name, sha256), threads or usable_cores()) for name, sha256 in chosen]
@@ -167,4 +178,10 @@ def default_segmenter() -> Segmenter:
         ModelError: see `Segmenter`.
     """
     settings = Settings()
-    return Segmenter(MODELS / settings.model, settings.threads, fast=settings.fast, bfloat16=settings.bfloat16)
+    return Segmenter(
+        MODELS / settings.model,
+        settings.threads,
+        fast=settings.fast,
+        bfloat16=settings.bfloat16,
+        min_patient=settings.min_patient,
+    )

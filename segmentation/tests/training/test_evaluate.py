@@ -69,6 +69,7 @@ def test_least_probability_of_a_patient_cleans_controls(answered, change_answers
     decodings = [Decoding(*option) for option in product(TEMPERATURES, PEAKS, options)]
     for module in (choices, import_module("mipseg.training.evaluate")):
         monkeypatch.setattr(module, "PATIENTS", options)
+        monkeypatch.setattr(module, "MIN_PATIENT", 0.2)
         monkeypatch.setattr(module, "DECODINGS", decodings)
 
     def with_false_lesion(name, old):
@@ -85,9 +86,9 @@ def test_least_probability_of_a_patient_cleans_controls(answered, change_answers
     assert tuple(table) == options
     assert table[0.0] == (1, 0)
     assert table[0.2] == (1, 1)
-    assert report["choices"]["min_patient"] > 0
-    assert all(choice["min_patient"] > 0 for choice in report["choices_of_folds"])
-    assert report["controls_without_false_lesion"] > 0
+    assert report["choices"]["min_patient"] == 0.2
+    assert all(choice["min_patient"] == 0.2 for choice in report["choices_of_folds"])
+    assert report["controls_without_false_lesion"] == 1
     assert report["dice"]["mean"] == 1
 
 

@@ -11,9 +11,11 @@ import numpy as np
 from mipseg.dataset import Case
 from mipseg.training.choices import (
     DECODINGS,
+    MIN_PATIENT,
     PATIENTS,
     Table,
     cross_validate,
+    decodings_with,
     fit_classifier,
     load_answers,
     member_folders,
@@ -61,7 +63,7 @@ def evaluate(cases: Sequence[Case], config: Config, folder: Path) -> dict[str, A
         },
         "reliability": [group._asdict() for group in reliability(score, truth)],
         "choices": {
-            **DECODINGS[table.best(everything, range(len(DECODINGS)))]._asdict(),
+            **DECODINGS[table.best(everything, decodings_with(MIN_PATIENT))]._asdict(),
             "classifier": asdict(fit_classifier(validation.values, truth)),
         },
         "choices_of_folds": [DECODINGS[number]._asdict() for number in validation.chosen],
@@ -76,7 +78,6 @@ def _by_min_patient(table: Table) -> list[dict[str, float]]:
     """What each `min_patient` would give, if the rest of the decoding were chosen on the other folds as ever."""
     rows = []
     for min_patient in PATIENTS:
-        columns = [number for number, option in enumerate(DECODINGS) if option.min_patient == min_patient]
-        dice, clean = table.result(table.nested(columns))
+        dice, clean = table.result(table.nested(decodings_with(min_patient)))
         rows.append({"min_patient": min_patient, "dice": float(dice.mean()), "controls_without_false_lesion": clean})
     return rows
