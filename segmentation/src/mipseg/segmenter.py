@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from mipseg.checks import input_warnings
 from mipseg.classify import Classifier, features
 from mipseg.errors import ModelError
-from mipseg.inference import infer
+from mipseg.inference import Network, infer
 from mipseg.lesions import Lesion, measure_lesions
 from mipseg.postprocess import decode_if_patient, to_mask
 from mipseg.preprocess import normalise
@@ -97,7 +98,12 @@ class Segmenter:
             self.config = replace(self.config, min_patient=min_patient)
         chosen = list(self.config.networks.items())[: FAST_NETWORKS if fast else None]
         load = load_bfloat16 if bfloat16 and computes_in_bfloat16() else load_float32
-        self._networks = [load(_checked(folder / name, sha256), threads or usable_cores()) for name, sha256 in chosen]
+
+        def network(name: str, sha256: str) -> Network:
+            return load(_checked(folder / name, sha256), threads or usable_cores())
+
+        with ThreadPoolExecutor(usable_cores()) as pool:  # the runtimes load one network on one core
+            self._networks = list(pool.map(lambda file: network(*file), chosen))
 
     def probability(self, grey: Grey) -> tuple[Probability, float]:
         """Run the networks; see `infer`."""
