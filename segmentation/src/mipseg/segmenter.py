@@ -98,16 +98,18 @@ class Segmenter:
             self.config = replace(self.config, min_patient=min_patient)
         chosen = list(self.config.networks.items())[: FAST_NETWORKS if fast else None]
         load = load_bfloat16 if bfloat16 and computes_in_bfloat16() else load_float32
+        threads = threads or usable_cores()
+        # Networks side by side use the cores better than one network on all of them.
+        self._pool = ThreadPoolExecutor(threads, "network")
 
         def network(name: str, sha256: str) -> Network:
-            return load(_checked(folder / name, sha256), threads or usable_cores())
+            return load(_checked(folder / name, sha256), max(1, threads // len(chosen)))
 
-        with ThreadPoolExecutor(usable_cores()) as pool:  # the runtimes load one network on one core
-            self._networks = list(pool.map(lambda file: network(*file), chosen))
+        self._networks = list(self._pool.map(lambda file: network(*file), chosen))
 
     def probability(self, grey: Grey) -> tuple[Probability, float]:
         """Run the networks; see `infer`."""
-        return infer(grey, self._networks)
+        return infer(grey, self._networks, self._pool)
 
     def segment(self, image: Image) -> Mask:
         """Segment a picture.

@@ -72,7 +72,7 @@ def test_averaged_runs_give_networks_in_turn(run, cases, config, tmp_path):
     folder = export(cases, replace(config, averaged_with=("other",)), run, tmp_path / "models")
     networks = [
         as_network(load_average(fold), torch.device("cpu"))
-        for fold in (run / "fold0", run.parent / "other/fold1", run / "fold0")
+        for fold in (run / "fold0", run.parent / "other/fold1", run / "fold1")
     ]
     image = np.random.default_rng(0).integers(0, 256, (70, 90), np.uint8)
     probability, _ = Segmenter(folder, threads=1).probability(image)
@@ -106,7 +106,17 @@ def test_export_needs_a_trained_model(run_folder):
         load_average(run_folder)
 
 
-def test_large_weights_are_stored_in_16_bits(run, cases, config, tmp_path):
+def test_weights_of_convolutions_are_stored_in_8_bits(run, cases, config, tmp_path):
     folder = export(cases, config, run, tmp_path / "models")
     weights = onnx.load(folder / "network-0.onnx").graph.initializer
-    assert {w.data_type for w in weights if np.prod(w.dims) >= module.LEAST_HALVED} == {onnx.TensorProto.FLOAT16}
+    large = {w.data_type for w in weights if len(w.dims) == 4 and np.prod(w.dims[2:]) > 1}
+    assert large == {onnx.TensorProto.INT8}
+
+
+def test_no_network_is_shipped_twice(run, cases, config, tmp_path, monkeypatch):
+    # Two runs of two folds each: whichever way they take turns, four networks are all there are.
+    monkeypatch.setattr(module, "SHIPPED", 4)
+    for fold in range(2):
+        Trainer(cases, replace(config, seed=8 + fold), run.parent / f"other/fold{fold}", torch.device("cpu")).run()
+    folder = export(cases, replace(config, averaged_with=("other",)), run, tmp_path / "models")
+    assert len({(folder / f"network-{number}.onnx").read_bytes() for number in range(4)}) == 4

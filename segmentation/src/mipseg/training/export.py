@@ -27,10 +27,10 @@ from mipseg.training.split import FOLDS
 from mipseg.training.train import load_average
 from mipseg.types import Grey
 
-SHIPPED = 6  # networks in a model folder: what fits into 60 MB
+SHIPPED = 8  # networks in a model folder: what a CPU of two cores runs within 0.1 s
 PHANTOMS = 4
-AGREEMENT = 0.995  # least Dice between the masks of PyTorch and of the exported networks, whose weights are rounded
-LEAST_HALVED = 256  # numbers from which on a tensor is stored in 16 bits
+AGREEMENT = 0.98  # least Dice between the masks of PyTorch and of the exported networks, whose weights are rounded
+CHANNEL_AXIS = {"Conv": 0, "ConvTranspose": 1}  # which axis of the weights are the output channels
 
 
 def write_onnx(network: UNet, file: Path) -> None:
@@ -49,18 +49,28 @@ def write_onnx(network: UNet, file: Path) -> None:
         verbose=False,
     )
     model = onnx.load(file)
-    _halve(model.graph)
+    _round_weights(model.graph)
     onnx.save(model, file)
 
 
-def _halve(graph: onnx.GraphProto) -> None:
-    """Store large weights as float16, half the file; the runtime turns them back into float32 when it loads them."""
-    large = [w for w in graph.initializer if w.data_type == TensorProto.FLOAT and np.prod(w.dims) >= LEAST_HALVED]
-    for weight in large:
-        half = numpy_helper.from_array(numpy_helper.to_array(weight).astype(np.float16), f"{weight.name}_half")
-        graph.initializer.remove(weight)
-        graph.initializer.append(half)
-        graph.node.insert(0, helper.make_node("Cast", [half.name], [weight.name], to=TensorProto.FLOAT))
+def _round_weights(graph: onnx.GraphProto) -> None:
+    """Store the weights of convolutions in 8 bits, a quarter of the file: each output channel has its own scale.
+
+    The runtime turns them back into float32 once, when it loads them; activations are not rounded.
+    """
+    weights = {weight.name: weight for weight in graph.initializer}
+    for node in list(graph.node):
+        if node.op_type in CHANNEL_AXIS:
+            weight = weights[node.input[1]]
+            values = numpy_helper.to_array(weight)
+            others = tuple(axis for axis in range(values.ndim) if axis != CHANNEL_AXIS[node.op_type])
+            scale = np.maximum(np.abs(values).max(others, keepdims=True) / np.float32(127), np.float32(1e-12))
+            name, parts = weight.name, [f"{weight.name}_{part}" for part in ("int8", "scale", "float")]
+            graph.initializer.remove(weight)
+            graph.initializer.append(numpy_helper.from_array(np.rint(values / scale).astype(np.int8), parts[0]))
+            graph.initializer.append(numpy_helper.from_array(scale, parts[1]))
+            graph.node.insert(0, helper.make_node("Mul", [parts[2], parts[1]], [name]))
+            graph.node.insert(0, helper.make_node("Cast", [parts[0]], [parts[2]], to=TensorProto.FLOAT))
 
 
 def export(cases: Sequence[Case], config: Config, run: Path, models: Path = MODELS) -> Path:
@@ -80,7 +90,8 @@ def export(cases: Sequence[Case], config: Config, run: Path, models: Path = MODE
             kept then.
     """
     members = member_folders(config, run)
-    networks = [load_average(members[n % len(members)] / f"fold{n % FOLDS}") for n in range(SHIPPED)]
+    turns = [divmod(number, len(members)) for number in range(SHIPPED)]
+    networks = [load_average(members[member] / f"fold{(turn + member) % FOLDS}") for turn, member in turns]
     folder = models / config.name
     report: dict[str, Any] = json.loads((run / "report.json").read_text())
     folder.mkdir(parents=True, exist_ok=True)
