@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import sys
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ def computes_in_bfloat16() -> bool:
     """Whether the CPU computes in bfloat16 (AMX, AVX512-BF16) and OpenVINO, which makes use of it, is installed."""
     if importlib.util.find_spec("openvino") is None:
         return False
-    return "BF16" in _openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in _openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def load_bfloat16(onnx: bytes, threads: int) -> Network:
@@ -33,7 +34,7 @@ def load_bfloat16(onnx: bytes, threads: int) -> Network:
         onnx: content of the file.
         threads: CPU threads of one call.
     """
-    openvino = _openvino()
+    core = _openvino_core()
     options = {
         "INFERENCE_PRECISION_HINT": "bf16",
         "INFERENCE_NUM_THREADS": threads,
@@ -41,7 +42,6 @@ def load_bfloat16(onnx: bytes, threads: int) -> Network:
         "ENABLE_CPU_PINNING": False,  # else networks that run side by side are all pinned to the same core
         "CPU_RUNTIME_CACHE_CAPACITY": 0,  # else something stays for every shape ever seen; it saves no time here
     }
-    core = openvino.Core()
     model = core.compile_model(core.read_model(onnx), "CPU", options)
 
     def run(uptake: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], float]:
@@ -75,7 +75,8 @@ def load_float32(onnx: bytes, threads: int) -> Network:
     return run
 
 
-def _openvino() -> Any:
+@lru_cache(maxsize=1)
+def _openvino_core() -> Any:
     # Without its telemetry package OpenVINO sends nothing; a None keeps it from being found where it is installed.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    return importlib.import_module("openvino")
+    return importlib.import_module("openvino").Core()

@@ -111,7 +111,7 @@ class Trainer:
         """One step of the optimiser; returns the loss, and what each image cost."""
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=computes_in_bfloat16(self._device)):
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=bfloat16_is_fast(self._device)):
             output = self.network(images)
         loss, costs = training_loss(output, masks, self._config.cross_entropy, self._config.image_dice)
         loss.backward()
@@ -149,8 +149,8 @@ def load_average(folder: Path) -> UNet:
     return network.eval()
 
 
-def computes_in_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 is faster than float32: on GPUs and CPUs that have it. Others emulate it, many times slower."""
+def bfloat16_is_fast(device: torch.device) -> bool:
+    """Whether bfloat16 beats float32: on GPUs and CPUs that have it. Others emulate it, many times slower."""
     able = torch.cpu.get_capabilities()
     return device.type == "cuda" or bool(able.get("amx_bf16") or able.get("avx512_bf16"))
 
