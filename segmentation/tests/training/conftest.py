@@ -41,7 +41,6 @@ def config() -> Config:
         ema=0.9,
         patients=0.6,
         hard=0.5,
-        augmentation=1.0,
         window=0.4,
         compose_patients=0.5,
         compose_controls=0.5,

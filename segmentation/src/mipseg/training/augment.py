@@ -101,7 +101,7 @@ class Sampler:
         pool = self._patients if is_patient else self._controls
         index = pool.draw(rng, config.hard)
         subject = pool.subjects[index]
-        grid_maker = _Geometry(rng, self._frame, self._downscale, config.augmentation)
+        grid_maker = _Geometry(rng, self._frame, self._downscale)
         image, mask = grid_maker.warp(subject, rng, subject.uptake, (subject.components > 0).float())
         composed = rng.random() < (config.compose_patients if is_patient else config.compose_controls)
         self._drawn.append(None if composed else (pool, index))
@@ -111,7 +111,7 @@ class Sampler:
             gain = math.exp(rng.uniform(-0.3, 0.3))
             pasted = (_feather(keep) * lesions * gain).clamp(0, 1)
             image, mask = torch.maximum(image, pasted), torch.maximum(mask, keep)
-        return _intensity(image, config.window, config.augmentation, rng), mask
+        return _intensity(image, config.window, rng), mask
 
 
 class _Pool:
@@ -142,22 +142,22 @@ def _feather(keep: Tensor) -> Tensor:
 
 
 class _Geometry:
-    """One random affine and elastic map from the training frame to a subject's pixels; see `Config.augmentation`."""
+    """One random affine and elastic map from the training frame to a subject's pixels."""
 
-    def __init__(self, rng: np.random.Generator, frame: tuple[int, int], downscale: int, strength: float) -> None:
-        self._frame, self._downscale, self._strength = frame, downscale, strength
-        scale, aspect = math.exp(strength * rng.uniform(-0.3, 0.3)), math.exp(strength * rng.uniform(-0.1, 0.1))
-        angle = math.radians(strength * rng.uniform(-12, 12))
+    def __init__(self, rng: np.random.Generator, frame: tuple[int, int], downscale: int) -> None:
+        self._frame, self._downscale = frame, downscale
+        scale, aspect = math.exp(rng.uniform(-0.3, 0.3)), math.exp(rng.uniform(-0.1, 0.1))
+        angle = math.radians(rng.uniform(-12, 12))
         rotation = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
         self._matrix = rotation @ np.diag([scale * aspect, scale / aspect])  # acts on (x, y)
         self._mirror = rng.random() < 0.5
-        self._offset = strength * rng.uniform((-8, -16), (8, 16)) / downscale
+        self._offset = rng.uniform((-8, -16), (8, 16)) / downscale
         self._rows = rng.random()  # which part of a body that is taller than the frame
-        self._elastic = rng.standard_normal((1, 2, 9, 7)) * 4 / downscale if rng.random() < 0.4 * strength else None
+        self._elastic = rng.standard_normal((1, 2, 9, 7)) * 4 / downscale if rng.random() < 0.4 else None
 
     def moved(self, rng: np.random.Generator) -> "_Geometry":
         """A like map for a donor: the same part of the body, shifted, maybe mirrored, a little scaled."""
-        other = _Geometry(rng, self._frame, self._downscale, self._strength)
+        other = _Geometry(rng, self._frame, self._downscale)
         other._offset = self._offset + rng.uniform((-15, -25), (15, 25)) / self._downscale
         other._matrix, other._rows = self._matrix * math.exp(rng.uniform(-0.2, 0.2)), self._rows
         return other
@@ -185,15 +185,15 @@ class _Geometry:
         return both[0], (both[1] > 0.5).float()
 
 
-def _intensity(image: Tensor, window: float, strength: float, rng: np.random.Generator) -> Tensor:
+def _intensity(image: Tensor, window: float, rng: np.random.Generator) -> Tensor:
     # Pictures are trained on as they are, not matched: the range drawn here holds what `match_window` leaves over.
     if rng.random() < 0.5:
-        image = image * math.exp(strength * rng.uniform(-window, window))  # another top of the SUV window
+        image = image * math.exp(rng.uniform(-window, window))  # another top of the SUV window
     if rng.random() < 0.5:
-        image = image.clamp(0, 1) ** math.exp(strength * rng.uniform(-0.35, 0.35))
-    if rng.random() < 0.3 * strength:
+        image = image.clamp(0, 1) ** math.exp(rng.uniform(-0.35, 0.35))
+    if rng.random() < 0.3:
         noise = rng.standard_normal(image.shape, np.float32) * np.float32(rng.uniform(0, 0.05))
         image = image + torch.from_numpy(noise).to(image.device)
-    if rng.random() < 0.2 * strength:
+    if rng.random() < 0.2:
         image = F.avg_pool2d(image[None, None], 3, 1, 1)[0, 0]
     return image.clamp(0, 1)

@@ -48,8 +48,6 @@ class Config:
         ema: decay of the averaged weights, which are the ones that are evaluated and shipped.
         patients: share of drawn images that are patients; the rest are controls.
         hard: share of the draws in which a case counts by its cost so far (see `Sampler.learn`); the rest are uniform.
-        augmentation: strength of all changes of geometry and intensity: 1 draws from the full ranges, 0 changes nothing
-            but the side (mirroring). Compositions have their own shares.
         window: how far the top of the SUV window is changed, as the log of a factor, up and down.
         compose_patients: share of patients that get another patient's lesions added.
         compose_controls: share of controls that get a patient's lesions, and so become patients.
@@ -69,7 +67,6 @@ class Config:
     ema: float
     patients: float
     hard: float
-    augmentation: float
     window: float
     compose_patients: float
     compose_controls: float
