@@ -46,6 +46,7 @@ def config() -> Config:
         compose_controls=0.5,
         cross_entropy=2.0,
         image_dice=0.5,
+        final_images=0,
         stages=(Stage(2, 4, 2), Stage(1, 4, 2)),
     )
 

@@ -12,6 +12,8 @@ from mipseg.errors import ModelError  # noqa: E402
 from mipseg.inference import infer  # noqa: E402
 from mipseg.segmenter import Segmenter  # noqa: E402
 from mipseg.training import export as module  # noqa: E402
+from mipseg.training import final  # noqa: E402
+from mipseg.training.config import Stage  # noqa: E402
 from mipseg.training.export import export  # noqa: E402
 from mipseg.training.predict import as_network  # noqa: E402
 from mipseg.training.train import Trainer, load_average  # noqa: E402
@@ -26,8 +28,8 @@ pytestmark = [
 @pytest.fixture
 def run(cases, config, run_folder, monkeypatch):
     monkeypatch.setattr(module, "PHANTOMS", 1)
-    monkeypatch.setattr(module, "FOLDS", 2)
-    monkeypatch.setattr(module, "SHIPPED", 3)
+    monkeypatch.setattr(final, "FOLDS", 2)
+    monkeypatch.setattr(final, "SHIPPED", 3)
     for fold in range(2):
         Trainer(cases, replace(config, seed=fold), run_folder / f"fold{fold}", torch.device("cpu")).run()
     report = {
@@ -115,8 +117,36 @@ def test_weights_of_convolutions_are_stored_in_8_bits(run, cases, config, tmp_pa
 
 def test_no_network_is_shipped_twice(run, cases, config, tmp_path, monkeypatch):
     # Two runs of two folds each: whichever way they take turns, four networks are all there are.
-    monkeypatch.setattr(module, "SHIPPED", 4)
+    monkeypatch.setattr(final, "SHIPPED", 4)
     for fold in range(2):
         Trainer(cases, replace(config, seed=8 + fold), run.parent / f"other/fold{fold}", torch.device("cpu")).run()
     folder = export(cases, replace(config, averaged_with=("other",)), run, tmp_path / "models")
     assert len({(folder / f"network-{number}.onnx").read_bytes() for number in range(4)}) == 4
+
+
+def test_networks_that_ship_are_trained_once_more_on_all_cases(run, cases, config, tmp_path, monkeypatch):
+    seen, longer = [], replace(config, final_images=4, seed=5)
+    original = final.Trainer
+
+    def trainer(cases, config, folder, device, start):
+        seen.append((len(cases), config.seed, config.stages, start))
+        return original(cases, config, folder, device, start)
+
+    monkeypatch.setattr(final, "Trainer", trainer)
+    with pytest.raises(ModelError, match="train final0 first"):
+        export(cases, longer, run, tmp_path / "models")
+    for _ in range(2):  # what is finished is not trained again
+        final.train_final(cases, longer, run, torch.device("cpu"))
+        weights = [load_average(run / f"final{number}").tumour.weight for number in range(3)]
+    assert [entry[:3] for entry in seen[:3]] == [(8, 500 + number, (Stage(1, 4, 2),)) for number in range(3)]
+    assert [entry[3] for entry in seen[:3]] == [run / "fold0", run / "fold1", run / "fold0"]
+    assert not torch.equal(weights[0], weights[2])
+    folder = export(cases, longer, run, tmp_path / "models")
+    image = np.random.default_rng(0).integers(0, 256, (70, 90), np.uint8)
+    networks = [as_network(load_average(run / f"final{number}"), torch.device("cpu")) for number in range(3)]
+    np.testing.assert_allclose(Segmenter(folder).probability(image)[0], infer(image, networks)[0], atol=2e-3)
+
+
+def test_without_a_last_pass_nothing_is_trained(run, cases, config):
+    final.train_final(cases, config, run, torch.device("cpu"))
+    assert not list(run.glob("final*"))

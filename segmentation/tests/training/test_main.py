@@ -22,7 +22,7 @@ def call(monkeypatch, tmp_path, cases):
             module, name, lambda _, config, *others: (called.append((name, config.name, *others)), answer)[1]
         )
 
-    for name in ("_train_fold", "evaluate", "export"):
+    for name in ("_train_fold", "evaluate", "train_final", "export"):
         note(name)
     note("measure_shifts", "| table |\n")
     note("draw_worst", "1. list\n")
@@ -37,13 +37,20 @@ def call(monkeypatch, tmp_path, cases):
 
 def test_run_does_everything_in_order(call, tmp_path):
     runs = tmp_path / "runs"
-    folds = [("_train_fold", name, fold, runs) for name in ("unet_v3", "unet_v5", "unet_v6") for fold in range(5)]
-    rest = [(name, "unet_v6", runs / "unet_v6") for name in ("evaluate", "export")]
-    assert call("run") == [*folds, *rest]
+    folds = [("_train_fold", name, fold, runs) for name in ("unet_v3", "unet_v5", "unet_v7") for fold in range(5)]
+    (*before, (name, *_), export) = call("run")
+    assert before == [*folds, ("evaluate", "unet_v7", runs / "unet_v7")]
+    assert name == "train_final"
+    assert export == ("export", "unet_v7", runs / "unet_v7")
+
+
+def test_final_pass_alone(call, tmp_path):
+    ((name, config, folder, _),) = call("final")
+    assert (name, config, folder) == ("train_final", "unet_v7", tmp_path / "runs/unet_v7")
 
 
 def test_one_fold(call, tmp_path):
-    assert call("fold", "--fold", "3") == [("_train_fold", "unet_v6", 3, tmp_path / "runs")]
+    assert call("fold", "--fold", "3") == [("_train_fold", "unet_v7", 3, tmp_path / "runs")]
 
 
 def test_a_fold_is_trained_after_the_same_fold_of_the_run_that_it_starts_from(monkeypatch, tmp_path, cases):
@@ -75,13 +82,13 @@ def test_wrong_use(call, arguments):
 
 
 def test_worst_prints_its_list(call, capsys, tmp_path):
-    assert call("worst", "--count", "4") == [("draw_worst", "unet_v6", tmp_path / "runs/unet_v6", 4)]
+    assert call("worst", "--count", "4") == [("draw_worst", "unet_v7", tmp_path / "runs/unet_v7", 4)]
     assert capsys.readouterr().out == "1. list\n"
 
 
 def test_shifts_prints_its_table(call, capsys, tmp_path):
     ((name, config, folder, _),) = call("shifts")
-    assert (name, config, folder) == ("measure_shifts", "unet_v6", tmp_path / "runs/unet_v6")
+    assert (name, config, folder) == ("measure_shifts", "unet_v7", tmp_path / "runs/unet_v7")
     assert capsys.readouterr().out == "| table |\n"
 
 

@@ -2,6 +2,7 @@
 
 fold      train without one fold (--fold) and predict it; goes on where it stopped
 evaluate  write the cross-validated report
+final     train the networks that ship once more, on all cases
 export    write the model folder that is shipped
 run       all of the above in that order, every fold, after the runs that it starts from and is averaged with
 worst     draw the patients of lowest cross-validated Dice
@@ -20,6 +21,7 @@ from mipseg.settings import Settings, project_root
 from mipseg.training.config import Config, load_config
 from mipseg.training.evaluate import evaluate
 from mipseg.training.export import export
+from mipseg.training.final import train_final
 from mipseg.training.predict import predict_cases
 from mipseg.training.shifts import measure_shifts
 from mipseg.training.split import FOLDS, read_folds
@@ -48,9 +50,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m mipseg.training", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("command", choices=["fold", "evaluate", "export", "run", "worst", "shifts"])
+    parser.add_argument("command", choices=["fold", "evaluate", "final", "export", "run", "worst", "shifts"])
     parser.add_argument(
-        "config", type=Path, nargs="?", default=CONFIGS / "unet_v6.toml", help="TOML file of the experiment"
+        "config", type=Path, nargs="?", default=CONFIGS / "unet_v7.toml", help="TOML file of the experiment"
     )
     parser.add_argument("--fold", type=int, choices=range(FOLDS), help="which fold `fold` leaves out")
     parser.add_argument("--count", type=int, default=10, help="how many patients `worst` draws")
@@ -71,6 +73,8 @@ def main() -> None:
                     _train_fold(cases, load_config(CONFIGS / f"{name}.toml"), fold, runs)
         if arguments.command in ("evaluate", "run"):
             evaluate(cases, config, runs / config.name)
+        if arguments.command in ("final", "run"):
+            train_final(cases, config, runs / config.name, pick_device())
         if arguments.command in ("export", "run"):
             export(cases, config, runs / config.name)
         if arguments.command == "worst":

@@ -53,6 +53,7 @@ class Config:
         compose_controls: share of controls that get a patient's lesions, and so become patients.
         cross_entropy: weight of the pixels' cross-entropy beside the Dice loss, whose weight is 1.
         image_dice: share of the Dice loss that is taken image by image; the rest takes the batch as one image.
+        final_images: images of the last pass, on all cases, of each network that ships; 0: the folds' networks ship.
         stages: the schedule, in order.
     """
 
@@ -72,6 +73,7 @@ class Config:
     compose_controls: float
     cross_entropy: float
     image_dice: float
+    final_images: int
     stages: tuple[Stage, ...]
 
     @property

@@ -19,15 +19,13 @@ from mipseg.phantom import make_phantom
 from mipseg.postprocess import decode
 from mipseg.preprocess import MULTIPLE
 from mipseg.segmenter import MODELS, Segmenter
-from mipseg.training.choices import member_folders
 from mipseg.training.config import Config
+from mipseg.training.final import final_folders
 from mipseg.training.network import UNet
 from mipseg.training.predict import Probabilities, as_network
-from mipseg.training.split import FOLDS
 from mipseg.training.train import load_average
 from mipseg.types import Grey
 
-SHIPPED = 8  # networks in a model folder: what a CPU of two cores runs within 0.1 s
 PHANTOMS = 4
 AGREEMENT = 0.98  # least Dice between the masks of PyTorch and of the exported networks, whose weights are rounded
 CHANNEL_AXIS = {"Conv": 0, "ConvTranspose": 1}  # which axis of the weights are the output channels
@@ -74,24 +72,22 @@ def _round_weights(graph: onnx.GraphProto) -> None:
 
 
 def export(cases: Sequence[Case], config: Config, run: Path, models: Path = MODELS) -> Path:
-    """Write the model folder of a run: networks of each fold and of each member run in turn, and `config.json`.
+    """Write the model folder of a run: the networks of `final_folders`, and `config.json`.
 
     Args:
         cases: images to compare PyTorch and ONNX on, besides phantoms; every twentieth is taken.
         config: the experiment.
-        run: folder of the run, with each fold's checkpoint and `report.json`.
+        run: folder of the run, with its checkpoints and `report.json`.
         models: where model folders live.
 
     Returns:
         The model folder.
 
     Raises:
-        ModelError: a fold was not trained, or the masks of PyTorch and of the exported networks differ; nothing is
+        ModelError: a network was not trained, or the masks of PyTorch and of the exported networks differ; nothing is
             kept then.
     """
-    members = member_folders(config, run)
-    turns = [divmod(number, len(members)) for number in range(SHIPPED)]
-    networks = [load_average(members[member] / f"fold{(turn + member) % FOLDS}") for turn, member in turns]
+    networks = [load_average(folder) for folder in final_folders(config, run)]
     folder = models / config.name
     report: dict[str, Any] = json.loads((run / "report.json").read_text())
     folder.mkdir(parents=True, exist_ok=True)

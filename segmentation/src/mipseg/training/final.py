@@ -1,0 +1,54 @@
+"""The networks that ship: of every fold and of every averaged run in turn, trained once more on all cases.
+
+Cross-validation needs networks that left cases out; what ships need not. Each network goes on from one that
+cross-validation judged, so it starts where the measured number holds, and learns the fifth of the cases that it has
+not seen.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from mipseg.dataset import Case
+from mipseg.training.choices import member_folders
+from mipseg.training.config import Config, Stage
+from mipseg.training.split import FOLDS
+from mipseg.training.train import Trainer
+
+SHIPPED = 8  # networks in a model folder: what a CPU of two cores runs within 0.1 s
+
+
+def final_folders(config: Config, run: Path) -> list[Path]:
+    """Where the checkpoints of the networks that ship are: the folds' own if the configuration has no last pass."""
+    if not config.final_images:
+        return _sources(config, run)
+    return [run / f"final{number}" for number in range(SHIPPED)]
+
+
+def train_final(cases: Sequence[Case], config: Config, run: Path, device: torch.device) -> None:
+    """Train the networks that ship; goes on where it stopped.
+
+    Args:
+        cases: the whole data set.
+        config: the experiment; `final_images` is the length of the pass at full resolution.
+        run: folder of the run, every fold of which was trained.
+        device: where to train.
+
+    Raises:
+        ModelError: a fold was not trained.
+    """
+    if not config.final_images:
+        return
+    stages = (Stage(1, config.final_images, config.stages[-1].batch),)
+    for number, (source, folder) in enumerate(zip(_sources(config, run), final_folders(config, run), strict=True)):
+        # A seed of its own each: the same draws would make the networks alike.
+        last = replace(config, seed=100 * config.seed + number, stages=stages)
+        Trainer(cases, last, folder, device, source).run()
+
+
+def _sources(config: Config, run: Path) -> list[Path]:
+    members = member_folders(config, run)
+    turns = [divmod(number, len(members)) for number in range(SHIPPED)]
+    return [members[member] / f"fold{(turn + member) % FOLDS}" for turn, member in turns]
