@@ -21,7 +21,7 @@ from mipseg.settings import Settings
 from mipseg.types import Binary, Grey, Image, Mask, Probability
 
 MODELS = Path(__file__).parent / "models"
-FAST_NETWORKS = 3  # one of each run
+FAST_NETWORKS = 4  # at least one of each run
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Segmenter:
     Args:
         folder: a model folder: networks (`*.onnx`) and `config.json`.
         threads: CPU threads of one prediction; 0 takes every usable core.
-        fast: take three of the networks only.
+        fast: take four of the networks only.
         bfloat16: compute in bfloat16 where that is possible; see `mipseg.runtime`.
         min_patient: least probability of being a patient that gets a mask, see `decode_if_patient`; None: the model's.
 

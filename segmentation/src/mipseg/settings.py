@@ -22,7 +22,7 @@ class Settings(BaseSettings):
     Attributes:
         data_dir: the data set's folder (`patients/`, `controls/`).
         model: name of a model folder in `mipseg/models`.
-        fast: take three of the model's networks only: about half the time, a little less Dice.
+        fast: take four of the model's networks only: about half the time, a little less Dice.
         min_patient: below this probability of being a patient the mask is left empty; unset, the model decides. Higher
             values mark less in healthy people and cost some patients their masks.
         bfloat16: compute in bfloat16 where the CPU can and OpenVINO is installed, twice as fast or more; without
@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MIPSEG_", env_file=".env", extra="ignore", frozen=True)
 
     data_dir: Path = Field(default_factory=lambda: project_root() / "data/raw/tumor-segmentation")
-    model: str = Field("unet_v6", pattern=r"^[\w-]{1,64}$")
+    model: str = Field("unet_v7", pattern=r"^[\w-]{1,64}$")
     fast: bool = False
     min_patient: float | None = Field(None, ge=0, le=1)
     bfloat16: bool = True
