@@ -102,10 +102,11 @@ class Segmenter:
         # Networks side by side use the cores better than one network on all of them.
         self._pool = ThreadPoolExecutor(threads, "network")
 
-        def network(name: str, sha256: str) -> Network:
+        def network(file: tuple[str, str]) -> Network:
+            name, sha256 = file
             return load(_checked(folder / name, sha256), max(1, threads // len(chosen)))
 
-        self._networks = list(self._pool.map(lambda file: network(*file), chosen))
+        self._networks = list(self._pool.map(network, chosen))
 
     def probability(self, grey: Grey) -> tuple[Probability, float]:
         """Run the networks; see `infer`."""

@@ -38,9 +38,9 @@ def call(monkeypatch, tmp_path, cases):
 def test_run_does_everything_in_order(call, tmp_path):
     runs = tmp_path / "runs"
     folds = [("_train_fold", name, fold, runs) for name in ("unet_v3", "unet_v5", "unet_v7") for fold in range(5)]
-    (*before, (name, *_), export) = call("run")
+    *before, (name, config, folder, _), export = call("run")
     assert before == [*folds, ("evaluate", "unet_v7", runs / "unet_v7")]
-    assert name == "train_final"
+    assert (name, config, folder) == ("train_final", "unet_v7", runs / "unet_v7")
     assert export == ("export", "unet_v7", runs / "unet_v7")
 
 

@@ -63,12 +63,12 @@ def _round_weights(graph: onnx.GraphProto) -> None:
             values = numpy_helper.to_array(weight)
             others = tuple(axis for axis in range(values.ndim) if axis != CHANNEL_AXIS[node.op_type])
             scale = np.maximum(np.abs(values).max(others, keepdims=True) / np.float32(127), np.float32(1e-12))
-            name, parts = weight.name, [f"{weight.name}_{part}" for part in ("int8", "scale", "float")]
+            rounded = numpy_helper.from_array(np.rint(values / scale).astype(np.int8), f"{weight.name}_int8")
+            factor, unscaled = numpy_helper.from_array(scale, f"{weight.name}_scale"), f"{weight.name}_float"
             graph.initializer.remove(weight)
-            graph.initializer.append(numpy_helper.from_array(np.rint(values / scale).astype(np.int8), parts[0]))
-            graph.initializer.append(numpy_helper.from_array(scale, parts[1]))
-            graph.node.insert(0, helper.make_node("Mul", [parts[2], parts[1]], [name]))
-            graph.node.insert(0, helper.make_node("Cast", [parts[0]], [parts[2]], to=TensorProto.FLOAT))
+            graph.initializer.extend([rounded, factor])
+            graph.node.insert(0, helper.make_node("Mul", [unscaled, factor.name], [weight.name]))
+            graph.node.insert(0, helper.make_node("Cast", [rounded.name], [unscaled], to=TensorProto.FLOAT))
 
 
 def export(cases: Sequence[Case], config: Config, run: Path, models: Path = MODELS) -> Path:

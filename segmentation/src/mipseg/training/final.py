@@ -17,7 +17,7 @@ from mipseg.training.config import Config, Stage
 from mipseg.training.split import FOLDS
 from mipseg.training.train import Trainer
 
-SHIPPED = 8  # networks in a model folder: what a CPU of two cores runs within 0.1 s
+SHIPPED = 8  # networks in a model folder
 
 
 def final_folders(config: Config, run: Path) -> list[Path]:
