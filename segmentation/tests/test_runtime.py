@@ -50,6 +50,28 @@ def test_threads_at_once_each_get_their_own_answer(bfloat16):
         np.testing.assert_array_equal(one, other)
 
 
+FIRST_CALLS_AT_ONCE = """
+import sys, threading, time
+from pathlib import Path
+import numpy as np
+from mipseg.runtime import load_bfloat16
+
+networks = [load_bfloat16(Path(sys.argv[1]).read_bytes(), 1) for _ in range(2)]
+threading.setprofile(lambda *_: time.sleep(0.001))  # the other thread goes on at every Python call
+threads = [threading.Thread(target=run, args=(np.zeros((64, 64), np.float32),)) for run in networks]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+@OPENVINO
+def test_first_calls_in_two_threads_at_once_end():
+    # In a process of its own: only the first calls of a process can hang. The time allowed is for slow machines.
+    subprocess.run([sys.executable, "-c", FIRST_CALLS_AT_ONCE, str(FILE)], timeout=60, check=True)
+
+
 @OPENVINO
 def test_openvino_is_loaded_without_its_telemetry(tmp_path):
     (tmp_path / "openvino_telemetry.py").write_text("raise SystemExit('telemetry was imported')")

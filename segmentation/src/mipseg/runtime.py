@@ -79,4 +79,7 @@ def load_float32(onnx: bytes, threads: int) -> Network:
 def _openvino_core() -> Any:
     # Without its telemetry package OpenVINO sends nothing; a None keeps it from being found where it is installed.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    return importlib.import_module("openvino").Core()
+    openvino = importlib.import_module("openvino")
+    # The first conversion to NumPy, in OpenVINO's bindings, waits for ever if two threads make it at once. Here is one.
+    _ = openvino.Tensor(np.zeros(1, np.float32)).data
+    return openvino.Core()
