@@ -1,4 +1,5 @@
 import asyncio
+import re
 import shutil
 import threading
 from collections.abc import AsyncIterator
@@ -69,6 +70,11 @@ def test_docs(service: Server) -> None:
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/html")
     assert "/openapi.json" in answer.text
+    assert "://" not in answer.text  # nothing of it comes from elsewhere
+    parts = re.findall(r'(?:href|src)="([^"]+)"', answer.text)
+    assert len(parts) == 3  # style, icon, script
+    for part in parts:
+        assert service.client.get(part).status_code == 200
 
 
 def test_not_ready_before_the_warm_up_and_ready_after_it() -> None:

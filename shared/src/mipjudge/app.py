@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import RedirectResponse
+from fastapi_offline import FastAPIOffline
 
 from mipjudge.pages import make_pages
 from mipjudge.protocol import make_protocol
@@ -31,7 +32,9 @@ def create_judge(settings: JudgeSettings, policy: AddressPolicy | None = None) -
 
 def create_app(settings: JudgeSettings, policy: AddressPolicy | None = None) -> FastAPI:
     """The judge alone."""
-    app = FastAPI(title="MIPseg judge", description="A championship's judge.", redirect_slashes=False)
+    app = FastAPIOffline(
+        redoc_url=None, title="MIPseg judge", description="A championship's judge.", redirect_slashes=False
+    )
     problems.install(app)
     app.include_router(create_judge(settings, policy))
 

@@ -12,6 +12,7 @@ import structlog
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
+from fastapi_offline import FastAPIOffline
 
 from mipseg.checks import validate_segmentation
 from mipseg.http import problems
@@ -44,7 +45,8 @@ def create_app(predict: Predict, settings: Settings) -> FastAPI:
         app.state.ready = False
         warm_up.cancel()
 
-    app = FastAPI(
+    app = FastAPIOffline(  # /docs without a CDN: nothing leaves the machine, nor its network
+        redoc_url=None,
         title="MIPseg",
         version=version("mipseg"),
         description="Tumour segmentation in whole-body MIP-PET images. Research use only, not a medical device.",
