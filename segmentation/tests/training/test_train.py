@@ -5,6 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: uv sync --extra train")
 
+from mipseg.errors import ModelError  # noqa: E402
 from mipseg.training.predict import predict, predict_cases  # noqa: E402
 from mipseg.training.train import Trainer  # noqa: E402
 
@@ -64,6 +65,13 @@ def test_a_run_can_start_from_the_averaged_weights_of_another(cases, config, tmp
     for trained in (second.network, second.average):
         for a, b in zip(trained.state_dict().values(), average.state_dict().values(), strict=True):
             assert torch.equal(a, b)
+
+
+def test_a_start_of_other_channels_is_refused(cases, config, tmp_path):
+    Trainer(cases, config, tmp_path / "first", CPU).run()
+    other = replace(config, channels=(8, 8, 8, 8, 16))
+    with pytest.raises(ModelError, match=r"first holds a network of other channels than \[8, 8, 8, 8, 16\]"):
+        Trainer(cases, other, tmp_path / "second", CPU, tmp_path / "first")
 
 
 def test_learning_rate_warms_up_and_ends_near_zero(cases, config, tmp_path):

@@ -37,7 +37,7 @@ def train_final(cases: Sequence[Case], config: Config, run: Path, device: torch.
         device: where to train.
 
     Raises:
-        ModelError: a fold was not trained.
+        ModelError: a fold was not trained, or an averaged run has other channels than the configuration.
     """
     if not config.final_images:
         return

@@ -33,6 +33,9 @@ class Trainer:
         folder: where checkpoints and TensorBoard logs go.
         device: where to train.
         start: folder of a finished run, whose averaged weights to start from; None: random weights.
+
+    Raises:
+        ModelError: there is no checkpoint in `start`, or its network has other channels than the configuration.
     """
 
     def __init__(
@@ -44,7 +47,11 @@ class Trainer:
         self._rng = np.random.default_rng(config.seed)
         self.network: UNet = UNet(config.channels).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if start is not None:
-            self.network.load_state_dict(load_average(start).state_dict())
+            weights = load_average(start).state_dict()
+            try:
+                self.network.load_state_dict(weights)
+            except RuntimeError as error:
+                raise ModelError(f"{start} holds a network of other channels than {list(config.channels)}") from error
         self.average = copy.deepcopy(self.network).eval()
         self._optimizer = torch.optim.AdamW(
             self.network.parameters(), config.learning_rate, weight_decay=config.weight_decay
