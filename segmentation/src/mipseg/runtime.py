@@ -80,6 +80,6 @@ def _openvino_core() -> Any:
     # Without its telemetry package OpenVINO sends nothing; a None keeps it from being found where it is installed.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     openvino = importlib.import_module("openvino")
-    # The first conversion to NumPy, in OpenVINO's bindings, waits for ever if two threads make it at once. Here is one.
+    # The first conversion to NumPy hangs in OpenVINO's bindings if two threads make it at once; so it is made here.
     _ = openvino.Tensor(np.zeros(1, np.float32)).data
     return openvino.Core()
