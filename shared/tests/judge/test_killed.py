@@ -1,10 +1,13 @@
 """V3 and V6 of the reliability plan: workers that are killed or stopped."""
 
+import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing, contextmanager
 from threading import Event
 
 import pytest
@@ -18,10 +21,41 @@ from mipjudge.sets import build_sets
 KILLS = 20 if FULL else 5
 
 
-def start_worker(settings, log):
-    with log.open("ab") as output:
-        command = [sys.executable, "-m", "mipjudge.cli", "work"]
-        return subprocess.Popen(command, env=environment(settings), stderr=output, cwd=log.parent)
+@contextmanager
+def running(settings, log):
+    """A worker in a process of its own, which is gone afterwards."""
+    command = [sys.executable, "-m", "mipjudge.cli", "work"]
+    with (
+        log.open("ab") as output,
+        subprocess.Popen(command, env=environment(settings), stderr=output, cwd=log.parent) as worker,
+    ):
+        try:
+            yield worker
+        finally:
+            worker.kill()
+
+
+def is_locked(db):
+    """Whether somebody is writing; only SQLite locks the whole database for that."""
+    if db.engine.dialect.name != "sqlite":
+        return False
+    with closing(sqlite3.connect(db.engine.url.database, timeout=0, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return True
+    return False
+
+
+def stand_still(db, worker):
+    """Stop a worker; with SQLite not while it writes, which would lock everybody out until it goes on or ends."""
+    while True:
+        worker.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, worker.pid, os.WSTOPPED)
+        if not is_locked(db):
+            return
+        worker.send_signal(signal.SIGCONT)
+        time.sleep(0.01)
 
 
 def test_v3_killed_at_random_points_no_image_is_lost_or_scored_twice(db, settings, tmp_path):
@@ -32,17 +66,15 @@ def test_v3_killed_at_random_points_no_image_is_lost_or_scored_twice(db, setting
         team, attempt = submit(db, endpoint.url)
         for _ in range(KILLS):
             before = len(endpoint.bodies)
-            worker = start_worker(settings, log)
-            wait_until(lambda before=before: len(endpoint.bodies) > before, worker)
-            time.sleep(chance.uniform(0, 0.15))
-            worker.kill()
-            worker.wait()
+            with running(settings, log) as worker:
+                wait_until(lambda before=before, worker=worker: len(endpoint.bodies) > before, worker)
+                time.sleep(chance.uniform(0, 0.15))
         killed = state(db, team, attempt)[0]
         assert killed.status == "running"
-        worker = start_worker(settings, log)
-        wait_until(lambda: state(db, team, attempt)[0].status == "done", worker)
-        worker.terminate()
-        assert worker.wait(20) == 0
+        with running(settings, log) as worker:
+            wait_until(lambda: state(db, team, attempt)[0].status == "done", worker)
+            worker.terminate()
+            assert worker.wait(20) == 0
         asked = len(endpoint.bodies)
     found, results = state(db, team, attempt)
     assert [r.position for r in results] == list(range(SIZE))
@@ -56,19 +88,16 @@ def test_v3_killed_at_random_points_no_image_is_lost_or_scored_twice(db, setting
 def test_v6_a_stopped_worker_is_replaced_and_its_writes_are_refused(db, settings, tmp_path):
     handler, mean = shifted(cases_of(build_sets(settings).validation), 0.1)
     settings, log = settings.model_copy(update={"lease_s": 30.0 if FULL else 0.6}), tmp_path / "log"
-    with Endpoint(handler) as endpoint:
+    with Endpoint(handler) as endpoint, running(settings, log) as zombie:
         team, attempt = submit(db, endpoint.url)
-        zombie = start_worker(settings, log)
         wait_until(lambda: len(endpoint.bodies) >= 3, zombie)
-        zombie.send_signal(signal.SIGSTOP)
+        stand_still(db, zombie)
         time.sleep(90 if FULL else 1)
-        try:
-            # It may have been stopped within a transaction, whose rows the database then frees after a while.
-            wait_until(lambda: Worker(db, build_sets(settings), settings).run_one(Event()), seconds=20)
-            found, results = state(db, team, attempt)
-            assert (found.status, len(results)) == ("done", SIZE)
-        finally:
-            zombie.send_signal(signal.SIGCONT)
+        # With PostgreSQL it may have been stopped within a transaction, whose rows are freed after a while.
+        wait_until(lambda: Worker(db, build_sets(settings), settings).run_one(Event()), seconds=20)
+        found, results = state(db, team, attempt)
+        assert (found.status, len(results)) == ("done", SIZE)
+        zombie.send_signal(signal.SIGCONT)
         wait_until(lambda: "attempt_lost" in log.read_text() or "judge_database" in log.read_text(), zombie)
         zombie.terminate()
         zombie.wait(20)
