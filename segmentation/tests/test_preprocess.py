@@ -95,7 +95,7 @@ def test_wide_body_is_kept_whole():
 
 @pytest.mark.parametrize("shape", [(1, 1), (64, 64), (65, 400), (991, 256)])
 def test_pad_adds_air_below_and_to_the_right(shape):
-    padded = pad(np.ones(shape, np.float32))
-    assert padded.shape == tuple(-(-side // MULTIPLE) * MULTIPLE for side in shape)
-    assert padded[: shape[0], : shape[1]].all()
-    assert padded.sum() == shape[0] * shape[1]
+    padded = pad(np.ones((2, *shape), np.float32))
+    assert padded.shape == (2, *(-(-side // MULTIPLE) * MULTIPLE for side in shape))
+    assert padded[:, : shape[0], : shape[1]].all()
+    assert padded.sum() == 2 * shape[0] * shape[1]

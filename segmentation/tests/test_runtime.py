@@ -58,7 +58,7 @@ from mipseg.runtime import load_bfloat16
 
 networks = [load_bfloat16(Path(sys.argv[1]).read_bytes(), 1) for _ in range(2)]
 threading.setprofile(lambda *_: time.sleep(0.001))  # the other thread goes on at every Python call
-threads = [threading.Thread(target=run, args=(np.zeros((64, 64), np.float32),)) for run in networks]
+threads = [threading.Thread(target=run, args=(np.zeros((1, 64, 64), np.float32),)) for run in networks]
 for thread in threads:
     thread.start()
 for thread in threads:

@@ -63,7 +63,7 @@ def body_columns(uptake: Uptake) -> slice:
     return slice(start, start + wanted)
 
 
-def pad(uptake: Uptake) -> npt.NDArray[np.float32]:
-    """Add air below and to the right until both sides are multiples of `MULTIPLE`."""
-    height, width = uptake.shape
-    return np.pad(uptake, ((0, -height % MULTIPLE), (0, -width % MULTIPLE)))
+def pad(planes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Add air below and to the right of (C, H, W) planes until both sides are multiples of `MULTIPLE`."""
+    _, height, width = planes.shape
+    return np.pad(planes, ((0, 0), (0, -height % MULTIPLE), (0, -width % MULTIPLE)))

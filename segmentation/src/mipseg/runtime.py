@@ -43,10 +43,11 @@ def load_bfloat16(onnx: bytes, threads: int) -> Network:
         "CPU_RUNTIME_CACHE_CAPACITY": 0,  # else something stays for every shape ever seen; it saves no time here
     }
     model = core.compile_model(core.read_model(onnx), "CPU", options)
+    wanted = model.input().partial_shape[1].get_length()
 
-    def run(uptake: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], float]:
+    def run(planes: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], float]:
         # A request of its own for each call: two threads may not share one.
-        tumour, patient = model.create_infer_request().infer([uptake[None, None]]).values()
+        tumour, patient = model.create_infer_request().infer([planes[None, :wanted]]).values()
         return tumour[0, 0], float(patient[0])
 
     return run
@@ -68,8 +69,10 @@ def load_float32(onnx: bytes, threads: int) -> Network:
     # The provider is pinned so that results repeat.
     session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
 
-    def run(uptake: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], float]:
-        tumour, patient = session.run(None, {"uptake": uptake[None, None]})
+    (planned,) = session.get_inputs()
+
+    def run(planes: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], float]:
+        tumour, patient = session.run(None, {planned.name: planes[None, : planned.shape[1]]})
         return tumour[0, 0], float(patient[0])
 
     return run

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from mipseg.checks import input_warnings
 from mipseg.classify import Classifier, features
@@ -21,6 +24,7 @@ from mipseg.settings import Settings
 from mipseg.types import Binary, Grey, Image, Mask, Probability
 
 MODELS = Path(__file__).parent / "models"
+ATLAS = "atlas.npy"
 FAST_NETWORKS = 4  # at least one of each run
 
 
@@ -31,12 +35,14 @@ class ModelConfig:
     Attributes:
         name: the folder's name.
         networks: SHA-256 of each network's file, checked at load.
+        atlas: the same of the atlas' file; None if no network wants one.
         temperature, min_peak, min_patient: how the mask is decoded; see `decode_if_patient`.
         classifier: patient or healthy.
     """
 
     name: str
     networks: Mapping[str, str]
+    atlas: str | None
     temperature: float
     min_peak: float
     min_patient: float
@@ -44,8 +50,8 @@ class ModelConfig:
 
     @property
     def sha256(self) -> str:
-        """One digest for all networks."""
-        return hashlib.sha256("".join(self.networks.values()).encode()).hexdigest()
+        """One digest for all files."""
+        return hashlib.sha256("".join([*self.networks.values(), self.atlas or ""]).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,7 @@ class Segmenter:
     """A loaded model; safe to share between threads.
 
     Args:
-        folder: a model folder: networks (`*.onnx`) and `config.json`.
+        folder: a model folder: networks (`*.onnx`), maybe an atlas (`atlas.npy`), and `config.json`.
         threads: CPU threads of one prediction; 0 takes every usable core.
         fast: take four of the networks only.
         bfloat16: compute in bfloat16 where that is possible; see `mipseg.runtime`.
@@ -107,10 +113,12 @@ class Segmenter:
             return load(_checked(folder / name, sha256), max(1, threads // len(chosen)))
 
         self._networks = list(self._pool.map(network, chosen))
+        sha256 = self.config.atlas
+        self._atlas = np.load(BytesIO(_checked(folder / ATLAS, sha256)), allow_pickle=False) if sha256 else None
 
     def probability(self, grey: Grey) -> tuple[Probability, float]:
         """Run the networks; see `infer`."""
-        return infer(grey, self._networks, self._pool)
+        return infer(grey, self._networks, self._atlas, self._pool)
 
     def segment(self, image: Image) -> Mask:
         """Segment a picture.
@@ -170,6 +178,7 @@ def _read_config(file: Path) -> ModelConfig:
         return ModelConfig(
             name=str(content["name"]),
             networks={str(name): str(sha256) for name, sha256 in content["networks"].items()},
+            atlas=content.get("atlas"),
             temperature=float(content["temperature"]),
             min_peak=float(content["min_peak"]),
             min_patient=float(content["min_patient"]),

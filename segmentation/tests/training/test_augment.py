@@ -10,13 +10,12 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed: uv sync -
 from mipseg.dataset import Case  # noqa: E402
 from mipseg.training import augment  # noqa: E402
 from mipseg.training.augment import COARSE_FRAME, FRAME, Sampler, Subject  # noqa: E402
-from mipseg.training.config import Config  # noqa: E402
 
 CPU = torch.device("cpu")
 
 
-def sampler(cases: list[Case], config: Config, downscale: int = 1, seed: int = 0) -> Sampler:
-    return Sampler(cases, downscale, config, np.random.default_rng(seed), CPU)
+def sampler(cases, config, downscale=1, seed=0, atlas=None) -> Sampler:
+    return Sampler(cases, atlas, downscale, config, np.random.default_rng(seed), CPU)
 
 
 @pytest.mark.parametrize(("downscale", "frame"), [(1, FRAME), (2, COARSE_FRAME)])
@@ -63,10 +62,25 @@ def test_mask_moves_with_the_picture(config, monkeypatch):
         assert reference.nonzero()[:, 2].float().mean() == pytest.approx(FRAME[1] / 2, abs=25)
 
 
+def test_maps_of_the_atlas_move_with_the_picture_and_get_no_lesions(cases, config, monkeypatch):
+    monkeypatch.setattr(augment, "_intensity", lambda image, *_: image)
+    monkeypatch.setattr(augment, "atlas_maps", lambda uptake, atlas: np.stack([uptake, uptake * atlas]))
+    monkeypatch.setattr(augment, "match_window", lambda uptake: uptake)
+    plain, composed = (
+        sampler(cases, replace(config, patients=0.0, compose_controls=share), atlas=0.5).batch(6)[0]
+        for share in (0.0, 1.0)
+    )
+    assert plain.shape == (6, 3, *FRAME)
+    assert torch.equal(plain[:, 1], plain[:, 0])
+    assert torch.allclose(plain[:, 2], plain[:, 0] / 2)
+    assert torch.allclose(composed[:, 2], composed[:, 1] / 2)
+    assert (composed[:, 0] > composed[:, 1] + 0.1).any()
+
+
 def test_downscaled_subject_keeps_mean_uptake(cases):
-    full, half = Subject(cases[0], 1, CPU), Subject(cases[0], 2, CPU)
-    assert half.uptake.shape == tuple(side // 2 for side in full.uptake.shape)
-    assert half.uptake.mean().item() == pytest.approx(full.uptake.mean().item(), abs=1e-4)
+    full, half = (Subject(cases[0], None, downscale, CPU) for downscale in (1, 2))
+    assert half.planes.shape == (1, *(side // 2 for side in full.planes.shape[1:]))
+    assert half.planes.mean().item() == pytest.approx(full.planes.mean().item(), abs=1e-4)
 
 
 class Unmoved:
@@ -78,8 +92,8 @@ class Unmoved:
     def moved(self, _):
         return self
 
-    def warp(self, subject, rng, uptake, mask):
-        return uptake, mask
+    def warp(self, subject, rng, planes, mask):
+        return planes.clone(), mask
 
 
 @pytest.fixture

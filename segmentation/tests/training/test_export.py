@@ -26,6 +26,16 @@ pytestmark = [
 
 
 @pytest.fixture
+def others(run, cases, config):
+    """Two networks of another run and another architecture."""
+    other = replace(config, atlas=True, unshuffle=2, channels=(8, 8, 8, 8, 8, 8))
+    folders = [run.parent / f"other/fold{fold}" for fold in (1, 0)]
+    for seed, folder in enumerate(folders):
+        Trainer(cases, replace(other, seed=seed), folder, torch.device("cpu")).run()
+    return folders
+
+
+@pytest.fixture
 def run(cases, config, run_folder, monkeypatch):
     monkeypatch.setattr(module, "PHANTOMS", 1)
     monkeypatch.setattr(final, "FOLDS", 2)
@@ -67,18 +77,30 @@ def test_exported_folder_is_complete_and_gives_the_same_answers(run, cases, conf
         assert exported_logit == pytest.approx(logit, abs=1e-2)
 
 
-def test_averaged_runs_give_networks_in_turn(run, cases, config, tmp_path):
-    # The other run's networks are of another shape.
-    other = replace(config, seed=8, channels=(8, 8, 8, 8, 16))
-    Trainer(cases, other, run.parent / "other/fold1", torch.device("cpu")).run()
+def test_networks_with_and_without_an_atlas_ship_together(run, others, cases, config, tmp_path):
     folder = export(cases, replace(config, averaged_with=("other",)), run, tmp_path / "models")
-    networks = [
-        as_network(load_average(fold), torch.device("cpu"))
-        for fold in (run / "fold0", run.parent / "other/fold1", run / "fold1")
-    ]
-    image = np.random.default_rng(0).integers(0, 256, (70, 90), np.uint8)
-    probability, _ = Segmenter(folder, threads=1).probability(image)
-    np.testing.assert_allclose(probability, infer(image, networks)[0], atol=2e-3)
+    networks = [load_average(fold) for fold in (run / "fold0", *others)]
+    assert [network.planes for network in networks] == [1, 3, 3]
+    image = cases[1].image
+    expected, _ = infer(image, [as_network(network, torch.device("cpu")) for network in networks], networks[1].healthy)
+    segmenter = Segmenter(folder, threads=1)
+    np.testing.assert_allclose(segmenter.probability(image)[0], expected, atol=2e-3)
+    assert segmenter.config.sha256 != replace(segmenter.config, atlas=None).sha256
+    atlas = bytearray((folder / "atlas.npy").read_bytes())
+    atlas[-1] ^= 1
+    (folder / "atlas.npy").write_bytes(atlas)
+    with pytest.raises(ModelError, match=r"atlas\.npy.*SHA-256 differs"):
+        Segmenter(folder)
+
+
+def test_runs_and_folds_take_turns_and_every_run_sees_both_views(run, config, monkeypatch):
+    monkeypatch.setattr(final, "FOLDS", 5)
+    monkeypatch.setattr(final, "SHIPPED", 8)
+    sources = final.final_folders(replace(config, averaged_with=("other",)), run)
+    own, other = ([n for n, source in enumerate(sources) if source.parent.name == name] for name in (run.name, "other"))
+    assert (own, other) == ([0, 3, 4, 7], [1, 2, 5, 6])  # every second network sees the mirror image
+    assert [sources[n].name for n in own] == ["fold0", "fold1", "fold2", "fold3"]
+    assert [sources[n].name for n in other] == ["fold1", "fold2", "fold3", "fold4"]
 
 
 def test_export_fails_and_keeps_nothing_when_onnx_disagrees(run, cases, config, tmp_path, monkeypatch):
@@ -129,7 +151,7 @@ def test_networks_that_ship_are_trained_once_more_on_all_cases(run, cases, confi
     original = final.Trainer
 
     def trainer(cases, config, folder, device, start):
-        seen.append((len(cases), config.seed, config.stages, start))
+        seen.append((len(cases), config.seed, config.stages, config.learning_rate, start))
         return original(cases, config, folder, device, start)
 
     monkeypatch.setattr(final, "Trainer", trainer)
@@ -138,13 +160,21 @@ def test_networks_that_ship_are_trained_once_more_on_all_cases(run, cases, confi
     for _ in range(2):  # what is finished is not trained again
         final.train_final(cases, longer, run, torch.device("cpu"))
         weights = [load_average(run / f"final{number}").tumour.weight for number in range(3)]
-    assert [entry[:3] for entry in seen[:3]] == [(8, 500 + number, (Stage(1, 4, 2),)) for number in range(3)]
-    assert [entry[3] for entry in seen[:3]] == [run / "fold0", run / "fold1", run / "fold0"]
+    assert [entry[:4] for entry in seen[:3]] == [(8, 500 + number, (Stage(1, 4, 2),), 1.5e-3) for number in range(3)]
+    assert [entry[4] for entry in seen[:3]] == [run / "fold0", run / "fold1", run / "fold0"]
     assert not torch.equal(weights[0], weights[2])
     folder = export(cases, longer, run, tmp_path / "models")
     image = np.random.default_rng(0).integers(0, 256, (70, 90), np.uint8)
     networks = [as_network(load_average(run / f"final{number}"), torch.device("cpu")) for number in range(3)]
     np.testing.assert_allclose(Segmenter(folder).probability(image)[0], infer(image, networks)[0], atol=2e-3)
+
+
+def test_networks_keep_their_architecture_in_the_last_pass(run, others, cases, config):
+    longer = replace(config, final_images=4, averaged_with=("other",))
+    final.train_final(cases, longer, run, torch.device("cpu"))
+    networks = [load_average(folder) for folder in final.final_folders(longer, run)]
+    assert [network.planes for network in networks] == [1, 3, 3]
+    assert not torch.equal(networks[1].tumour.weight, load_average(others[0]).tumour.weight)
 
 
 def test_without_a_last_pass_nothing_is_trained(run, cases, config):

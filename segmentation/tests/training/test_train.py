@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed: uv sync -
 
 from mipseg.errors import ModelError  # noqa: E402
 from mipseg.training.predict import predict, predict_cases  # noqa: E402
-from mipseg.training.train import Trainer  # noqa: E402
+from mipseg.training.train import Trainer, atlas_of, load_average  # noqa: E402
 
 CPU = torch.device("cpu")
 
@@ -67,10 +67,21 @@ def test_a_run_can_start_from_the_averaged_weights_of_another(cases, config, tmp
             assert torch.equal(a, b)
 
 
-def test_a_start_of_other_channels_is_refused(cases, config, tmp_path):
+def test_the_atlas_of_the_training_cases_is_kept_with_the_network(cases, config, tmp_path):
+    config = replace(config, atlas=True, unshuffle=2, channels=(8, 8, 8, 8, 8, 8))
+    Trainer(cases[:6], config, tmp_path / "first", CPU).run()
+    expected = atlas_of(cases[:6])
+    np.testing.assert_array_equal(load_average(tmp_path / "first").healthy, expected)
+    assert not np.array_equal(atlas_of(cases), expected)
+    # Who goes on from it with other cases gets an atlas of those.
+    second = Trainer(cases, config, tmp_path / "second", CPU, tmp_path / "first")
+    np.testing.assert_array_equal(second.average.healthy, atlas_of(cases))
+
+
+def test_a_start_of_another_shape_is_refused(cases, config, tmp_path):
     Trainer(cases, config, tmp_path / "first", CPU).run()
     other = replace(config, channels=(8, 8, 8, 8, 16))
-    with pytest.raises(ModelError, match=r"first holds a network of other channels than \[8, 8, 8, 8, 16\]"):
+    with pytest.raises(ModelError, match="first holds another network than the configuration's"):
         Trainer(cases, other, tmp_path / "second", CPU, tmp_path / "first")
 
 

@@ -15,8 +15,9 @@ import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
+from mipseg.atlas import Cells, atlas_maps
 from mipseg.dataset import Case
-from mipseg.preprocess import body_columns, normalise
+from mipseg.preprocess import body_columns, match_window, normalise
 from mipseg.training.config import Config
 
 FRAME = (448, 320)  # rows and columns of a training image at full resolution
@@ -30,22 +31,27 @@ class Subject:
 
     Attributes:
         uptake: (H, W) float in [0, 1].
+        planes: (C, H, W): the uptake and, with an atlas, usual uptake and its standard deviation at each pixel.
         components: (H, W) integer labels of the reference's components, 0 where there is none.
         count: number of components.
         centre: column of the middle of the body.
     """
 
-    def __init__(self, case: Case, downscale: int, device: torch.device) -> None:
+    def __init__(self, case: Case, atlas: Cells | None, downscale: int, device: torch.device) -> None:
         uptake, mask = normalise(case.image), case.mask.astype(np.float32)
+        planes = uptake[None]
+        if atlas is not None:
+            planes = np.concatenate([planes, atlas_maps(match_window(uptake), atlas)])
         if downscale > 1:
             height, width = (side // downscale for side in uptake.shape)
             cut = (slice(height * downscale), slice(width * downscale))
             shape = (height, downscale, width, downscale)
-            uptake, mask = uptake[cut].reshape(shape).mean((1, 3)), mask[cut].reshape(shape).mean((1, 3))
+            mask = mask[cut].reshape(shape).mean((1, 3))
+            planes = np.stack([plane[cut].reshape(shape).mean((1, 3)) for plane in planes])
         labels, self.count = ndimage.label(mask >= 0.5, np.ones((3, 3)))
-        columns = body_columns(uptake)
+        columns = body_columns(planes[0])
         self.centre = (columns.start + columns.stop) / 2
-        self.uptake = torch.from_numpy(np.ascontiguousarray(uptake)).to(device)
+        self.planes = torch.from_numpy(planes).to(device)
         self.components = torch.from_numpy(labels.astype(np.int32)).to(device)
 
 
@@ -54,6 +60,7 @@ class Sampler:
 
     Args:
         cases: training cases, patients and controls.
+        atlas: what the network is told about healthy bodies, see `mipseg.atlas`; None: nothing.
         downscale: see `Stage`.
         config: shares of patients and compositions.
         rng: every random number comes from here.
@@ -61,24 +68,30 @@ class Sampler:
     """
 
     def __init__(
-        self, cases: Sequence[Case], downscale: int, config: Config, rng: np.random.Generator, device: torch.device
+        self,
+        cases: Sequence[Case],
+        atlas: Cells | None,
+        downscale: int,
+        config: Config,
+        rng: np.random.Generator,
+        device: torch.device,
     ) -> None:
         self._config, self._rng, self._device = config, rng, device
         self._frame = FRAME if downscale == 1 else COARSE_FRAME
         self._downscale = downscale
-        self._patients = _Pool([Subject(case, downscale, device) for case in cases if case.is_patient])
-        self._controls = _Pool([Subject(case, downscale, device) for case in cases if not case.is_patient])
+        self._patients = _Pool([Subject(case, atlas, downscale, device) for case in cases if case.is_patient])
+        self._controls = _Pool([Subject(case, atlas, downscale, device) for case in cases if not case.is_patient])
         self._drawn: list[tuple[_Pool, int] | None] = []  # where each image of the last batch is from; None: composed
 
     def batch(self, size: int) -> tuple[Tensor, Tensor]:
         """Draw a batch.
 
         Returns:
-            (B, 1, H, W) float32 uptake in [0, 1] in channels_last order, and (B, 1, H, W) float32 masks, 0 or 1.
+            (B, C, H, W) float32 input of the network in channels_last order, and (B, 1, H, W) float32 masks, 0 or 1.
         """
         self._drawn = []
         drawn = [self._one() for _ in range(size)]
-        images = torch.stack([image for image, _ in drawn])[:, None]
+        images = torch.stack([image for image, _ in drawn])
         masks = torch.stack([mask for _, mask in drawn])[:, None]
         return images.contiguous(memory_format=torch.channels_last), masks
 
@@ -102,16 +115,17 @@ class Sampler:
         index = pool.draw(rng, config.hard)
         subject = pool.subjects[index]
         grid_maker = _Geometry(rng, self._frame, self._downscale)
-        image, mask = grid_maker.warp(subject, rng, subject.uptake, (subject.components > 0).float())
+        image, mask = grid_maker.warp(subject, rng, subject.planes, (subject.components > 0).float())
         composed = rng.random() < (config.compose_patients if is_patient else config.compose_controls)
         self._drawn.append(None if composed else (pool, index))
         if composed:
             donor = self._patients.subjects[self._patients.draw(rng, 0)]
-            lesions, keep = grid_maker.moved(rng).warp(donor, rng, donor.uptake, _some_lesions(donor, rng))
+            lesions, keep = grid_maker.moved(rng).warp(donor, rng, donor.planes[:1], _some_lesions(donor, rng))
             gain = math.exp(rng.uniform(-0.3, 0.3))
-            pasted = (_feather(keep) * lesions * gain).clamp(0, 1)
-            image, mask = torch.maximum(image, pasted), torch.maximum(mask, keep)
-        return _intensity(image, config.window, rng), mask
+            pasted = (_feather(keep) * lesions[0] * gain).clamp(0, 1)
+            image[0], mask = torch.maximum(image[0], pasted), torch.maximum(mask, keep)
+        image[0] = _intensity(image[0], config.window, rng)
+        return image, mask
 
 
 class _Pool:
@@ -162,10 +176,10 @@ class _Geometry:
         other._matrix, other._rows = self._matrix * math.exp(rng.uniform(-0.2, 0.2)), self._rows
         return other
 
-    def warp(self, subject: Subject, rng: np.random.Generator, uptake: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Sample a picture and a mask of a subject into the frame; outside of the picture is air."""
+    def warp(self, subject: Subject, rng: np.random.Generator, planes: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Sample planes and a mask of a subject into the frame; outside of the picture they are 0."""
         rows, columns = self._frame
-        height, width = uptake.shape
+        height, width = mask.shape
         spare = height - rows
         middle = rows / 2 + (self._rows * spare if spare > 0 else rng.uniform(spare, 0) * 0.5)
         # From the frame's pixels, counted from its middle, to the picture in grid_sample's [-1, 1].
@@ -180,9 +194,9 @@ class _Geometry:
         if self._elastic is not None:
             field = torch.from_numpy(np.einsum("xy,byhw->bxhw", matrix, self._elastic)).float()
             place += F.interpolate(field, (rows, columns), mode="bicubic", align_corners=True)[0]
-        grid = place.permute(1, 2, 0)[None].to(uptake.device)
-        both = F.grid_sample(torch.stack([uptake, mask])[None], grid, align_corners=False)[0]
-        return both[0], (both[1] > 0.5).float()
+        grid = place.permute(1, 2, 0)[None].to(mask.device)
+        all_planes = F.grid_sample(torch.cat([planes, mask[None]])[None], grid, align_corners=False)[0]
+        return all_planes[:-1], (all_planes[-1] > 0.5).float()
 
 
 def _intensity(image: Tensor, window: float, rng: np.random.Generator) -> Tensor:

@@ -41,7 +41,9 @@ class Config:
         averaged_with: runs whose networks are averaged with this one's: those of the same fold where it is judged,
             those of other folds where it ships.
         seed: seed of the weights and of every random draw.
+        unshuffle: pixels per side that the network folds into channels, see `UNet`.
         channels: feature channels of each level of the network.
+        atlas: whether the network also sees what uptake is usual at each place, see `mipseg.atlas`.
         learning_rate: peak of the schedule (linear warm-up, then linear to zero over the cost).
         weight_decay: AdamW's.
         warmup_steps: steps until the peak.
@@ -61,7 +63,9 @@ class Config:
     start_from: str
     averaged_with: tuple[str, ...]
     seed: int
+    unshuffle: int
     channels: tuple[int, ...]
+    atlas: bool
     learning_rate: float
     weight_decay: float
     warmup_steps: int

@@ -11,6 +11,7 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from mipseg.atlas import Cells
 from mipseg.dataset import Case
 from mipseg.errors import ModelError
 from mipseg.inference import infer
@@ -18,12 +19,12 @@ from mipseg.metrics import dice_score
 from mipseg.phantom import make_phantom
 from mipseg.postprocess import decode
 from mipseg.preprocess import MULTIPLE
-from mipseg.segmenter import MODELS, Segmenter
+from mipseg.segmenter import ATLAS, MODELS, Segmenter
 from mipseg.training.config import Config
 from mipseg.training.final import final_folders
 from mipseg.training.network import UNet
 from mipseg.training.predict import Probabilities, as_network
-from mipseg.training.train import load_average
+from mipseg.training.train import atlas_of, load_average
 from mipseg.types import Grey
 
 PHANTOMS = 4
@@ -33,13 +34,13 @@ CHANNEL_AXIS = {"Conv": 0, "ConvTranspose": 1}  # which axis of the weights are 
 
 def write_onnx(network: UNet, file: Path) -> None:
     """Write a network as an ONNX file with free height and width (multiples of `MULTIPLE`)."""
-    example = torch.zeros(1, 1, 8 * MULTIPLE, 4 * MULTIPLE)
+    example = torch.zeros(1, network.planes, 8 * MULTIPLE, 4 * MULTIPLE)
     height, width = torch.export.Dim("rows", min=1, max=512), torch.export.Dim("columns", min=1, max=512)
     torch.onnx.export(
         Probabilities(network).eval(),
         (example,),
         str(file),
-        input_names=["uptake"],
+        input_names=["planes"],
         output_names=["tumour", "patient"],
         dynamic_shapes=({2: MULTIPLE * height, 3: MULTIPLE * width},),
         dynamo=True,
@@ -72,10 +73,10 @@ def _round_weights(graph: onnx.GraphProto) -> None:
 
 
 def export(cases: Sequence[Case], config: Config, run: Path, models: Path = MODELS) -> Path:
-    """Write the model folder of a run: the networks of `final_folders`, and `config.json`.
+    """Write the model folder of a run: the networks of `final_folders`, the atlas if one wants it, and `config.json`.
 
     Args:
-        cases: images to compare PyTorch and ONNX on, besides phantoms; every twentieth is taken.
+        cases: the whole data set, whose controls make the atlas; on every twentieth PyTorch and ONNX are compared.
         config: the experiment.
         run: folder of the run, with its checkpoints and `report.json`.
         models: where model folders live.
@@ -94,9 +95,13 @@ def export(cases: Sequence[Case], config: Config, run: Path, models: Path = MODE
     files = [folder / f"network-{number}.onnx" for number in range(len(networks))]
     for network, file in zip(networks, files, strict=True):
         write_onnx(network, file)
+    atlas = atlas_of(cases) if any(network.planes > 1 for network in networks) else None
+    if atlas is not None:
+        np.save(folder / ATLAS, atlas)
     content = {
         "name": config.name,
-        "networks": {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files},
+        "networks": {file.name: _sha256(file) for file in files},
+        "atlas": None if atlas is None else _sha256(folder / ATLAS),
         **report["choices"],
         "cross_validation": {
             name: report[name]
@@ -106,18 +111,24 @@ def export(cases: Sequence[Case], config: Config, run: Path, models: Path = MODE
     (folder / "config.json").write_text(json.dumps(content, indent=1) + "\n")
     images = [make_phantom(seed).mip for seed in range(PHANTOMS)] + [case.image for case in cases[::20]]
     try:
-        _check_agreement(networks, Segmenter(folder), images)
+        _check_agreement(networks, atlas, Segmenter(folder), images)
     except ModelError:
-        for file in files:
-            file.unlink()
+        for file in (*files, folder / ATLAS):
+            file.unlink(missing_ok=True)
         raise
     return folder
 
 
-def _check_agreement(networks: Sequence[UNet], segmenter: Segmenter, images: Sequence[Grey]) -> None:
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _check_agreement(
+    networks: Sequence[UNet], atlas: Cells | None, segmenter: Segmenter, images: Sequence[Grey]
+) -> None:
     originals = [as_network(network, torch.device("cpu")) for network in networks]
     for number, image in enumerate(images):
-        reference, logit = infer(image, originals)
+        reference, logit = infer(image, originals, atlas)
         probability, exported_logit = segmenter.probability(image)
         choices = segmenter.config.temperature, segmenter.config.min_peak
         agreement = dice_score(decode(reference, *choices), decode(probability, *choices))

@@ -15,9 +15,10 @@ from mipseg.dataset import Case
 from mipseg.training.choices import member_folders
 from mipseg.training.config import Config, Stage
 from mipseg.training.split import FOLDS
-from mipseg.training.train import Trainer
+from mipseg.training.train import Trainer, load_architecture
 
 SHIPPED = 8  # networks in a model folder
+RATE = 0.5  # learning rate of the last pass, as a share of the configuration's: the networks are nearly done
 
 
 def final_folders(config: Config, run: Path) -> list[Path]:
@@ -32,23 +33,35 @@ def train_final(cases: Sequence[Case], config: Config, run: Path, device: torch.
 
     Args:
         cases: the whole data set.
-        config: the experiment; `final_images` is the length of the pass at full resolution.
+        config: the experiment, but each network keeps its own architecture; `final_images` is the length of the pass at
+            full resolution.
         run: folder of the run, every fold of which was trained.
         device: where to train.
 
     Raises:
-        ModelError: a fold was not trained, or an averaged run has other channels than the configuration.
+        ModelError: a fold was not trained.
     """
     if not config.final_images:
         return
     stages = (Stage(1, config.final_images, config.stages[-1].batch),)
     for number, (source, folder) in enumerate(zip(_sources(config, run), final_folders(config, run), strict=True)):
         # A seed of its own each: the same draws would make the networks alike.
-        last = replace(config, seed=100 * config.seed + number, stages=stages)
+        last = replace(
+            config,
+            seed=100 * config.seed + number,
+            stages=stages,
+            learning_rate=RATE * config.learning_rate,
+            **load_architecture(source),
+        )
         Trainer(cases, last, folder, device, source).run()
 
 
 def _sources(config: Config, run: Path) -> list[Path]:
     members = member_folders(config, run)
-    turns = [divmod(number, len(members)) for number in range(SHIPPED)]
-    return [members[member] / f"fold{(turn + member) % FOLDS}" for turn, member in turns]
+    # There and back again, so that networks of each run see the picture, and others of it the mirror image.
+    there_and_back = [*range(len(members)), *reversed(range(len(members)))]
+    sources = []
+    for number in range(SHIPPED):
+        turn, member = number // len(members), there_and_back[number % len(there_and_back)]
+        sources.append(members[member] / f"fold{(turn + member) % FOLDS}")
+    return sources

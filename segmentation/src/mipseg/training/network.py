@@ -11,8 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-UNSHUFFLE = 4  # pixels per side that are folded into channels at the input and unfolded at the output
+from mipseg.atlas import SHAPE, Cells
+
 RARE = -4.0  # logit of an untrained output: tumour is rare
+LEAST_DEVIATION = 0.05  # added to the standard deviation of healthy uptake: no place is exactly known
 
 
 class Output(NamedTuple):
@@ -20,7 +22,7 @@ class Output(NamedTuple):
 
     Attributes:
         tumour: (B, 1, H, W) logits.
-        coarse: (B, 1, H / 8, W / 8) logits, for deep supervision.
+        coarse: (B, 1, h, w) logits at the second level of the network, for deep supervision.
         patient: (B,) logits: is there a tumour anywhere in the image?
     """
 
@@ -52,12 +54,25 @@ class Residual(nn.Module):
 
 
 class UNet(nn.Module):
-    """(B, 1, H, W) uptake in [0, 1], H and W multiples of 64 -> `Output`."""
+    """A U-Net with patient head.
 
-    def __init__(self, channels: tuple[int, ...]) -> None:
+    Args:
+        channels: feature channels of each level.
+        unshuffle: pixels per side that are folded into channels at the input and unfolded at the output.
+        atlas: whether the network sees, besides the uptake, what is usual at each place.
+
+    Attributes:
+        atlas: (2, 72, 44) float32, the atlas that it was trained with, see `mipseg.atlas`; None if it has none.
+    """
+
+    atlas: Tensor | None
+
+    def __init__(self, channels: tuple[int, ...], unshuffle: int, *, atlas: bool) -> None:
         super().__init__()
+        self._unshuffle = unshuffle
+        self.register_buffer("atlas", torch.zeros(2, *SHAPE) if atlas else None)
         self.down, self.lift, self.up = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
-        inputs = UNSHUFFLE**2
+        inputs = self.planes * unshuffle**2
         for level, width in enumerate(channels):
             blocks = [Residual(width) for _ in range(1 if level < 3 else 2)]
             self.down.append(nn.Sequential(_convolution(inputs, width, 1 if level == 0 else 2), *blocks))
@@ -65,15 +80,34 @@ class UNet(nn.Module):
         for below, width in zip(channels[:0:-1], channels[-2::-1], strict=True):
             self.lift.append(nn.ConvTranspose2d(below, width, 2, 2))
             self.up.append(nn.Sequential(_convolution(2 * width, width), _convolution(width, width)))
-        self.tumour = nn.Conv2d(channels[0], UNSHUFFLE**2, 1)
+        self.tumour = nn.Conv2d(channels[0], unshuffle**2, 1)
         self.coarse = nn.Conv2d(channels[1], 1, 1)
         self.patient = nn.Linear(2 * channels[-1], 1)
         for output in (self.tumour, self.coarse):
             nn.init.constant_(output.bias, RARE)  # type: ignore[arg-type]
 
+    @property
+    def planes(self) -> int:
+        """How many planes of a picture it takes, see `mipseg.inference.Network`."""
+        return 1 if self.atlas is None else 3
+
+    @property
+    def healthy(self) -> Cells | None:
+        """The atlas as an array."""
+        return None if self.atlas is None else self.atlas.cpu().numpy()
+
     def forward(self, x: Tensor) -> Output:
-        """See the class."""
-        x = F.pixel_unshuffle(x, UNSHUFFLE)  # (B, 16, H/4, W/4)
+        """Segment and classify.
+
+        Args:
+            x: (B, 1, H, W) uptake in [0, 1]; with an atlas (B, 3, H, W), see `mipseg.inference.Network`. H and W are
+                multiples of 64.
+        """
+        if self.atlas is not None:
+            uptake, mean, deviation = x.split(1, 1)
+            off = ((uptake - mean) / (deviation + LEAST_DEVIATION)).clamp(-4, 8) / 4
+            x = torch.cat([uptake, mean, off], 1)
+        x = F.pixel_unshuffle(x, self._unshuffle)
         skips: list[Tensor] = []
         for block in self.down:
             x = block(x)
@@ -85,4 +119,4 @@ class UNet(nn.Module):
             x = up(torch.cat([lift(x), skips.pop()], 1))
             if level == len(self.up) - 2:
                 coarse = self.coarse(x)
-        return Output(F.pixel_shuffle(self.tumour(x), UNSHUFFLE), coarse, patient)
+        return Output(F.pixel_shuffle(self.tumour(x), self._unshuffle), coarse, patient)

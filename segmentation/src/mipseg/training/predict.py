@@ -23,9 +23,9 @@ class Probabilities(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, uptake: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 1, H, W) uptake -> (B, 1, H, W) tumour probability and (B,) logit of being a patient."""
-        output = self.network(uptake)
+    def forward(self, planes: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, C, H, W) planes -> (B, 1, H, W) tumour probability and (B,) logit of being a patient."""
+        output = self.network(planes)
         return output.tumour.float().sigmoid(), output.patient.float()
 
 
@@ -33,8 +33,8 @@ def as_network(network: UNet, device: torch.device) -> Network:
     """Wrap a network, which is in evaluation mode and lives on the device, for `infer`."""
 
     @torch.no_grad()
-    def run(uptake: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], float]:
-        x = torch.from_numpy(uptake)[None, None].to(device, memory_format=torch.channels_last)
+    def run(planes: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], float]:
+        x = torch.from_numpy(planes[None, : network.planes]).to(device, memory_format=torch.channels_last)
         tumour, patient = Probabilities(network)(x)
         return tumour[0, 0].cpu().numpy(), float(patient)
 
@@ -52,7 +52,10 @@ def predict(networks: Sequence[UNet], image: Grey, device: torch.device) -> tupl
     Returns:
         See `infer`.
     """
-    return infer(image, [as_network(network, device) for network in networks for _ in range(2)])
+    maps, logits = zip(
+        *(infer(image, [as_network(network, device)] * 2, network.healthy) for network in networks), strict=True
+    )
+    return np.mean(maps, 0), float(np.mean(logits))
 
 
 def predict_cases(network: UNet, cases: Sequence[Case], file: Path, device: torch.device) -> None:

@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from mipseg.atlas import Cells, make_atlas
 from mipseg.dataset import Case
 from mipseg.errors import ModelError
+from mipseg.preprocess import match_window, normalise
 from mipseg.training.augment import Sampler
 from mipseg.training.config import Config
 from mipseg.training.loss import training_loss
@@ -22,6 +24,7 @@ from mipseg.training.network import UNet
 CHECKPOINT = "checkpoint.pt"
 CHECKPOINT_STEPS = 100
 GRADIENT_NORM = 5.0
+ARCHITECTURE = "channels", "unshuffle", "atlas"  # fields of the configuration that make the network
 
 
 class Trainer:
@@ -35,7 +38,7 @@ class Trainer:
         start: folder of a finished run, whose averaged weights to start from; None: random weights.
 
     Raises:
-        ModelError: there is no checkpoint in `start`, or its network has other channels than the configuration.
+        ModelError: there is no checkpoint in `start`, or its network is another than the configuration's.
     """
 
     def __init__(
@@ -45,13 +48,16 @@ class Trainer:
         folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(config.seed)
         self._rng = np.random.default_rng(config.seed)
-        self.network: UNet = UNet(config.channels).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = UNet(config.channels, config.unshuffle, atlas=config.atlas)
+        self.network: UNet = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if start is not None:
             weights = load_average(start).state_dict()
             try:
                 self.network.load_state_dict(weights)
             except RuntimeError as error:
-                raise ModelError(f"{start} holds a network of other channels than {list(config.channels)}") from error
+                raise ModelError(f"{start} holds another network than the configuration's") from error
+        if self.network.atlas is not None:
+            self.network.atlas.copy_(torch.from_numpy(atlas_of(cases)))
         self.average = copy.deepcopy(self.network).eval()
         self._optimizer = torch.optim.AdamW(
             self.network.parameters(), config.learning_rate, weight_decay=config.weight_decay
@@ -76,7 +82,7 @@ class Trainer:
     def _save(self) -> None:
         part = self._checkpoint.with_suffix(".part")
         state = {"network": self.network, "average": self.average, "optimizer": self._optimizer}
-        rest = {"channels": self._config.channels, "step": self._step}
+        rest = {name: getattr(self._config, name) for name in ARCHITECTURE} | {"step": self._step}
         torch.save({name: part.state_dict() for name, part in state.items()} | rest, part)
         os.replace(part, self._checkpoint)
 
@@ -98,7 +104,9 @@ class Trainer:
         ):
             for stage in stages:
                 if self._step < first + stage.steps:
-                    sampler = Sampler(self._cases, stage.downscale, self._config, self._rng, self._device)
+                    sampler = Sampler(
+                        self._cases, self.network.healthy, stage.downscale, self._config, self._rng, self._device
+                    )
                 while self._step < first + stage.steps:
                     done = (spent + stage.cost * (self._step - first) / stage.steps) / cost
                     rate = self._learning_rate(done)
@@ -147,13 +155,32 @@ def load_average(folder: Path) -> UNet:
     Raises:
         ModelError: there is no checkpoint.
     """
+    network = UNet(**load_architecture(folder))
+    network.load_state_dict(_load(folder)["average"])
+    return network.eval()
+
+
+def load_architecture(folder: Path) -> dict[str, Any]:
+    """The fields of the configuration that made the network of a run's fold: the arguments of `UNet`.
+
+    Raises:
+        ModelError: there is no checkpoint.
+    """
+    state = _load(folder)
+    return {name: state[name] for name in ARCHITECTURE}
+
+
+def _load(folder: Path) -> dict[str, Any]:
     checkpoint = folder / CHECKPOINT
     if not checkpoint.is_file():
         raise ModelError(f"{checkpoint} is missing; train {folder.name} first")
     state: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    network = UNet(state["channels"])
-    network.load_state_dict(state["average"])
-    return network.eval()
+    return state
+
+
+def atlas_of(cases: Sequence[Case]) -> Cells:
+    """The atlas of the healthy body that the controls among the cases give."""
+    return make_atlas([match_window(normalise(case.image)) for case in cases if not case.is_patient])
 
 
 def bfloat16_is_fast(device: torch.device) -> bool:

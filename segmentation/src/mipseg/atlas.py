@@ -1,0 +1,156 @@
+"""The healthy body: what uptake is usual at each place, and where a picture's places are. NumPy and SciPy only.
+
+An atlas is the mean and the standard deviation of aligned healthy bodies at an eighth of the resolution. A picture is
+registered to it with a shift and a stretch along each axis, and gets the two as maps of its own shape. Brain, heart,
+kidneys and bladder are hot in both the picture and the mean; a tumour is hot in the picture alone.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from mipseg.preprocess import BODY_LEVEL
+from mipseg.types import Uptake
+
+CELL = 8  # pixels per side of one cell of the atlas
+SHAPE = 72, 44  # rows and columns of the atlas: head to thighs, arms at the sides
+MIDDLE = (SHAPE[1] - 1) / 2
+HEAD_ROWS = 2  # rows of air above the head
+ROUNDS = 3  # of aligning bodies to their mean
+STEPS = 12  # most Gauss-Newton steps of one registration
+SMOOTHING = 1.0  # standard deviation, in cells, of the Gaussian that a picture is smoothed with for its registration
+# A weak prior for what the picture says little about: log-stretches are 0 with a standard deviation of 0.1, if cells
+# are off by 0.1.
+PRIOR = np.array([0.0, 1.0, 0.0, 1.0])
+MOST_STRETCH = 0.7  # as a log, shrinking or stretching
+LEAST_SHARE = 0.1  # of the atlas' rows; a picture of fewer counts as one of so many
+LEAST_GAIN = 1e-4  # share of the cost; a smaller gain ends the registration
+STARTS = [(shift, stretch) for stretch in (-0.12, 0.0, 0.12) for shift in (-2.0, 0.0, 2.0)]  # along the body
+
+Cells = npt.NDArray[np.float32]
+# Where an atlas lies in a picture: shift and log-stretch along the body, and the same across it. Along each axis
+# picture cell = shift + exp(log-stretch) * atlas cell; across the body, atlas cells count from the middle.
+Place = npt.NDArray[np.float64]
+
+
+def make_atlas(bodies: Sequence[Uptake]) -> Cells:
+    """Align healthy bodies to their mean, in rounds.
+
+    Args:
+        bodies: (H, W) uptake in [0, 1] each, windows matched; at least one.
+
+    Returns:
+        (2, 72, 44) float32: mean and standard deviation at each place.
+    """
+    cells = [_cells(body) for body in bodies]
+    places = [_start(body) for body in cells]
+    for _ in range(ROUNDS):
+        mean = _statistics(cells, places)[0]
+        places = [_register(body, mean) for body in cells]
+    return _statistics(cells, places)
+
+
+def atlas_maps(uptake: Uptake, atlas: Cells) -> npt.NDArray[np.float32]:
+    """Register a picture to an atlas.
+
+    Args:
+        uptake: (H, W) in [0, 1], window matched.
+        atlas: (2, 72, 44), see `make_atlas`.
+
+    Returns:
+        (2, H, W) float32: usual uptake and its standard deviation at each pixel. Beyond the atlas' edges the edge goes
+        on.
+    """
+    shift_y, stretch_y, shift_x, stretch_x = _register(_cells(uptake), atlas[0])
+    y, x = (((np.arange(side) + 0.5) / CELL - 0.5) for side in uptake.shape)  # in cells
+    rows = _weights((y - shift_y) / np.exp(stretch_y), SHAPE[0])
+    columns = _weights((x - shift_x) / np.exp(stretch_x) + MIDDLE, SHAPE[1])
+    return np.asarray(rows @ atlas @ columns.T, np.float32)
+
+
+def _cells(uptake: Uptake) -> Cells:
+    height, width = uptake.shape
+    padded = np.pad(uptake, ((0, -height % CELL), (0, -width % CELL)))
+    cells = padded.reshape(padded.shape[0] // CELL, CELL, padded.shape[1] // CELL, CELL)
+    return np.asarray(cells.mean((1, 3)), np.float32)
+
+
+def _start(body: Cells) -> Place:
+    inside = np.flatnonzero((body > BODY_LEVEL).any(1))
+    top = inside[0] - HEAD_ROWS if inside.size else 0
+    across = body.sum(0) + 1e-9  # an empty picture has its middle in the middle
+    return np.array([top, 0, across @ np.arange(across.size) / across.sum(), 0], np.float64)
+
+
+def _weights(positions: npt.NDArray[np.float64], size: int) -> Cells:
+    """(N, size) matrix that interpolates linearly at N positions among `size` cells; beyond them the edge goes on."""
+    distance = np.abs(np.clip(positions, 0, size - 1)[:, None] - np.arange(size))
+    return np.asarray(np.maximum(0, 1 - distance), np.float32)
+
+
+def _sampling(shape: tuple[int, ...], place: Place) -> tuple[Cells, Cells, Cells]:
+    """Matrices that sample a picture at the atlas' rows and columns; and (72, 1) whether the picture has the row."""
+    shift_y, stretch_y, shift_x, stretch_x = place
+    y = shift_y + np.exp(stretch_y) * np.arange(SHAPE[0])
+    x = shift_x + np.exp(stretch_x) * (np.arange(SHAPE[1]) - MIDDLE)
+    inside = ((y > -0.5) & (y < shape[0] - 0.5))[:, None]
+    return _weights(y, shape[0]), _weights(x, shape[1]), inside.astype(np.float32)
+
+
+def _statistics(cells: Sequence[Cells], places: Sequence[Place]) -> Cells:
+    total = np.zeros((3, *SHAPE))
+    for body, place in zip(cells, places, strict=True):
+        rows, columns, inside = _sampling(body.shape, place)
+        aligned = rows @ body @ columns.T
+        total += inside * np.stack([np.ones_like(aligned), aligned, aligned**2])
+    count = np.maximum(total[0], 1)
+    mean = total[1] / count
+    return np.stack([mean, np.sqrt(np.maximum(total[2] / count - mean**2, 0))]).astype(np.float32)
+
+
+class _Fit:
+    """How far a picture is off from a mean where a place says that the atlas lies; to be made small."""
+
+    def __init__(self, body: Cells, mean: Cells, place: Place) -> None:
+        self.place = place
+        self._sampling = rows, columns, inside = _sampling(body.shape, place)
+        self.off = (rows @ body @ columns.T - mean) * inside
+        # Per row that the picture has: else pushing the atlas out of the picture would be rewarded.
+        share = max(float(inside.mean()), LEAST_SHARE)
+        self.cost = float((self.off**2).sum()) / share + float(PRIOR @ place**2)
+
+    def step(self, slopes: Sequence[Cells], damping: float) -> Place:
+        """The damped Gauss-Newton step from here, given the picture's slopes along and across the body."""
+        rows, columns, inside = self._sampling
+        along, across = ((rows @ slope @ columns.T) * inside for slope in slopes)
+        from_top = np.exp(self.place[1]) * np.arange(SHAPE[0])[:, None]
+        from_middle = np.exp(self.place[3]) * (np.arange(SHAPE[1]) - MIDDLE)
+        jacobian = np.stack([along, along * from_top, across, across * from_middle]).reshape(4, -1).astype(np.float64)
+        hessian = jacobian @ jacobian.T + np.diag(PRIOR)
+        gradient = jacobian @ self.off.ravel() + PRIOR * self.place
+        damped = hessian + damping * np.diag(np.diag(hessian) + 1e-9)
+        return np.asarray(np.linalg.solve(damped, -gradient), np.float64)
+
+
+def _register(body: Cells, mean: Cells) -> Place:
+    """Least squares by Gauss-Newton steps, damped as Levenberg and Marquardt do, from the best of a few starts."""
+    smooth = ndimage.gaussian_filter(body, SMOOTHING)
+    edged = np.pad(smooth, 1, "reflect", reflect_type="odd")  # np.gradient, but pictures of one cell have one, too
+    slopes = [(edged[2:, 1:-1] - edged[:-2, 1:-1]) / 2, (edged[1:-1, 2:] - edged[1:-1, :-2]) / 2]
+    starts = [_start(body) + np.array([shift, stretch, 0, 0]) for shift, stretch in STARTS]
+    best = min((_Fit(smooth, mean, start) for start in starts), key=lambda fit: fit.cost)
+    damping = 1e-3
+    for _ in range(STEPS):
+        place = best.place + best.step(slopes, damping)
+        place[1::2] = place[1::2].clip(-MOST_STRETCH, MOST_STRETCH)
+        tried = _Fit(smooth, mean, place)
+        gain = best.cost - tried.cost
+        if gain > 0:
+            best, damping = tried, damping / 5
+            if gain < LEAST_GAIN * best.cost:
+                break
+        else:
+            damping *= 10
+    return best.place

@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+from scipy.ndimage import center_of_mass
+
+from mipseg.atlas import SHAPE, atlas_maps, make_atlas
+from mipseg.phantom import make_phantom
+from mipseg.preprocess import normalise
+
+
+def body(seed: int) -> np.ndarray:
+    return normalise(make_phantom(seed, tumours=False).mip)
+
+
+def larger(picture: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """A picture at rows / 4 times its height and columns / 4 times its width."""
+    return np.ascontiguousarray(picture.repeat(rows, 0).repeat(columns, 1)[2::4, 2::4])
+
+
+@pytest.fixture(scope="module")
+def atlas() -> np.ndarray:
+    return make_atlas([body(seed) for seed in range(20, 32)])
+
+
+def test_atlas_is_made_of_mean_and_deviation(atlas):
+    assert atlas.shape == (2, *SHAPE)
+    assert atlas.dtype == np.float32
+    assert 0 <= atlas.min() <= atlas[0].max() <= 1
+    # Somewhere the brain is hot in everybody, and somewhere bodies differ.
+    assert atlas[0].max() > 0.5
+    assert 0.02 < atlas[1].max() < 0.5
+
+
+def test_bodies_that_are_alike_have_no_deviation():
+    one = body(20)
+    alike = make_atlas([one, one])
+    assert alike[1].max() < 1e-3
+    # And the mean is the body, blurred to cells, at its own place.
+    mean = atlas_maps(one, alike)[0]
+    assert np.abs(mean - one).mean() < 0.25 * one.mean()
+    np.testing.assert_allclose(center_of_mass(mean), center_of_mass(one), atol=1)
+
+
+def test_bodies_are_aligned_before_they_are_averaged():
+    assert make_atlas([body(20), larger(body(20), 5, 5)])[1].mean() < 0.02
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 991), (400, 1), (63, 65), (991, 400)])
+@pytest.mark.parametrize("uptake", ["air", "hot", "noise"])
+def test_any_picture_gets_maps_of_its_shape(atlas, shape, uptake):
+    picture = {"air": np.zeros, "hot": np.ones, "noise": np.random.default_rng(0).random}[uptake](shape)
+    maps = atlas_maps(picture.astype(np.float32), atlas)
+    assert maps.shape == (2, *shape)
+    assert maps.dtype == np.float32
+    assert np.isfinite(maps).all()
+
+
+@pytest.mark.parametrize(("down", "right"), [(3, 0), (0, 24), (40, -16), (80, 8)])
+def test_atlas_follows_a_body_that_lies_elsewhere(atlas, down, right):
+    room = ((96, 96), (96, 96))
+    moved = np.pad(body(3), room)
+    here = atlas_maps(moved, atlas)
+    there = atlas_maps(np.roll(moved, (down, right), (0, 1)), atlas)
+    assert np.abs(np.roll(here, (down, right), (1, 2)) - there).mean() < 0.1 * here.mean()
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(4, 5), (5, 4), (5, 5)])
+def test_atlas_is_stretched_as_a_body_is(atlas, rows, columns):
+    one = body(4)
+    here, there = atlas_maps(one, atlas)[0], atlas_maps(larger(one, rows, columns), atlas)[0]
+    assert np.abs(larger(here, rows, columns) - there).mean() < 0.12 * there.mean()
+
+
+def test_a_tumour_is_off_from_the_atlas_more_than_the_rest(atlas):
+    off = []
+    for seed in range(4):
+        phantom = make_phantom(seed)
+        mean, deviation = atlas_maps(normalise(phantom.mip), atlas)
+        z = (normalise(phantom.mip) - mean) / (deviation + 0.05)
+        off.append(z[phantom.mask].mean() - z[~phantom.mask].mean())
+    assert min(off) > 1
+
+
+@pytest.mark.parametrize(("seed", "rows"), [(7, slice(0, 192)), (6, slice(120, None))])
+def test_what_a_picture_lacks_does_not_pull(atlas, seed, rows):
+    # A picture that ends at the hips, and one that begins at the shoulders: what is left keeps its place.
+    whole = body(seed)
+    there = atlas_maps(np.ascontiguousarray(whole[rows]), atlas)[0]
+    assert np.abs(atlas_maps(whole, atlas)[0][rows] - there).mean() < 0.07 * there.mean()
