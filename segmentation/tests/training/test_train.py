@@ -78,11 +78,22 @@ def test_the_atlas_of_the_training_cases_is_kept_with_the_network(cases, config,
     np.testing.assert_array_equal(second.average.healthy, atlas_of(cases))
 
 
-def test_a_start_of_another_shape_is_refused(cases, config, tmp_path):
+@pytest.mark.parametrize("change", [{"channels": (8, 8, 8, 8, 16)}, {"unshuffle": 2}, {"atlas": True}])
+def test_another_network_is_refused_to_start_from_and_to_go_on_with(cases, config, tmp_path, change):
     Trainer(cases, config, tmp_path / "first", CPU).run()
-    other = replace(config, channels=(8, 8, 8, 8, 16))
-    with pytest.raises(ModelError, match="first holds another network than the configuration's"):
-        Trainer(cases, other, tmp_path / "second", CPU, tmp_path / "first")
+    other = replace(config, **change)
+    for folder, start in ((tmp_path / "second", tmp_path / "first"), (tmp_path / "first", None)):
+        with pytest.raises(ModelError, match="first holds another network than the configuration's"):
+            Trainer(cases, other, folder, CPU, start)
+
+
+def test_a_checkpoint_of_an_older_version_is_refused(cases, config, tmp_path):
+    Trainer(cases, config, tmp_path, CPU).run()
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    del state["unshuffle"]
+    torch.save(state, tmp_path / "checkpoint.pt")
+    with pytest.raises(ModelError, match="trained by an older version"):
+        load_average(tmp_path)
 
 
 def test_learning_rate_warms_up_and_ends_near_zero(cases, config, tmp_path):

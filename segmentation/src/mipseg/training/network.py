@@ -1,8 +1,8 @@
-"""The network: a small residual U-Net that works at a quarter of the resolution and answers at full resolution.
+"""The network: a small residual U-Net that works at a part of the resolution and answers at full resolution.
 
-Folding 4 x 4 pixels into channels loses nothing of the input, and the output unfolds 4 x 4 logits again, so outlines
-stay sharp while the costly upper levels shrink 16-fold. In equal time on a CPU, the many more images that such a
-network sees are worth more than a finer grid inside (see docs/experiments.md).
+Folding 4 x 4 or 2 x 2 pixels into channels loses nothing of the input, and the output unfolds as many logits again, so
+outlines stay sharp while the costly upper levels shrink. In equal time on a CPU, the many more images that such a
+network sees are worth more than a finer grid inside; networks of both kinds average well (see docs/experiments.md).
 """
 
 from typing import NamedTuple

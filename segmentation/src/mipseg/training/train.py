@@ -38,7 +38,8 @@ class Trainer:
         start: folder of a finished run, whose averaged weights to start from; None: random weights.
 
     Raises:
-        ModelError: there is no checkpoint in `start`, or its network is another than the configuration's.
+        ModelError: there is no checkpoint in `start`; or its network, or the one to go on with, is another than the
+            configuration's.
     """
 
     def __init__(
@@ -50,27 +51,30 @@ class Trainer:
         self._rng = np.random.default_rng(config.seed)
         network = UNet(config.channels, config.unshuffle, atlas=config.atlas)
         self.network: UNet = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if start is not None:
-            weights = load_average(start).state_dict()
-            try:
-                self.network.load_state_dict(weights)
-            except RuntimeError as error:
-                raise ModelError(f"{start} holds another network than the configuration's") from error
-        if self.network.atlas is not None:
+        resumes = self._checkpoint.is_file()
+        if start is not None and not resumes:
+            self._check_architecture(start)
+            self.network.load_state_dict(load_average(start).state_dict())
+        if self.network.atlas is not None and not resumes:
             self.network.atlas.copy_(torch.from_numpy(atlas_of(cases)))
         self.average = copy.deepcopy(self.network).eval()
         self._optimizer = torch.optim.AdamW(
             self.network.parameters(), config.learning_rate, weight_decay=config.weight_decay
         )
         self._step = 0
-        if self._checkpoint.is_file():
+        if resumes:
             self._resume()
 
     @property
     def _checkpoint(self) -> Path:
         return self._folder / CHECKPOINT
 
+    def _check_architecture(self, folder: Path) -> None:
+        if load_architecture(folder) != _architecture(self._config):
+            raise ModelError(f"{folder} holds another network than the configuration's")
+
     def _resume(self) -> None:
+        self._check_architecture(self._folder)
         state: dict[str, Any] = torch.load(self._checkpoint, map_location=self._device, weights_only=True)
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
@@ -82,7 +86,7 @@ class Trainer:
     def _save(self) -> None:
         part = self._checkpoint.with_suffix(".part")
         state = {"network": self.network, "average": self.average, "optimizer": self._optimizer}
-        rest = {name: getattr(self._config, name) for name in ARCHITECTURE} | {"step": self._step}
+        rest = _architecture(self._config) | {"step": self._step}
         torch.save({name: part.state_dict() for name, part in state.items()} | rest, part)
         os.replace(part, self._checkpoint)
 
@@ -164,10 +168,16 @@ def load_architecture(folder: Path) -> dict[str, Any]:
     """The fields of the configuration that made the network of a run's fold: the arguments of `UNet`.
 
     Raises:
-        ModelError: there is no checkpoint.
+        ModelError: there is no checkpoint, or one of an older version.
     """
     state = _load(folder)
+    if not state.keys() >= set(ARCHITECTURE):
+        raise ModelError(f"{folder} was trained by an older version; train it again")
     return {name: state[name] for name in ARCHITECTURE}
+
+
+def _architecture(config: Config) -> dict[str, Any]:
+    return {name: getattr(config, name) for name in ARCHITECTURE}
 
 
 def _load(folder: Path) -> dict[str, Any]:
