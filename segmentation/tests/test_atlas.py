@@ -70,6 +70,16 @@ def test_atlas_is_stretched_as_a_body_is(atlas, rows, columns):
     assert np.abs(larger(here, rows, columns) - there).mean() < 0.12 * there.mean()
 
 
+def test_a_mirrored_picture_gets_the_mirrored_atlas(atlas):
+    # Phantoms have their liver on one side. One that fits both sides alike keeps the atlas as it is.
+    one = body(3)
+    straight, mirrored = atlas_maps(one, atlas), atlas_maps(np.ascontiguousarray(one[:, ::-1]), atlas)
+    assert np.abs(straight[:, :, ::-1] - mirrored).mean() < 0.05 * straight.mean()
+    even = np.maximum(one, one[:, ::-1])
+    liver = atlas_maps(even, atlas)[0] - atlas_maps(even, atlas)[0][:, ::-1]
+    assert np.sign(liver[:, :200].sum()) == np.sign((straight[0] - straight[0][:, ::-1])[:, :200].sum())
+
+
 def test_a_tumour_is_off_from_the_atlas_more_than_the_rest(atlas):
     off = []
     for seed in range(4):

@@ -11,10 +11,11 @@ from mipseg.inference import infer
 from mipseg.metrics import dice_score
 from mipseg.phantom import make_phantom
 from mipseg.postprocess import decode
-from mipseg.segmenter import MODELS
+from mipseg.segmenter import ATLAS, MODELS
 from mipseg.settings import Settings
 
 FILE = MODELS / Settings().model / "network-0.onnx"
+HEALTHY = np.load(FILE.parent / ATLAS)  # which this network wants
 OPENVINO = pytest.mark.skipif(
     find_spec("openvino") is None, reason="OPENVINO IS NOT INSTALLED: its wheels are for x86-64"
 )
@@ -33,8 +34,8 @@ def bfloat16():
 @pytest.mark.parametrize(("seed", "height"), [(1, 489), (2, 991), (3, 200)])
 def test_both_runtimes_give_nearly_the_same(bfloat16, seed, height):
     grey = make_phantom(seed, height=height).mip
-    probability, logit = infer(grey, [bfloat16])
-    reference, reference_logit = infer(grey, [runtime.load_float32(FILE.read_bytes(), 1)])
+    probability, logit = infer(grey, [bfloat16], HEALTHY)
+    reference, reference_logit = infer(grey, [runtime.load_float32(FILE.read_bytes(), 1)], HEALTHY)
     assert np.abs(probability - reference).mean() < 1e-3
     assert logit == pytest.approx(reference_logit, abs=0.1)
     assert dice_score(decode(reference, 0.4, 0.3), decode(probability, 0.4, 0.3)) > 0.95
@@ -43,9 +44,9 @@ def test_both_runtimes_give_nearly_the_same(bfloat16, seed, height):
 @OPENVINO
 def test_threads_at_once_each_get_their_own_answer(bfloat16):
     pictures = [make_phantom(seed, height=200 + 64 * (seed % 3)).mip for seed in range(12)]
-    alone = [infer(grey, [bfloat16])[0] for grey in pictures]
+    alone = [infer(grey, [bfloat16], HEALTHY)[0] for grey in pictures]
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda grey: infer(grey, [bfloat16])[0], pictures))
+        together = list(pool.map(lambda grey: infer(grey, [bfloat16], HEALTHY)[0], pictures))
     for one, other in zip(alone, together, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -58,11 +59,14 @@ from mipseg.runtime import load_bfloat16
 
 networks = [load_bfloat16(Path(sys.argv[1]).read_bytes(), 1) for _ in range(2)]
 threading.setprofile(lambda *_: time.sleep(0.001))  # the other thread goes on at every Python call
-threads = [threading.Thread(target=run, args=(np.zeros((1, 64, 64), np.float32),)) for run in networks]
+answers = []
+planes = np.zeros((3, 64, 64), np.float32)
+threads = [threading.Thread(target=lambda run=run: answers.append(run(planes))) for run in networks]
 for thread in threads:
     thread.start()
 for thread in threads:
     thread.join()
+assert len(answers) == 2
 """
 
 

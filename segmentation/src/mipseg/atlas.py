@@ -14,6 +14,7 @@ from scipy import ndimage
 from mipseg.preprocess import BODY_LEVEL
 from mipseg.types import Uptake
 
+LEAST_DEVIATION = 0.05  # added to the standard deviation of healthy uptake: no place is exactly known
 CELL = 8  # pixels per side of one cell of the atlas
 SHAPE = 72, 44  # rows and columns of the atlas: head to thighs, arms at the sides
 MIDDLE = (SHAPE[1] - 1) / 2
@@ -27,7 +28,16 @@ PRIOR = np.array([0.0, 1.0, 0.0, 1.0])
 MOST_STRETCH = 0.7  # as a log, shrinking or stretching
 LEAST_SHARE = 0.1  # of the atlas' rows; a picture of fewer counts as one of so many
 LEAST_GAIN = 1e-4  # share of the cost; a smaller gain ends the registration
-STARTS = [(shift, stretch) for stretch in (-0.12, 0.0, 0.12) for shift in (-2.0, 0.0, 2.0)]  # along the body
+# Shift and log-stretch along the body, none and log-stretch across it, on top of `_start`.
+STARTS = [
+    np.array([shift, along, 0, across])
+    for shift in (-2.0, 0.0, 2.0)
+    for along in (-0.3, -0.2, -0.1, 0.0, 0.1, 0.2)
+    for across in (-0.2, 0.0, 0.2)
+]
+TRIED = 3  # starts that are followed
+MIRRORED = 0.95  # a picture is taken for mirrored if that makes the misfit smaller by this factor
+MOST_OFF = 3.0  # standard deviations of a cell that count as a misfit at most: a tumour says nothing about sides
 
 Cells = npt.NDArray[np.float32]
 # Where an atlas lies in a picture: shift and log-stretch along the body, and the same across it. Along each axis
@@ -53,7 +63,7 @@ def make_atlas(bodies: Sequence[Uptake]) -> Cells:
 
 
 def atlas_maps(uptake: Uptake, atlas: Cells) -> npt.NDArray[np.float32]:
-    """Register a picture to an atlas.
+    """Register a picture to an atlas, or to the mirrored atlas if that clearly fits better.
 
     Args:
         uptake: (H, W) in [0, 1], window matched.
@@ -63,7 +73,11 @@ def atlas_maps(uptake: Uptake, atlas: Cells) -> npt.NDArray[np.float32]:
         (2, H, W) float32: usual uptake and its standard deviation at each pixel. Beyond the atlas' edges the edge goes
         on.
     """
-    shift_y, stretch_y, shift_x, stretch_x = _register(_cells(uptake), atlas[0])
+    cells, mirrored = _cells(uptake), np.ascontiguousarray(atlas[:, :, ::-1])
+    place, mirrored_place = _register(cells, atlas[0]), _register(cells, mirrored[0])
+    if _misfit(cells, mirrored, mirrored_place) < MIRRORED * _misfit(cells, atlas, place):
+        atlas, place = mirrored, mirrored_place
+    shift_y, stretch_y, shift_x, stretch_x = place
     y, x = (((np.arange(side) + 0.5) / CELL - 0.5) for side in uptake.shape)  # in cells
     rows = _weights((y - shift_y) / np.exp(stretch_y), SHAPE[0])
     columns = _weights((x - shift_x) / np.exp(stretch_x) + MIDDLE, SHAPE[1])
@@ -135,12 +149,16 @@ class _Fit:
 
 
 def _register(body: Cells, mean: Cells) -> Place:
-    """Least squares by Gauss-Newton steps, damped as Levenberg and Marquardt do, from the best of a few starts."""
+    """Least squares by Gauss-Newton steps, damped as Levenberg and Marquardt do, from the best of many starts."""
     smooth = ndimage.gaussian_filter(body, SMOOTHING)
     edged = np.pad(smooth, 1, "reflect", reflect_type="odd")  # np.gradient, but pictures of one cell have one, too
     slopes = [(edged[2:, 1:-1] - edged[:-2, 1:-1]) / 2, (edged[1:-1, 2:] - edged[1:-1, :-2]) / 2]
-    starts = [_start(body) + np.array([shift, stretch, 0, 0]) for shift, stretch in STARTS]
-    best = min((_Fit(smooth, mean, start) for start in starts), key=lambda fit: fit.cost)
+    origin = _start(body)
+    starts = sorted((_Fit(smooth, mean, origin + start) for start in STARTS), key=lambda fit: fit.cost)
+    return min((_improved(fit, smooth, mean, slopes) for fit in starts[:TRIED]), key=lambda fit: fit.cost).place
+
+
+def _improved(best: _Fit, smooth: Cells, mean: Cells, slopes: Sequence[Cells]) -> _Fit:
     damping = 1e-3
     for _ in range(STEPS):
         place = best.place + best.step(slopes, damping)
@@ -153,4 +171,11 @@ def _register(body: Cells, mean: Cells) -> Place:
                 break
         else:
             damping *= 10
-    return best.place
+    return best
+
+
+def _misfit(body: Cells, atlas: Cells, place: Place) -> float:
+    """Mean squared deviations that a body is off from an atlas, over the cells that the picture has."""
+    rows, columns, inside = _sampling(body.shape, place)
+    off = np.abs(rows @ body @ columns.T - atlas[0]) / (atlas[1] + LEAST_DEVIATION)
+    return float((np.minimum(off, MOST_OFF) ** 2 * inside).sum() / max(inside.sum(), 1))

@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MIPSEG_", env_file=".env", extra="ignore", frozen=True)
 
     data_dir: Path = Field(default_factory=lambda: project_root() / "data/raw/tumor-segmentation")
-    model: str = Field("unet_v7", pattern=r"^[\w-]{1,64}$")
+    model: str = Field("unet_v8", pattern=r"^[\w-]{1,64}$")
     fast: bool = False
     min_patient: float | None = Field(None, ge=0, le=1)
     bfloat16: bool = True

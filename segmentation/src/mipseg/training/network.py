@@ -11,10 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mipseg.atlas import SHAPE, Cells
+from mipseg.atlas import LEAST_DEVIATION, SHAPE, Cells
 
 RARE = -4.0  # logit of an untrained output: tumour is rare
-LEAST_DEVIATION = 0.05  # added to the standard deviation of healthy uptake: no place is exactly known
 
 
 class Output(NamedTuple):
