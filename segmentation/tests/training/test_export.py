@@ -137,6 +137,13 @@ def test_weights_of_convolutions_are_stored_in_8_bits(run, cases, config, tmp_pa
     assert large == {onnx.TensorProto.INT8}
 
 
+def test_files_say_nothing_of_the_machine_that_trained(run, cases, config, tmp_path):
+    folder = export(cases, config, run, tmp_path / "models")
+    content = (folder / "network-0.onnx").read_bytes()
+    assert b"network.py" not in content
+    assert b"forward" not in content
+
+
 def test_no_network_is_shipped_twice(run, cases, config, tmp_path, monkeypatch):
     # Two runs of two folds each: whichever way they take turns, four networks are all there are.
     monkeypatch.setattr(final, "SHIPPED", 4)

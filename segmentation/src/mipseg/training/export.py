@@ -48,8 +48,15 @@ def write_onnx(network: UNet, file: Path) -> None:
         verbose=False,
     )
     model = onnx.load(file)
+    _forget_origin(model.graph)
     _round_weights(model.graph)
     onnx.save(model, file)
+
+
+def _forget_origin(graph: onnx.GraphProto) -> None:
+    """Remove what the exporter notes of each node's origin: stack traces, with paths of the machine that trained."""
+    for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        part.ClearField("metadata_props")
 
 
 def _round_weights(graph: onnx.GraphProto) -> None:
