@@ -30,8 +30,8 @@ class Subject:
     """One case on the training device, at the resolution of a stage.
 
     Attributes:
-        uptake: (H, W) float in [0, 1].
-        planes: (C, H, W): the uptake and, with an atlas, usual uptake and its standard deviation at each pixel.
+        planes: (C, H, W) float: the uptake in [0, 1] and, with an atlas, usual uptake and its standard deviation at
+            each pixel.
         components: (H, W) integer labels of the reference's components, 0 where there is none.
         count: number of components.
         centre: column of the middle of the body.

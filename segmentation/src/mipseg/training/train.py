@@ -2,7 +2,7 @@
 
 import copy
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +53,7 @@ class Trainer:
         self.network: UNet = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         resumes = self._checkpoint.is_file()
         if start is not None and not resumes:
-            self._check_architecture(start)
-            self.network.load_state_dict(load_average(start).state_dict())
+            self.network.load_state_dict(self._load_fitting(start)["average"])
         if self.network.atlas is not None and not resumes:
             self.network.atlas.copy_(torch.from_numpy(atlas_of(cases)))
         self.average = copy.deepcopy(self.network).eval()
@@ -69,13 +68,14 @@ class Trainer:
     def _checkpoint(self) -> Path:
         return self._folder / CHECKPOINT
 
-    def _check_architecture(self, folder: Path) -> None:
-        if load_architecture(folder) != _architecture(self._config):
+    def _load_fitting(self, folder: Path) -> dict[str, Any]:
+        state = _load(folder, self._device)
+        if _architecture(state) != _architecture(vars(self._config)):
             raise ModelError(f"{folder} holds another network than the configuration's")
+        return state
 
     def _resume(self) -> None:
-        self._check_architecture(self._folder)
-        state: dict[str, Any] = torch.load(self._checkpoint, map_location=self._device, weights_only=True)
+        state = self._load_fitting(self._folder)
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self._optimizer.load_state_dict(state["optimizer"])
@@ -86,7 +86,7 @@ class Trainer:
     def _save(self) -> None:
         part = self._checkpoint.with_suffix(".part")
         state = {"network": self.network, "average": self.average, "optimizer": self._optimizer}
-        rest = _architecture(self._config) | {"step": self._step}
+        rest = _architecture(vars(self._config)) | {"step": self._step}
         torch.save({name: part.state_dict() for name, part in state.items()} | rest, part)
         os.replace(part, self._checkpoint)
 
@@ -157,10 +157,11 @@ def load_average(folder: Path) -> UNet:
     """The averaged weights of a run's fold, in evaluation mode on the CPU.
 
     Raises:
-        ModelError: there is no checkpoint.
+        ModelError: there is no checkpoint, or one of an older version.
     """
-    network = UNet(**load_architecture(folder))
-    network.load_state_dict(_load(folder)["average"])
+    state = _load(folder, torch.device("cpu"))
+    network = UNet(**_architecture(state))
+    network.load_state_dict(state["average"])
     return network.eval()
 
 
@@ -170,21 +171,20 @@ def load_architecture(folder: Path) -> dict[str, Any]:
     Raises:
         ModelError: there is no checkpoint, or one of an older version.
     """
-    state = _load(folder)
-    if not state.keys() >= set(ARCHITECTURE):
-        raise ModelError(f"{folder} was trained by an older version; train it again")
-    return {name: state[name] for name in ARCHITECTURE}
+    return _architecture(_load(folder, torch.device("cpu")))
 
 
-def _architecture(config: Config) -> dict[str, Any]:
-    return {name: getattr(config, name) for name in ARCHITECTURE}
+def _architecture(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: values[name] for name in ARCHITECTURE}
 
 
-def _load(folder: Path) -> dict[str, Any]:
+def _load(folder: Path, device: torch.device) -> dict[str, Any]:
     checkpoint = folder / CHECKPOINT
     if not checkpoint.is_file():
         raise ModelError(f"{checkpoint} is missing; train {folder.name} first")
-    state: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    state: dict[str, Any] = torch.load(checkpoint, map_location=device, weights_only=True)
+    if not state.keys() >= set(ARCHITECTURE):
+        raise ModelError(f"{folder} was trained by an older version; train it again")
     return state
 
 
