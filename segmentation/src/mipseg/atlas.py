@@ -29,12 +29,14 @@ MOST_STRETCH = 0.7  # as a log, shrinking or stretching
 LEAST_SHARE = 0.1  # of the atlas' rows; a picture of fewer counts as one of so many
 LEAST_GAIN = 1e-4  # share of the cost; a smaller gain ends the registration
 # Shift and log-stretch along the body, none and log-stretch across it, on top of `_start`.
-STARTS = [
-    np.array([shift, along, 0, across])
-    for shift in (-2.0, 0.0, 2.0)
-    for along in (-0.3, -0.2, -0.1, 0.0, 0.1, 0.2)
-    for across in (-0.2, 0.0, 0.2)
-]
+STARTS = np.array(
+    [
+        [shift, along, 0, across]
+        for shift in (-2.0, 0.0, 2.0)
+        for along in (-0.3, -0.2, -0.1, 0.0, 0.1, 0.2)
+        for across in (-0.2, 0.0, 0.2)
+    ]
+)
 TRIED = 3  # starts that are followed
 MIRRORED = 0.95  # a picture is taken for mirrored if that makes the misfit smaller by this factor
 MOST_OFF = 3.0  # standard deviations of a cell that count as a misfit at most: a tumour says nothing about sides
@@ -58,7 +60,7 @@ def make_atlas(bodies: Sequence[Uptake]) -> Cells:
     places = [_start(body) for body in cells]
     for _ in range(ROUNDS):
         mean = _statistics(cells, places)[0]
-        places = [_register(body, mean) for body in cells]
+        places = [_register(body, mean, _start(body) + STARTS) for body in cells]
     return _statistics(cells, places)
 
 
@@ -74,7 +76,8 @@ def atlas_maps(uptake: Uptake, atlas: Cells) -> npt.NDArray[np.float32]:
         on.
     """
     cells, mirrored = _cells(uptake), np.ascontiguousarray(atlas[:, :, ::-1])
-    place, mirrored_place = _register(cells, atlas[0]), _register(cells, mirrored[0])
+    place = _register(cells, atlas[0], _start(cells) + STARTS)
+    mirrored_place = _register(cells, mirrored[0], place[None])  # a body is nearly its own mirror image
     if _misfit(cells, mirrored, mirrored_place) < MIRRORED * _misfit(cells, atlas, place):
         atlas, place = mirrored, mirrored_place
     shift_y, stretch_y, shift_x, stretch_x = place
@@ -148,14 +151,13 @@ class _Fit:
         return np.asarray(np.linalg.solve(damped, -gradient), np.float64)
 
 
-def _register(body: Cells, mean: Cells) -> Place:
-    """Least squares by Gauss-Newton steps, damped as Levenberg and Marquardt do, from the best of many starts."""
+def _register(body: Cells, mean: Cells, starts: npt.NDArray[np.float64]) -> Place:
+    """Least squares by Gauss-Newton steps, damped as Levenberg and Marquardt do, from the best of (N, 4) places."""
     smooth = ndimage.gaussian_filter(body, SMOOTHING)
     edged = np.pad(smooth, 1, "reflect", reflect_type="odd")  # np.gradient, but pictures of one cell have one, too
     slopes = [(edged[2:, 1:-1] - edged[:-2, 1:-1]) / 2, (edged[1:-1, 2:] - edged[1:-1, :-2]) / 2]
-    origin = _start(body)
-    starts = sorted((_Fit(smooth, mean, origin + start) for start in STARTS), key=lambda fit: fit.cost)
-    return min((_improved(fit, smooth, mean, slopes) for fit in starts[:TRIED]), key=lambda fit: fit.cost).place
+    fits = sorted((_Fit(smooth, mean, start) for start in starts), key=lambda fit: fit.cost)
+    return min((_improved(fit, smooth, mean, slopes) for fit in fits[:TRIED]), key=lambda fit: fit.cost).place
 
 
 def _improved(best: _Fit, smooth: Cells, mean: Cells, slopes: Sequence[Cells]) -> _Fit:

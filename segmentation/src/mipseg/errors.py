@@ -6,6 +6,7 @@ MipsegError
 │   ├── ImageError          not a readable PNG or JPEG, or not one we accept
 │   └── ImageTooLargeError  more pixels than the limit
 ├── SegmentationError       a mask breaks the contract (shape, values, channels)
+├── ConfigError             an experiment's file is missing or wrong
 ├── DatasetError            the data set is missing or damaged
 └── ModelError              the model's files are missing, damaged or do not fit
 """
@@ -33,6 +34,10 @@ class ImageTooLargeError(InputError):
 
 class SegmentationError(MipsegError):
     """A mask breaks the contract: wrong shape, other values than 0 and 255, or unequal channels."""
+
+
+class ConfigError(MipsegError):
+    """An experiment's file is missing or wrong."""
 
 
 class DatasetError(MipsegError):

@@ -34,6 +34,7 @@ def config() -> Config:
         start_from="",
         averaged_with=(),
         seed=3,
+        pretrained=False,
         unshuffle=4,
         channels=(8, 8, 8, 8, 8),
         atlas=False,

@@ -95,12 +95,17 @@ def test_networks_with_and_without_an_atlas_ship_together(run, others, cases, co
 
 def test_runs_and_folds_take_turns_and_every_run_sees_both_views(run, config, monkeypatch):
     monkeypatch.setattr(final, "FOLDS", 5)
-    monkeypatch.setattr(final, "SHIPPED", 8)
-    sources = final.final_folders(replace(config, averaged_with=("other",)), run)
-    own, other = ([n for n, source in enumerate(sources) if source.parent.name == name] for name in (run.name, "other"))
-    assert (own, other) == ([0, 3, 4, 7], [1, 2, 5, 6])  # every second network sees the mirror image
+    monkeypatch.setattr(final, "SHIPPED", 12)
+    sources = final.final_folders(replace(config, averaged_with=("other", "third")), run)
+    own, other, third = (
+        [number for number, source in enumerate(sources) if source.parent.name == name]
+        for name in (run.name, "other", "third")
+    )
+    # The first three are of all runs; every second network sees the mirror image.
+    assert (own, other, third) == ([0, 5, 6, 11], [1, 4, 7, 10], [2, 3, 8, 9])
     assert [sources[n].name for n in own] == ["fold0", "fold1", "fold2", "fold3"]
     assert [sources[n].name for n in other] == ["fold1", "fold2", "fold3", "fold4"]
+    assert [sources[n].name for n in third] == ["fold2", "fold3", "fold4", "fold0"]
 
 
 def test_export_fails_and_keeps_nothing_when_onnx_disagrees(run, cases, config, tmp_path, monkeypatch):

@@ -52,7 +52,7 @@ def main() -> None:
     )
     parser.add_argument("command", choices=["fold", "evaluate", "final", "export", "run", "worst", "shifts"])
     parser.add_argument(
-        "config", type=Path, nargs="?", default=CONFIGS / "unet_v8.toml", help="TOML file of the experiment"
+        "config", type=Path, nargs="?", default=CONFIGS / "unet_v9.toml", help="TOML file of the experiment"
     )
     parser.add_argument("--fold", type=int, choices=range(FOLDS), help="which fold `fold` leaves out")
     parser.add_argument("--count", type=int, default=10, help="how many patients `worst` draws")
@@ -62,8 +62,9 @@ def main() -> None:
         parser.error("--fold goes with the command `fold`, and only with it")
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    runs, config = project_root() / "runs", load_config(arguments.config)
+    runs = project_root() / "runs"
     try:
+        config = load_config(arguments.config)
         cases = load_dataset(Settings().data_dir)
         if arguments.command == "fold":
             _train_fold(cases, config, arguments.fold, runs)

@@ -1,12 +1,18 @@
 """One experiment is one TOML file; these are its fields."""
 
 import tomllib
-from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, model_validator
+from pydantic.dataclasses import dataclass
+
+from mipseg.errors import ConfigError
+
+STRICT = ConfigDict(extra="forbid")
+PRETRAINED_UNSHUFFLE = 4  # the first features of a `PretrainedUNet` are at a quarter of the resolution
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Stage:
     """A part of the schedule.
 
@@ -31,7 +37,7 @@ class Stage:
         return self.images / self.downscale**2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Config:
     """Everything that decides a training run besides the data.
 
@@ -41,9 +47,11 @@ class Config:
         averaged_with: runs whose networks are averaged with this one's: those of the same fold where it is judged,
             those of other folds where it ships.
         seed: seed of the weights and of every random draw.
-        unshuffle: pixels per side that the network folds into channels, see `UNet`.
-        channels: feature channels of each level of the network.
-        atlas: whether the network also sees what uptake is usual at each place, see `mipseg.atlas`.
+        pretrained: whether the network is a `PretrainedUNet`, which began with photographs, or a `ResidualUNet`.
+        unshuffle: pixels per side that the network folds into channels; 4 in a pretrained one.
+        channels: feature channels of each level of the network; in a pretrained one, of those on the way up.
+        atlas: whether the network also sees what uptake is usual at each place, see `mipseg.atlas`; a pretrained one
+            does not.
         learning_rate: peak of the schedule (linear warm-up, then linear to zero over the cost).
         weight_decay: AdamW's.
         warmup_steps: steps until the peak.
@@ -63,6 +71,7 @@ class Config:
     start_from: str
     averaged_with: tuple[str, ...]
     seed: int
+    pretrained: bool
     unshuffle: int
     channels: tuple[int, ...]
     atlas: bool
@@ -85,17 +94,20 @@ class Config:
         """Optimiser steps of the whole schedule."""
         return sum(stage.steps for stage in self.stages)
 
+    @model_validator(mode="after")
+    def _pretrained_fits(self) -> "Config":
+        if self.pretrained and (self.atlas or self.unshuffle != PRETRAINED_UNSHUFFLE):
+            raise ValueError(f"a pretrained network has no atlas, and an unshuffle of {PRETRAINED_UNSHUFFLE}")
+        return self
+
 
 def load_config(path: Path) -> Config:
     """Read an experiment.
 
     Raises:
-        ValueError: a field is missing or unknown.
+        ConfigError: there is no such file, or what it says can't be.
     """
-    values: dict[str, Any] = tomllib.loads(path.read_text())
-    names = {field.name for field in fields(Config)}
-    if names != values.keys():
-        raise ValueError(f"{path}: fields that are missing or unknown: {sorted(names ^ values.keys())}")
-    values["stages"] = [Stage(**stage) for stage in values["stages"]]
-    given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    return Config(**given)
+    try:
+        return TypeAdapter(Config).validate_python(tomllib.loads(path.read_text()))
+    except (OSError, ValueError) as error:  # TOML's, pydantic's and Unicode's errors are ValueErrors
+        raise ConfigError(f"{path}: {error}") from error

@@ -1,0 +1,54 @@
+from pathlib import Path
+
+import pytest
+
+from mipseg.errors import ConfigError
+from mipseg.training import config as module
+from mipseg.training.config import Stage, load_config
+
+CONFIGS = Path(module.__file__).parent / "configs"
+
+
+@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.toml")), ids=lambda file: file.stem)
+def test_configurations_name_themselves_and_runs_that_there_are(file):
+    config = load_config(file)
+    assert config.name == file.stem
+    for name in (*config.averaged_with, *filter(None, [config.start_from])):
+        assert (CONFIGS / f"{name}.toml").is_file()
+
+
+def test_every_field_is_read():
+    config = load_config(CONFIGS / "unet_v9.toml")
+    assert (config.averaged_with, config.channels) == (("unet_v6", "unet_v8"), (32, 48, 64, 96))
+    assert config.stages == (Stage(2, 6000, 4), Stage(1, 14000, 4))
+    assert config.steps == 5000
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("seed = 11", "sed = 11", r"seed\n  Field required[^$]*sed\n  Unexpected"),
+        ("seed = 11", 'seed = "many"', r"seed\n  Input should be a valid integer"),
+        ("batch = 4", "batches = 4", r"stages\.0\.batch\n"),
+        ("seed = 11", "seed 11", "line 6"),
+        ("atlas = false", "atlas = true", "a pretrained network has no atlas"),
+        ("unshuffle = 4", "unshuffle = 2", "an unshuffle of 4"),
+    ],
+)
+def test_what_is_wrong_with_a_configuration_is_said(tmp_path, old, new, message):
+    text = (CONFIGS / "unet_v9.toml").read_text()
+    file = tmp_path / "mine.toml"
+    file.write_text(text.replace(old, new))
+    assert old in text
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_config(file)
+    assert str(caught.value).startswith(f"{file}: ")
+
+
+@pytest.mark.parametrize("content", [None, b"\xff"])
+def test_a_file_that_is_missing_or_no_text_is_an_error(tmp_path, content):
+    file = tmp_path / "mine.toml"
+    if content:
+        file.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"mine\.toml: "):
+        load_config(file)
