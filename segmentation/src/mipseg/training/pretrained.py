@@ -21,25 +21,25 @@ NEARBY = 15  # side, in pixels of half the resolution, of the window in which th
 LEAST_UPTAKE = 0.1  # added to it: between cold pixels nothing is told apart
 
 
-class Stage(NamedTuple):
-    """Blocks of one kind; the first one changes the resolution and the number of channels."""
+class Blocks(NamedTuple):
+    """A stage: blocks of one kind, the first of which changes the resolution and the number of channels."""
 
     kernel: int
     stride: int
     expansion: int
     channels: int
-    blocks: int
+    count: int
 
 
 STEM = 32
 STAGES = (
-    Stage(3, 1, 1, 16, 1),
-    Stage(3, 2, 6, 24, 2),
-    Stage(5, 2, 6, 40, 2),
-    Stage(3, 2, 6, 80, 3),
-    Stage(5, 1, 6, 112, 3),
-    Stage(5, 2, 6, 192, 4),
-    Stage(3, 1, 6, 320, 1),
+    Blocks(3, 1, 1, 16, 1),
+    Blocks(3, 2, 6, 24, 2),
+    Blocks(5, 2, 6, 40, 2),
+    Blocks(3, 2, 6, 80, 3),
+    Blocks(5, 1, 6, 112, 3),
+    Blocks(5, 2, 6, 192, 4),
+    Blocks(3, 1, 6, 320, 1),
 )
 # Stages whose features go up: the last one at each resolution, from a quarter to a sixty-fourth of the picture's.
 LEVELS = 0, 1, 2, 4, 6
@@ -86,7 +86,7 @@ class PretrainedUNet(UNet):
         inputs = STEM
         for stage in STAGES:
             blocks = []
-            for number in range(stage.blocks):
+            for number in range(stage.count):
                 stride = stage.stride if number == 0 else 1
                 blocks.append(Inverted(inputs, stage.channels, stage.kernel, stride, stage.expansion))
                 inputs = stage.channels
@@ -106,7 +106,7 @@ class PretrainedUNet(UNet):
         blocks = (
             (f"stages.{stage}.{number}", STAGES[stage].expansion > 1)
             for stage in range(len(STAGES))
-            for number in range(STAGES[stage].blocks)
+            for number in range(STAGES[stage].count)
         )
         for count, (block, expands) in enumerate(blocks):
             their = f"_blocks.{count}"
