@@ -25,7 +25,7 @@ from mipseg.types import Binary, Grey, Image, Mask, Probability
 
 MODELS = Path(__file__).parent / "models"
 ATLAS = "atlas.npy"
-FAST_NETWORKS = 3  # one of each run
+FAST_NETWORKS = 2  # one of each run
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Segmenter:
     Args:
         folder: a model folder: networks (`*.onnx`), maybe an atlas (`atlas.npy`), and `config.json`.
         threads: CPU threads of one prediction; 0 takes every usable core.
-        fast: take three of the networks only, one of each kind.
+        fast: take two of the networks only, one of each kind.
         bfloat16: compute in bfloat16 where that is possible; see `mipseg.runtime`.
         min_patient: least probability of being a patient that gets a mask, see `decode_if_patient`; None: the model's.
 

@@ -34,7 +34,6 @@ def config() -> Config:
         start_from="",
         averaged_with=(),
         seed=3,
-        pretrained=False,
         unshuffle=4,
         channels=(8, 8, 8, 8, 8),
         atlas=False,

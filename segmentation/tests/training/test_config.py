@@ -18,25 +18,23 @@ def test_configurations_name_themselves_and_runs_that_there_are(file):
 
 
 def test_every_field_is_read():
-    config = load_config(CONFIGS / "unet_v9.toml")
-    assert (config.averaged_with, config.channels) == (("unet_v6", "unet_v8"), (32, 48, 64, 96))
-    assert config.stages == (Stage(2, 6000, 4), Stage(1, 14000, 4))
-    assert config.steps == 5000
+    config = load_config(CONFIGS / "unet_v8.toml")
+    assert (config.averaged_with, config.channels) == (("unet_v6",), (16, 16, 32, 64, 128, 256))
+    assert config.stages == (Stage(2, 14000, 4), Stage(1, 18000, 4))
+    assert config.steps == 8000
 
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("seed = 11", "sed = 11", r"seed\n  Field required[^$]*sed\n  Unexpected"),
-        ("seed = 11", 'seed = "many"', r"seed\n  Input should be a valid integer"),
+        ("seed = 8", "sed = 11", r"seed\n  Field required[^$]*sed\n  Unexpected"),
+        ("seed = 8", 'seed = "many"', r"seed\n  Input should be a valid integer"),
         ("batch = 4", "batches = 4", r"stages\.0\.batch\n"),
-        ("seed = 11", "seed 11", "line 6"),
-        ("atlas = false", "atlas = true", "a pretrained network has no atlas"),
-        ("unshuffle = 4", "unshuffle = 2", "an unshuffle of 4"),
+        ("seed = 8", "seed 8", "line 6"),
     ],
 )
 def test_what_is_wrong_with_a_configuration_is_said(tmp_path, old, new, message):
-    text = (CONFIGS / "unet_v9.toml").read_text()
+    text = (CONFIGS / "unet_v8.toml").read_text()
     file = tmp_path / "mine.toml"
     file.write_text(text.replace(old, new))
     assert old in text

@@ -37,20 +37,20 @@ def call(monkeypatch, tmp_path, cases):
 
 def test_run_does_everything_in_order(call, tmp_path):
     runs = tmp_path / "runs"
-    folds = [("_train_fold", name, fold, runs) for name in ("unet_v6", "unet_v8", "unet_v9") for fold in range(5)]
+    folds = [("_train_fold", name, fold, runs) for name in ("unet_v6", "unet_v8") for fold in range(5)]
     *before, (name, config, folder, _), export = call("run")
-    assert before == [*folds, ("evaluate", "unet_v9", runs / "unet_v9")]
-    assert (name, config, folder) == ("train_final", "unet_v9", runs / "unet_v9")
-    assert export == ("export", "unet_v9", runs / "unet_v9")
+    assert before == [*folds, ("evaluate", "unet_v8", runs / "unet_v8")]
+    assert (name, config, folder) == ("train_final", "unet_v8", runs / "unet_v8")
+    assert export == ("export", "unet_v8", runs / "unet_v8")
 
 
 def test_final_pass_alone(call, tmp_path):
     ((name, config, folder, _),) = call("final")
-    assert (name, config, folder) == ("train_final", "unet_v9", tmp_path / "runs/unet_v9")
+    assert (name, config, folder) == ("train_final", "unet_v8", tmp_path / "runs/unet_v8")
 
 
 def test_one_fold(call, tmp_path):
-    assert call("fold", "--fold", "3") == [("_train_fold", "unet_v9", 3, tmp_path / "runs")]
+    assert call("fold", "--fold", "3") == [("_train_fold", "unet_v8", 3, tmp_path / "runs")]
 
 
 def test_a_fold_is_trained_after_the_same_fold_of_the_run_that_it_starts_from(monkeypatch, tmp_path, cases):
@@ -82,13 +82,13 @@ def test_wrong_use(call, arguments):
 
 
 def test_worst_prints_its_list(call, capsys, tmp_path):
-    assert call("worst", "--count", "4") == [("draw_worst", "unet_v9", tmp_path / "runs/unet_v9", 4)]
+    assert call("worst", "--count", "4") == [("draw_worst", "unet_v8", tmp_path / "runs/unet_v8", 4)]
     assert capsys.readouterr().out == "1. list\n"
 
 
 def test_shifts_prints_its_table(call, capsys, tmp_path):
     ((name, config, folder, _),) = call("shifts")
-    assert (name, config, folder) == ("measure_shifts", "unet_v9", tmp_path / "runs/unet_v9")
+    assert (name, config, folder) == ("measure_shifts", "unet_v8", tmp_path / "runs/unet_v8")
     assert capsys.readouterr().out == "| table |\n"
 
 

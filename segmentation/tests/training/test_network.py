@@ -8,13 +8,13 @@ from torch.nn.functional import pixel_shuffle  # noqa: E402
 
 from mipseg.preprocess import MULTIPLE  # noqa: E402
 from mipseg.training.loss import COARSE_WEIGHT, HEALTHY_SHARE, PATIENT_WEIGHT, soft_dice, training_loss  # noqa: E402
-from mipseg.training.network import Output, ResidualUNet  # noqa: E402
+from mipseg.training.network import Output, UNet  # noqa: E402
 
 
 @pytest.mark.parametrize(("channels", "unshuffle", "coarse"), [((8, 8, 8, 8, 16), 4, 8), ((8, 8, 8, 8, 8, 16), 2, 4)])
 @pytest.mark.parametrize("atlas", [False, True])
 def test_shapes_follow_the_input(channels, unshuffle, coarse, atlas):
-    network = ResidualUNet(channels, unshuffle, atlas=atlas)
+    network = UNet(channels, unshuffle, atlas=atlas)
     output = network(torch.rand(2, network.planes, 2 * MULTIPLE, 3 * MULTIPLE))
     assert output.tumour.shape == (2, 1, 2 * MULTIPLE, 3 * MULTIPLE)
     assert output.coarse.shape == (2, 1, 2 * MULTIPLE // coarse, 3 * MULTIPLE // coarse)
@@ -22,7 +22,7 @@ def test_shapes_follow_the_input(channels, unshuffle, coarse, atlas):
 
 
 def test_network_sees_how_far_uptake_is_off_from_the_atlas():
-    network, seen = ResidualUNet((8, 8, 8, 8, 16), 4, atlas=True).eval(), []
+    network, seen = UNet((8, 8, 8, 8, 16), 4, atlas=True).eval(), []
     network.down[0].register_forward_pre_hook(lambda _, inputs: seen.append(pixel_shuffle(inputs[0], 4)))
     planes = torch.zeros(1, 3, MULTIPLE, MULTIPLE)
     planes[0, :, 0, :4] = torch.tensor([[0.5, 0.9, 0.5, 0.2], [0.5, 0.4, 0.1, 0.9], [0.1, 0.2, 0.0, 0.05]])
@@ -34,7 +34,7 @@ def test_network_sees_how_far_uptake_is_off_from_the_atlas():
 
 def test_untrained_network_calls_little_tumour():
     torch.manual_seed(0)
-    output = ResidualUNet((8, 8, 8, 8, 16), 4, atlas=False)(torch.rand(2, 1, MULTIPLE, MULTIPLE))
+    output = UNet((8, 8, 8, 8, 16), 4, atlas=False)(torch.rand(2, 1, MULTIPLE, MULTIPLE))
     assert output.tumour.sigmoid().mean() < 0.1
 
 

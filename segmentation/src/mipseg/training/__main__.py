@@ -52,7 +52,7 @@ def main() -> None:
     )
     parser.add_argument("command", choices=["fold", "evaluate", "final", "export", "run", "worst", "shifts"])
     parser.add_argument(
-        "config", type=Path, nargs="?", default=CONFIGS / "unet_v9.toml", help="TOML file of the experiment"
+        "config", type=Path, nargs="?", default=CONFIGS / "unet_v8.toml", help="TOML file of the experiment"
     )
     parser.add_argument("--fold", type=int, choices=range(FOLDS), help="which fold `fold` leaves out")
     parser.add_argument("--count", type=int, default=10, help="how many patients `worst` draws")

@@ -3,13 +3,12 @@
 import tomllib
 from pathlib import Path
 
-from pydantic import ConfigDict, TypeAdapter, model_validator
+from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from mipseg.errors import ConfigError
 
 STRICT = ConfigDict(extra="forbid")
-PRETRAINED_UNSHUFFLE = 4  # the first features of a `PretrainedUNet` are at a quarter of the resolution
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -47,11 +46,9 @@ class Config:
         averaged_with: runs whose networks are averaged with this one's: those of the same fold where it is judged,
             those of other folds where it ships.
         seed: seed of the weights and of every random draw.
-        pretrained: whether the network is a `PretrainedUNet`, which began with photographs, or a `ResidualUNet`.
-        unshuffle: pixels per side that the network folds into channels; 4 in a pretrained one.
-        channels: feature channels of each level of the network; in a pretrained one, of those on the way up.
-        atlas: whether the network also sees what uptake is usual at each place, see `mipseg.atlas`; a pretrained one
-            does not.
+        unshuffle: pixels per side that the network folds into channels, see `UNet`.
+        channels: feature channels of each level of the network.
+        atlas: whether the network also sees what uptake is usual at each place, see `mipseg.atlas`.
         learning_rate: peak of the schedule (linear warm-up, then linear to zero over the cost).
         weight_decay: AdamW's.
         warmup_steps: steps until the peak.
@@ -71,7 +68,6 @@ class Config:
     start_from: str
     averaged_with: tuple[str, ...]
     seed: int
-    pretrained: bool
     unshuffle: int
     channels: tuple[int, ...]
     atlas: bool
@@ -93,12 +89,6 @@ class Config:
     def steps(self) -> int:
         """Optimiser steps of the whole schedule."""
         return sum(stage.steps for stage in self.stages)
-
-    @model_validator(mode="after")
-    def _pretrained_fits(self) -> "Config":
-        if self.pretrained and (self.atlas or self.unshuffle != PRETRAINED_UNSHUFFLE):
-            raise ValueError(f"a pretrained network has no atlas, and an unshuffle of {PRETRAINED_UNSHUFFLE}")
-        return self
 
 
 def load_config(path: Path) -> Config:

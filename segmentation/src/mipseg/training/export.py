@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,6 @@ from mipseg.types import Grey
 
 PHANTOMS = 4
 AGREEMENT = 0.98  # least Dice between the masks of PyTorch and of the exported networks, whose weights are rounded
-LEAST_ROUNDED = 2**15  # weights of a layer; rounding the small early layers of a pretrained network costs Dice
 CHANNEL_AXIS = {"Conv": 0, "ConvTranspose": 1}  # which axis of the weights are the output channels
 
 
@@ -62,14 +60,14 @@ def _forget_origin(graph: onnx.GraphProto) -> None:
 
 
 def _round_weights(graph: onnx.GraphProto) -> None:
-    """Store the weights of large convolutions in 8 bits, a quarter of the file: each output channel has its own scale.
+    """Store the weights of convolutions in 8 bits, a quarter of the file: each output channel has its own scale.
 
     The runtime turns them back into float32 once, when it loads them; activations are not rounded.
     """
     weights = {weight.name: weight for weight in graph.initializer}
     for node in list(graph.node):
-        weight = weights[node.input[1]] if node.op_type in CHANNEL_AXIS else None
-        if weight is not None and math.prod(weight.dims) >= LEAST_ROUNDED:
+        if node.op_type in CHANNEL_AXIS:
+            weight = weights[node.input[1]]
             values = numpy_helper.to_array(weight)
             others = tuple(axis for axis in range(values.ndim) if axis != CHANNEL_AXIS[node.op_type])
             scale = np.maximum(np.abs(values).max(others, keepdims=True) / np.float32(127), np.float32(1e-12))

@@ -17,7 +17,7 @@ from mipseg.training.config import Config, Stage
 from mipseg.training.split import FOLDS
 from mipseg.training.train import Trainer, load_architecture
 
-SHIPPED = 12  # networks in a model folder
+SHIPPED = 8  # networks in a model folder
 RATE = 0.5  # learning rate of the last pass, as a share of the configuration's: the networks are nearly done
 
 

@@ -1,11 +1,10 @@
-"""The network: a small U-Net that works at a part of the resolution and answers at full resolution.
+"""The network: a small residual U-Net that works at a part of the resolution and answers at full resolution.
 
 Folding 4 x 4 or 2 x 2 pixels into channels loses nothing of the input, and the output unfolds as many logits again, so
 outlines stay sharp while the costly upper levels shrink. In equal time on a CPU, the many more images that such a
 network sees are worth more than a finer grid inside; networks of both kinds average well (see docs/experiments.md).
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -54,13 +53,12 @@ class Residual(nn.Module):
 
 
 class UNet(nn.Module):
-    """The way up of a U-Net, with patient head; the way down is what subclasses differ in.
+    """A U-Net with patient head.
 
     Args:
-        features: feature channels of each level on the way down, the finest first; each has half of the resolution of
-            the one before, and the first a picture's divided by `unshuffle`.
-        channels: the same on the way up, without the coarsest level.
-        unshuffle: pixels per side that are unfolded from channels at the output.
+        channels: feature channels of each level.
+        unshuffle: pixels per side that are folded into channels at the input and unfolded at the output.
+        atlas: whether the network sees, besides the uptake, what is usual at each place.
 
     Attributes:
         atlas: (2, 72, 44) float32, the atlas that it was trained with, see `mipseg.atlas`; None if it has none.
@@ -68,19 +66,22 @@ class UNet(nn.Module):
 
     atlas: Tensor | None
 
-    def __init__(self, features: Sequence[int], channels: Sequence[int], unshuffle: int, *, atlas: bool) -> None:
+    def __init__(self, channels: tuple[int, ...], unshuffle: int, *, atlas: bool) -> None:
         super().__init__()
         self._unshuffle = unshuffle
         self.register_buffer("atlas", torch.zeros(2, *SHAPE) if atlas else None)
-        self.lift, self.up = nn.ModuleList(), nn.ModuleList()
-        below = features[-1]
-        for skip, width in zip(features[-2::-1], channels[::-1], strict=True):
+        self.down, self.lift, self.up = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        inputs = self.planes * unshuffle**2
+        for level, width in enumerate(channels):
+            blocks = [Residual(width) for _ in range(1 if level < 3 else 2)]
+            self.down.append(nn.Sequential(_convolution(inputs, width, 1 if level == 0 else 2), *blocks))
+            inputs = width
+        for below, width in zip(channels[:0:-1], channels[-2::-1], strict=True):
             self.lift.append(nn.ConvTranspose2d(below, width, 2, 2))
-            self.up.append(nn.Sequential(_convolution(width + skip, width), _convolution(width, width)))
-            below = width
+            self.up.append(nn.Sequential(_convolution(2 * width, width), _convolution(width, width)))
         self.tumour = nn.Conv2d(channels[0], unshuffle**2, 1)
         self.coarse = nn.Conv2d(channels[1], 1, 1)
-        self.patient = nn.Linear(2 * features[-1], 1)
+        self.patient = nn.Linear(2 * channels[-1], 1)
         for output in (self.tumour, self.coarse):
             nn.init.constant_(output.bias, RARE)  # type: ignore[arg-type]
 
@@ -94,10 +95,6 @@ class UNet(nn.Module):
         """The atlas as an array."""
         return None if self.atlas is None else self.atlas.cpu().numpy()
 
-    def encode(self, x: Tensor) -> list[Tensor]:
-        """The way down: (B, C, H, W) planes -> the features of each level, the finest first."""
-        raise NotImplementedError
-
     def forward(self, x: Tensor) -> Output:
         """Segment and classify.
 
@@ -105,44 +102,20 @@ class UNet(nn.Module):
             x: (B, 1, H, W) uptake in [0, 1]; with an atlas (B, 3, H, W), see `mipseg.inference.Network`. H and W are
                 multiples of 64.
         """
-        features = self.encode(x)
-        x = features.pop()  # (B, C, H/64, W/64)
-        patient = self.patient(torch.cat([x.amax((2, 3)), x.mean((2, 3))], 1))[:, 0]
-        coarse = x
-        for level, (lift, up) in enumerate(zip(self.lift, self.up, strict=True)):
-            x = up(torch.cat([lift(x), features.pop()], 1))
-            if level == len(self.up) - 2:
-                coarse = self.coarse(x)
-        return Output(F.pixel_shuffle(self.tumour(x), self._unshuffle), coarse, patient)
-
-
-class ResidualUNet(UNet):
-    """A U-Net whose way down is made of residual blocks.
-
-    Args:
-        channels: feature channels of each level.
-        unshuffle: pixels per side that are folded into channels at the input and unfolded at the output.
-        atlas: whether the network sees, besides the uptake, what is usual at each place.
-    """
-
-    def __init__(self, channels: Sequence[int], unshuffle: int, *, atlas: bool) -> None:
-        super().__init__(channels, channels[:-1], unshuffle, atlas=atlas)
-        self.down = nn.ModuleList()
-        inputs = self.planes * unshuffle**2
-        for level, width in enumerate(channels):
-            blocks = [Residual(width) for _ in range(1 if level < 3 else 2)]
-            self.down.append(nn.Sequential(_convolution(inputs, width, 1 if level == 0 else 2), *blocks))
-            inputs = width
-
-    def encode(self, x: Tensor) -> list[Tensor]:
-        """See `UNet`."""
         if self.atlas is not None:
             uptake, mean, deviation = x.split(1, 1)
             off = ((uptake - mean) / (deviation + LEAST_DEVIATION)).clamp(-4, 8) / 4
             x = torch.cat([uptake, mean, off], 1)
         x = F.pixel_unshuffle(x, self._unshuffle)
-        features = []
+        skips: list[Tensor] = []
         for block in self.down:
             x = block(x)
-            features.append(x)
-        return features
+            skips.append(x)
+        x = skips.pop()  # (B, C, H/64, W/64)
+        patient = self.patient(torch.cat([x.amax((2, 3)), x.mean((2, 3))], 1))[:, 0]
+        coarse = x
+        for level, (lift, up) in enumerate(zip(self.lift, self.up, strict=True)):
+            x = up(torch.cat([lift(x), skips.pop()], 1))
+            if level == len(self.up) - 2:
+                coarse = self.coarse(x)
+        return Output(F.pixel_shuffle(self.tumour(x), self._unshuffle), coarse, patient)

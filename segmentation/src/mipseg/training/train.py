@@ -19,13 +19,12 @@ from mipseg.preprocess import match_window, normalise
 from mipseg.training.augment import Sampler
 from mipseg.training.config import Config
 from mipseg.training.loss import training_loss
-from mipseg.training.network import ResidualUNet, UNet
-from mipseg.training.pretrained import PretrainedUNet
+from mipseg.training.network import UNet
 
 CHECKPOINT = "checkpoint.pt"
 CHECKPOINT_STEPS = 100
 GRADIENT_NORM = 5.0
-ARCHITECTURE = "channels", "unshuffle", "atlas", "pretrained"  # fields of the configuration that make the network
+ARCHITECTURE = "channels", "unshuffle", "atlas"  # fields of the configuration that make the network
 
 
 class Trainer:
@@ -50,11 +49,9 @@ class Trainer:
         folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(config.seed)
         self._rng = np.random.default_rng(config.seed)
-        network = _make_network(**_architecture(vars(config)))
-        resumes = self._checkpoint.is_file()
-        if start is None and not resumes and isinstance(network, PretrainedUNet):
-            network.load_photographs()
+        network = UNet(config.channels, config.unshuffle, atlas=config.atlas)
         self.network: UNet = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        resumes = self._checkpoint.is_file()
         if start is not None and not resumes:
             self.network.load_state_dict(self._load_fitting(start)["average"])
         if self.network.atlas is not None and not resumes:
@@ -163,22 +160,18 @@ def load_average(folder: Path) -> UNet:
         ModelError: there is no checkpoint, or one of an older version.
     """
     state = _load(folder, torch.device("cpu"))
-    network = _make_network(**_architecture(state))
+    network = UNet(**_architecture(state))
     network.load_state_dict(state["average"])
     return network.eval()
 
 
 def load_architecture(folder: Path) -> dict[str, Any]:
-    """The fields of the configuration that made the network of a run's fold.
+    """The fields of the configuration that made the network of a run's fold: the arguments of `UNet`.
 
     Raises:
         ModelError: there is no checkpoint, or one of an older version.
     """
     return _architecture(_load(folder, torch.device("cpu")))
-
-
-def _make_network(channels: tuple[int, ...], unshuffle: int, *, atlas: bool, pretrained: bool) -> UNet:
-    return PretrainedUNet(channels) if pretrained else ResidualUNet(channels, unshuffle, atlas=atlas)
 
 
 def _architecture(values: Mapping[str, Any]) -> dict[str, Any]:
