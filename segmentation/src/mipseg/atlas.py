@@ -45,6 +45,8 @@ Cells = npt.NDArray[np.float32]
 # Where an atlas lies in a picture: shift and log-stretch along the body, and the same across it. Along each axis
 # picture cell = shift + exp(log-stretch) * atlas cell; across the body, atlas cells count from the middle.
 Place = npt.NDArray[np.float64]
+# For each of N positions: the cell at or before it, the next one, and how far it is from the first to the second.
+Between = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.float32]]
 
 
 def make_atlas(bodies: Sequence[Uptake]) -> Cells:
@@ -82,9 +84,8 @@ def atlas_maps(uptake: Uptake, atlas: Cells) -> npt.NDArray[np.float32]:
         atlas, place = mirrored, mirrored_place
     shift_y, stretch_y, shift_x, stretch_x = place
     y, x = (((np.arange(side) + 0.5) / CELL - 0.5) for side in uptake.shape)  # in cells
-    rows = _weights((y - shift_y) / np.exp(stretch_y), SHAPE[0])
-    columns = _weights((x - shift_x) / np.exp(stretch_x) + MIDDLE, SHAPE[1])
-    return np.asarray(rows @ atlas @ columns.T, np.float32)
+    rows, columns = (y - shift_y) / np.exp(stretch_y), (x - shift_x) / np.exp(stretch_x) + MIDDLE
+    return _sample(atlas, _between(rows, SHAPE[0]), _between(columns, SHAPE[1]))
 
 
 def _cells(uptake: Uptake) -> Cells:
@@ -101,26 +102,41 @@ def _start(body: Cells) -> Place:
     return np.array([top, 0, across @ np.arange(across.size) / across.sum(), 0], np.float64)
 
 
-def _weights(positions: npt.NDArray[np.float64], size: int) -> Cells:
-    """(N, size) matrix that interpolates linearly at N positions among `size` cells; beyond them the edge goes on."""
-    distance = np.abs(np.clip(positions, 0, size - 1)[:, None] - np.arange(size))
-    return np.asarray(np.maximum(0, 1 - distance), np.float32)
+def _between(positions: npt.NDArray[np.float64], size: int) -> Between:
+    """Between which of `size` cells N positions are; those beyond the edge are at the edge."""
+    inside = np.clip(positions, 0, size - 1)
+    lower = inside.astype(np.intp)
+    return lower, np.minimum(lower + 1, size - 1), (inside - lower).astype(np.float32)
 
 
-def _sampling(shape: tuple[int, ...], place: Place) -> tuple[Cells, Cells, Cells]:
-    """Matrices that sample a picture at the atlas' rows and columns; and (72, 1) whether the picture has the row."""
+def _sample(cells: Cells, rows: Between, columns: Between) -> Cells:
+    """Interpolate (..., h, w) cells linearly at N rows and M columns -> (..., N, M).
+
+    As products with matrices of weights this would wake the threads of the BLAS library, which spin for a while after
+    each product and slow the networks that follow.
+    """
+    lower, upper, part = columns
+    low = cells[..., lower]
+    cells = low + part * (cells[..., upper] - low)
+    lower, upper, part = rows
+    low = cells[..., lower, :]
+    return np.asarray(low + part[:, None] * (cells[..., upper, :] - low))
+
+
+def _sampling(shape: tuple[int, ...], place: Place) -> tuple[Between, Between, Cells]:
+    """Where the atlas' rows and columns are in a picture; and (72, 1) whether the picture has the row."""
     shift_y, stretch_y, shift_x, stretch_x = place
     y = shift_y + np.exp(stretch_y) * np.arange(SHAPE[0])
     x = shift_x + np.exp(stretch_x) * (np.arange(SHAPE[1]) - MIDDLE)
     inside = ((y > -0.5) & (y < shape[0] - 0.5))[:, None]
-    return _weights(y, shape[0]), _weights(x, shape[1]), inside.astype(np.float32)
+    return _between(y, shape[0]), _between(x, shape[1]), inside.astype(np.float32)
 
 
 def _statistics(cells: Sequence[Cells], places: Sequence[Place]) -> Cells:
     total = np.zeros((3, *SHAPE))
     for body, place in zip(cells, places, strict=True):
         rows, columns, inside = _sampling(body.shape, place)
-        aligned = rows @ body @ columns.T
+        aligned = _sample(body, rows, columns)
         total += inside * np.stack([np.ones_like(aligned), aligned, aligned**2])
     count = np.maximum(total[0], 1)
     mean = total[1] / count
@@ -133,15 +149,15 @@ class _Fit:
     def __init__(self, body: Cells, mean: Cells, place: Place) -> None:
         self.place = place
         self._sampling = rows, columns, inside = _sampling(body.shape, place)
-        self.off = (rows @ body @ columns.T - mean) * inside
+        self.off = (_sample(body, rows, columns) - mean) * inside
         # Per row that the picture has: else pushing the atlas out of the picture would be rewarded.
         share = max(float(inside.mean()), LEAST_SHARE)
         self.cost = float((self.off**2).sum()) / share + float(PRIOR @ place**2)
 
-    def step(self, slopes: Sequence[Cells], damping: float) -> Place:
+    def step(self, slopes: Cells, damping: float) -> Place:
         """The damped Gauss-Newton step from here, given the picture's slopes along and across the body."""
         rows, columns, inside = self._sampling
-        along, across = ((rows @ slope @ columns.T) * inside for slope in slopes)
+        along, across = _sample(slopes, rows, columns) * inside
         from_top = np.exp(self.place[1]) * np.arange(SHAPE[0])[:, None]
         from_middle = np.exp(self.place[3]) * (np.arange(SHAPE[1]) - MIDDLE)
         jacobian = np.stack([along, along * from_top, across, across * from_middle]).reshape(4, -1).astype(np.float64)
@@ -155,12 +171,12 @@ def _register(body: Cells, mean: Cells, starts: npt.NDArray[np.float64]) -> Plac
     """Least squares by Gauss-Newton steps, damped as Levenberg and Marquardt do, from the best of (N, 4) places."""
     smooth = ndimage.gaussian_filter(body, SMOOTHING)
     edged = np.pad(smooth, 1, "reflect", reflect_type="odd")  # np.gradient, but pictures of one cell have one, too
-    slopes = [(edged[2:, 1:-1] - edged[:-2, 1:-1]) / 2, (edged[1:-1, 2:] - edged[1:-1, :-2]) / 2]
+    slopes = np.stack([(edged[2:, 1:-1] - edged[:-2, 1:-1]) / 2, (edged[1:-1, 2:] - edged[1:-1, :-2]) / 2])
     fits = sorted((_Fit(smooth, mean, start) for start in starts), key=lambda fit: fit.cost)
     return min((_improved(fit, smooth, mean, slopes) for fit in fits[:TRIED]), key=lambda fit: fit.cost).place
 
 
-def _improved(best: _Fit, smooth: Cells, mean: Cells, slopes: Sequence[Cells]) -> _Fit:
+def _improved(best: _Fit, smooth: Cells, mean: Cells, slopes: Cells) -> _Fit:
     damping = 1e-3
     for _ in range(STEPS):
         place = best.place + best.step(slopes, damping)
@@ -179,5 +195,5 @@ def _improved(best: _Fit, smooth: Cells, mean: Cells, slopes: Sequence[Cells]) -
 def _misfit(body: Cells, atlas: Cells, place: Place) -> float:
     """Mean squared deviations that a body is off from an atlas, over the cells that the picture has."""
     rows, columns, inside = _sampling(body.shape, place)
-    off = np.abs(rows @ body @ columns.T - atlas[0]) / (atlas[1] + LEAST_DEVIATION)
+    off = np.abs(_sample(body, rows, columns) - atlas[0]) / (atlas[1] + LEAST_DEVIATION)
     return float((np.minimum(off, MOST_OFF) ** 2 * inside).sum() / max(inside.sum(), 1))
