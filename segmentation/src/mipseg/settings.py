@@ -22,7 +22,7 @@ class Settings(BaseSettings):
     Attributes:
         data_dir: the data set's folder (`patients/`, `controls/`).
         model: name of a model folder in `mipseg/models`.
-        fast: take two of the model's networks only, one of each kind, in less than half of the time.
+        fast: take two of the model's networks only, one of each kind, in about half of the time.
         min_patient: below this probability of being a patient the mask is left empty; unset, the model decides. Higher
             values mark less in healthy people and cost some patients their masks.
         bfloat16: compute in bfloat16 where the CPU can and OpenVINO is installed, twice as fast or more; without
