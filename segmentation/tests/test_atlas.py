@@ -70,6 +70,13 @@ def test_atlas_is_stretched_as_a_body_is(atlas, rows, columns):
     assert np.abs(larger(here, rows, columns) - there).mean() < 0.12 * there.mean()
 
 
+def test_beyond_the_atlas_its_edge_goes_on(atlas):
+    marked = atlas.copy()
+    marked[:, -1] = 0.5
+    maps = atlas_maps(np.pad(body(3), ((0, 400), (0, 0))), marked)
+    np.testing.assert_allclose(maps[:, -100:], 0.5)
+
+
 def test_a_mirrored_picture_gets_the_mirrored_atlas(atlas):
     # Phantoms have their liver on one side. One that fits both sides alike keeps the atlas as it is.
     one = body(3)
