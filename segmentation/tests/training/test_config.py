@@ -27,9 +27,9 @@ def test_every_field_is_read():
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("seed = 8", "sed = 11", r"seed\n  Field required[^$]*sed\n  Unexpected"),
-        ("seed = 8", 'seed = "many"', r"seed\n  Input should be a valid integer"),
-        ("batch = 4", "batches = 4", r"stages\.0\.batch\n"),
+        ("seed = 8", "sed = 11", "seed: Field required; sed: Unexpected"),
+        ("seed = 8", 'seed = "many"', "seed: Input should be a valid integer"),
+        ("batch = 4", "batches = 4", r"stages\.0\.batch: Field required"),
         ("seed = 8", "seed 8", "line 6"),
     ],
 )

@@ -3,7 +3,7 @@
 import tomllib
 from pathlib import Path
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from mipseg.errors import ConfigError
@@ -99,5 +99,8 @@ def load_config(path: Path) -> Config:
     """
     try:
         return TypeAdapter(Config).validate_python(tomllib.loads(path.read_text()))
-    except (OSError, ValueError) as error:  # TOML's, pydantic's and Unicode's errors are ValueErrors
+    except ValidationError as error:
+        wrong = [f"{'.'.join(map(str, field['loc']))}: {field['msg']}" for field in error.errors()]
+        raise ConfigError(f"{path}: {'; '.join(wrong)}") from error
+    except (OSError, ValueError) as error:  # TOML's and Unicode's errors are ValueErrors
         raise ConfigError(f"{path}: {error}") from error
