@@ -96,7 +96,9 @@ def test_a_configuration_that_is_missing_is_one_line(call, capsys, tmp_path):
     with pytest.raises(SystemExit) as failed:
         call("evaluate", str(tmp_path / "no.toml"))
     assert failed.value.code == 1
-    assert capsys.readouterr().err.startswith("error: ")
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
 
 
 def test_error_is_one_line(call, capsys, monkeypatch):
