@@ -44,6 +44,11 @@ def test_bodies_are_aligned_before_they_are_averaged():
     assert make_atlas([body(20), larger(body(20), 5, 5)])[1].mean() < 0.02
 
 
+def test_maps_of_some_columns_are_those_of_the_whole(atlas):
+    picture = body(4)
+    np.testing.assert_array_equal(atlas_maps(picture, atlas, slice(64, 320)), atlas_maps(picture, atlas)[:, :, 64:320])
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 991), (400, 1), (63, 65), (991, 400)])
 @pytest.mark.parametrize("uptake", ["air", "hot", "noise"])
 def test_any_picture_gets_maps_of_its_shape(atlas, shape, uptake):

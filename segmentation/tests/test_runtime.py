@@ -61,7 +61,7 @@ networks = [load_bfloat16(Path(sys.argv[1]).read_bytes(), 1) for _ in range(2)]
 threading.setprofile(lambda *_: time.sleep(0.001))  # the other thread goes on at every Python call
 answers = []
 planes = np.zeros((3, 64, 64), np.float32)
-threads = [threading.Thread(target=lambda run=run: answers.append(run(planes))) for run in networks]
+threads = [threading.Thread(target=lambda run=run: answers.append(run(planes))) for _, run in networks]
 for thread in threads:
     thread.start()
 for thread in threads:

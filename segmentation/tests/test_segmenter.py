@@ -121,10 +121,10 @@ def test_fast_is_the_mean_of_two_networks_the_second_of_which_sees_the_mirror_im
 
     def mirrored(network):
         def run(planes):
-            probability, logit = network(np.ascontiguousarray(planes[:, :, ::-1]))
+            probability, logit = network.run(np.ascontiguousarray(planes[:, :, ::-1]))
             return probability[:, ::-1], logit
 
-        return run
+        return network._replace(run=run)
 
     alone = [infer(grey, [n], np.load(FOLDER / ATLAS)) for n in (first, mirrored(second))]
     probability, logit = Segmenter(FOLDER, fast=True).probability(grey)

@@ -41,6 +41,8 @@ TRIED = 3  # starts that are followed
 MIRRORED = 0.95  # a picture is taken for mirrored if that makes the misfit smaller by this factor
 MOST_OFF = 3.0  # standard deviations of a cell that count as a misfit at most: a tumour says nothing about sides
 
+ALL = slice(None)
+
 Cells = npt.NDArray[np.float32]
 # Where an atlas lies in a picture: shift and log-stretch along the body, and the same across it. Along each axis
 # picture cell = shift + exp(log-stretch) * atlas cell; across the body, atlas cells count from the middle.
@@ -66,16 +68,17 @@ def make_atlas(bodies: Sequence[Uptake]) -> Cells:
     return _statistics(cells, places)
 
 
-def atlas_maps(uptake: Uptake, atlas: Cells) -> npt.NDArray[np.float32]:
+def atlas_maps(uptake: Uptake, atlas: Cells, columns: slice = ALL) -> npt.NDArray[np.float32]:
     """Register a picture to an atlas, or to the mirrored atlas if that clearly fits better.
 
     Args:
         uptake: (H, W) in [0, 1], window matched.
         atlas: (2, 72, 44), see `make_atlas`.
+        columns: those of the picture that maps are wanted for.
 
     Returns:
-        (2, H, W) float32: usual uptake and its standard deviation at each pixel. Beyond the atlas' edges the edge goes
-        on.
+        (2, H, W) float32, of fewer columns if some were named: usual uptake and its standard deviation at each pixel.
+        Beyond the atlas' edges the edge goes on.
     """
     cells, mirrored = _cells(uptake), np.ascontiguousarray(atlas[:, :, ::-1])
     place = _register(cells, atlas[0], _start(cells) + STARTS)
@@ -84,8 +87,8 @@ def atlas_maps(uptake: Uptake, atlas: Cells) -> npt.NDArray[np.float32]:
         atlas, place = mirrored, mirrored_place
     shift_y, stretch_y, shift_x, stretch_x = place
     y, x = (((np.arange(side) + 0.5) / CELL - 0.5) for side in uptake.shape)  # in cells
-    rows, columns = (y - shift_y) / np.exp(stretch_y), (x - shift_x) / np.exp(stretch_x) + MIDDLE
-    return _sample(atlas, _between(rows, SHAPE[0]), _between(columns, SHAPE[1]))
+    down, across = (y - shift_y) / np.exp(stretch_y), (x[columns] - shift_x) / np.exp(stretch_x) + MIDDLE
+    return _sample(atlas, _between(down, SHAPE[0]), _between(across, SHAPE[1]))
 
 
 def _cells(uptake: Uptake) -> Cells:

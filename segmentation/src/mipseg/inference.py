@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -10,10 +11,22 @@ from mipseg.atlas import Cells, atlas_maps
 from mipseg.preprocess import body_columns, match_window, normalise, pad
 from mipseg.types import Grey, Probability
 
-# Maps (C, h, w) float32 planes, sides multiples of `preprocess.MULTIPLE`, to the (h, w) float32 tumour probability and
-# the logit of being a patient. The planes are uptake in [0, 1] and, with an atlas, usual uptake and its standard
-# deviation; a network that wants fewer takes the first ones.
-Network = Callable[[npt.NDArray[np.float32]], tuple[npt.NDArray[np.float32], float]]
+Planes = npt.NDArray[np.float32]
+Answer = tuple[npt.NDArray[np.float32], float]
+
+
+class Network(NamedTuple):
+    """A network that is ready to run.
+
+    Attributes:
+        planes: how many planes of a picture it takes: 1, uptake in [0, 1]; or 3, with usual uptake and its standard
+            deviation of an atlas.
+        run: maps those planes, (C, h, w) float32 with sides that are multiples of `preprocess.MULTIPLE`, to the (h, w)
+            float32 tumour probability and the logit of being a patient.
+    """
+
+    planes: int
+    run: Callable[[Planes], Answer]
 
 
 def infer(
@@ -27,23 +40,39 @@ def infer(
         grey: (H, W) uint8, air = 255.
         networks: at least one.
         atlas: of the healthy body, see `mipseg.atlas`; None if no network wants it.
-        pool: runs networks side by side; None: one after the other. The answer is the same.
+        pool: runs networks side by side, those without an atlas while the picture is registered to it; None: one after
+            the other. The answer is the same.
 
     Returns:
         (H, W) float32 tumour probability, 0 outside of the body's columns; and the logit of being a patient.
     """
     uptake = match_window(normalise(grey))
     columns = body_columns(uptake)
-    planes = uptake[None] if atlas is None else np.concatenate([uptake[None], atlas_maps(uptake, atlas)])
-    part = planes[:, :, columns]
-    padded = pad(part)
-    views = padded, np.ascontiguousarray(padded[:, :, ::-1])
-    run = pool.map if pool else map
-    answers = run(lambda number: networks[number](views[number % 2]), range(len(networks)))
-    mean, patient_logit = np.zeros_like(padded[0]), 0.0
-    for number, (tumour, logit) in enumerate(answers):
-        mean += tumour[:, :: -1 if number % 2 else 1] / np.float32(len(networks))
+    part = uptake[None, :, columns]
+    waiting: dict[int, Callable[[], Answer]] = {}  # a network's number, and what waits for its answer
+
+    def start(planes: Planes) -> None:
+        padded = pad(planes)
+        views = padded, np.ascontiguousarray(padded[:, :, ::-1])
+        for number, network in enumerate(networks):
+            if network.planes == len(planes):
+                waiting[number] = _started(network, views[number % 2], pool)
+
+    start(part)
+    if atlas is not None:
+        start(np.concatenate([part, atlas_maps(uptake, atlas, columns)]))
+    mean, patient_logit = np.zeros(part.shape[1:], np.float32), 0.0
+    for number in range(len(networks)):  # always in this order: sums of floats depend on it
+        tumour, logit = waiting[number]()
+        mean += tumour[:, :: -1 if number % 2 else 1][: part.shape[1], : part.shape[2]] / np.float32(len(networks))
         patient_logit += logit / len(networks)
     probability = np.zeros(uptake.shape, np.float32)
-    probability[:, columns] = mean[: part.shape[1], : part.shape[2]]
+    probability[:, columns] = mean
     return probability, patient_logit
+
+
+def _started(network: Network, planes: Planes, pool: Executor | None) -> Callable[[], Answer]:
+    if pool is not None:
+        return pool.submit(network.run, planes).result
+    answer = network.run(planes)
+    return lambda: answer

@@ -43,14 +43,13 @@ def load_bfloat16(onnx: bytes, threads: int) -> Network:
         "CPU_RUNTIME_CACHE_CAPACITY": 0,  # else something stays for every shape ever seen; it saves no time here
     }
     model = core.compile_model(core.read_model(onnx), "CPU", options)
-    wanted = model.input().partial_shape[1].get_length()
 
     def run(planes: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], float]:
         # A request of its own for each call: two threads may not share one.
-        tumour, patient = model.create_infer_request().infer([planes[None, :wanted]]).values()
+        tumour, patient = model.create_infer_request().infer([planes[None]]).values()
         return tumour[0, 0], float(patient[0])
 
-    return run
+    return Network(model.input().partial_shape[1].get_length(), run)
 
 
 def load_float32(onnx: bytes, threads: int) -> Network:
@@ -72,10 +71,10 @@ def load_float32(onnx: bytes, threads: int) -> Network:
     (planned,) = session.get_inputs()
 
     def run(planes: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], float]:
-        tumour, patient = session.run(None, {planned.name: planes[None, : planned.shape[1]]})
+        tumour, patient = session.run(None, {planned.name: planes[None]})
         return tumour[0, 0], float(patient[0])
 
-    return run
+    return Network(planned.shape[1], run)
 
 
 @lru_cache(maxsize=1)

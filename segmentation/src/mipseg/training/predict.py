@@ -34,11 +34,11 @@ def as_network(network: UNet, device: torch.device) -> Network:
 
     @torch.no_grad()
     def run(planes: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], float]:
-        x = torch.from_numpy(planes[None, : network.planes]).to(device, memory_format=torch.channels_last)
+        x = torch.from_numpy(planes[None]).to(device, memory_format=torch.channels_last)
         tumour, patient = Probabilities(network)(x)
         return tumour[0, 0].cpu().numpy(), float(patient)
 
-    return run
+    return Network(network.planes, run)
 
 
 def predict(networks: Sequence[UNet], image: Grey, device: torch.device) -> tuple[Probability, float]:
