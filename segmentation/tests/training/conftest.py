@@ -37,7 +37,6 @@ def config() -> Config:
         unshuffle=4,
         channels=(8, 8, 8, 8, 8),
         atlas=False,
-        atlas_drop=0.0,
         learning_rate=3e-3,
         weight_decay=1e-2,
         warmup_steps=2,

@@ -23,7 +23,6 @@ from mipseg.training.config import Config
 FRAME = (448, 320)  # rows and columns of a training image at full resolution
 COARSE_FRAME = (256, 192)  # the same at half resolution, rounded up to multiples of 64
 COST_RATE = 0.4  # how fast a case's remembered cost follows the latest one
-STRETCH, SHIFT = 0.03, 4.0  # standard deviations, as a log and in pixels, by which an atlas lies beside the body
 MOST_LESIONS = 15  # most components that are copied from one patient
 
 
@@ -117,8 +116,6 @@ class Sampler:
         subject = pool.subjects[index]
         grid_maker = _Geometry(rng, self._frame, self._downscale)
         image, mask = grid_maker.warp(subject, rng, subject.planes, (subject.components > 0).float())
-        if len(image) > 1 and config.atlas_drop:
-            image[1:] = 0 if rng.random() < config.atlas_drop else _astray(image[1:], rng)
         composed = rng.random() < (config.compose_patients if is_patient else config.compose_controls)
         self._drawn.append(None if composed else (pool, index))
         if composed:
@@ -156,16 +153,6 @@ def _feather(keep: Tensor) -> Tensor:
     # Two box filters are near enough to a Gaussian; the factor keeps the lesion's inside at full weight.
     blurred = F.avg_pool2d(F.avg_pool2d(keep[None, None], 3, 1, 1), 3, 1, 1)[0, 0]
     return (2 * blurred).clamp(0, 1)
-
-
-def _astray(maps: Tensor, rng: np.random.Generator) -> Tensor:
-    # A network that has only seen atlases which fit exactly believes them, and loses patients whose atlas does not.
-    rows, columns = maps.shape[1:]
-    across, down = rng.normal(0, STRETCH, 2)
-    to_grid = 2 * rng.normal(0, SHIFT, 2) / (columns, rows)
-    matrix = torch.tensor([[math.exp(across), 0, to_grid[0]], [0, math.exp(down), to_grid[1]]], dtype=torch.float32)
-    grid = F.affine_grid(matrix[None].to(maps.device), [1, 1, rows, columns], align_corners=False)
-    return F.grid_sample(maps[None], grid, padding_mode="border", align_corners=False)[0]
 
 
 class _Geometry:

@@ -49,8 +49,6 @@ class Config:
         unshuffle: pixels per side that the network folds into channels, see `UNet`.
         channels: feature channels of each level of the network.
         atlas: whether the network also sees what uptake is usual at each place, see `mipseg.atlas`.
-        atlas_drop: share of the drawn images whose atlas is blank; the others lie a little beside the body. 0: all
-            lie where they were registered to.
         learning_rate: peak of the schedule (linear warm-up, then linear to zero over the cost).
         weight_decay: AdamW's.
         warmup_steps: steps until the peak.
@@ -73,7 +71,6 @@ class Config:
     unshuffle: int
     channels: tuple[int, ...]
     atlas: bool
-    atlas_drop: float
     learning_rate: float
     weight_decay: float
     warmup_steps: int
