@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mipseg.errors import ModelError
-from mipseg.inference import infer
+from mipseg.inference import Network, infer
 from mipseg.metrics import dice_score
 from mipseg.phantom import make_phantom
 from mipseg.runtime import load_float32
@@ -74,9 +74,27 @@ def test_bfloat16_is_taken_where_it_is_wanted_and_possible(monkeypatch, able, wa
     loaded = []
     monkeypatch.setattr("mipseg.segmenter.computes_in_bfloat16", lambda: bool(able))
     for name in ("bfloat16", "float32"):
-        monkeypatch.setattr(f"mipseg.segmenter.load_{name}", lambda *_, name=name: loaded.append(name))
+
+        def load(*_, name=name):
+            loaded.append(name)
+            return Network(1, lambda planes: (planes[0], 0.0))
+
+        monkeypatch.setattr(f"mipseg.segmenter.load_{name}", load)
     Segmenter(FOLDER, bfloat16=bool(wanted))
     assert set(loaded) == {loader}
+
+
+@pytest.mark.parametrize(("threads", "fast", "each"), [(2, False, 1), (16, False, 2), (2, True, 2), (16, True, 16)])
+def test_threads_are_shared_between_networks_that_run_at_once(monkeypatch, threads, fast, each):
+    seen = []
+
+    def load(_, count):
+        seen.append(count)
+        return Network(1, lambda planes: (planes[0], 0.0))
+
+    monkeypatch.setattr("mipseg.segmenter.load_float32", load)
+    Segmenter(FOLDER, threads=threads, fast=fast)
+    assert seen == [each] * (2 if fast else 8)
 
 
 def test_mirror_image_gives_nearly_the_mirrored_probabilities(segmenter):
@@ -112,6 +130,13 @@ def test_missing_file_is_named(copy, name):
 def test_damaged_config_is_named(copy, content):
     (copy / "config.json").write_text(content)
     with pytest.raises(ModelError, match=r"config\.json is damaged"):
+        Segmenter(copy)
+
+
+def test_a_config_that_forgets_the_atlas_is_named(copy):
+    content = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps({**content, "atlas": None}))
+    with pytest.raises(ModelError, match="wants an atlas"):
         Segmenter(copy)
 
 

@@ -116,6 +116,8 @@ class Segmenter:
         self._networks = list(self._pool.map(network, chosen))
         sha256 = self.config.atlas
         self._atlas = np.load(BytesIO(_checked(folder / ATLAS, sha256)), allow_pickle=False) if sha256 else None
+        if self._atlas is None and any(network.planes > 1 for network in self._networks):
+            raise ModelError(f"a network in {folder} wants an atlas, but config.json names none")
 
     def probability(self, grey: Grey) -> tuple[Probability, float]:
         """Run the networks; see `infer`."""

@@ -48,5 +48,6 @@ def test_a_file_that_is_missing_or_no_text_is_an_error(tmp_path, content):
     file = tmp_path / "mine.toml"
     if content:
         file.write_bytes(content)
-    with pytest.raises(ConfigError, match=r"mine\.toml: "):
+    with pytest.raises(ConfigError, match=r"mine\.toml: ") as caught:
         load_config(file)
+    assert str(caught.value).count("mine.toml") == 1

@@ -102,5 +102,7 @@ def load_config(path: Path) -> Config:
     except ValidationError as error:
         wrong = [f"{'.'.join(map(str, field['loc']))}: {field['msg']}" for field in error.errors()]
         raise ConfigError(f"{path}: {'; '.join(wrong)}") from error
-    except (OSError, ValueError) as error:  # TOML's and Unicode's errors are ValueErrors
+    except OSError as error:
+        raise ConfigError(f"can't read {path}: {error.strerror}") from error
+    except ValueError as error:  # TOML's and Unicode's
         raise ConfigError(f"{path}: {error}") from error
