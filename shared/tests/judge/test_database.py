@@ -1,7 +1,12 @@
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
 from sqlalchemy import text
 
 from mipjudge import queue, store
+from mipjudge.database import _prepare_sqlite
 
 
 def waits_for_the_disk(session):
@@ -55,3 +60,36 @@ def test_an_error_takes_a_write_back(db, synced):
     with pytest.raises(KeyError):
         fail()
     assert store.find_team(db, token).verified_at == 0
+
+
+def test_connections_that_open_a_new_file_at_once_wait_for_each_other(tmp_path):
+    together = Barrier(4)
+
+    def opened(file):
+        connection = sqlite3.connect(file, timeout=8)
+        together.wait()
+        _prepare_sqlite(connection, None)
+        (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+        connection.close()
+        return mode
+
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(50):  # without waiting, about one in ten of them fails
+            assert list(pool.map(opened, [tmp_path / f"{number}.sqlite"] * 4)) == ["wal"] * 4
+
+
+def test_another_error_than_a_lock_is_not_waited_for():
+    class Broken:
+        modes = 0
+
+        def execute(self, statement):
+            if "journal_mode" in statement:
+                self.modes += 1
+                error = sqlite3.OperationalError("disk I/O error")
+                error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+                raise error
+
+    broken = Broken()
+    with pytest.raises(sqlite3.OperationalError, match="disk"):
+        _prepare_sqlite(broken, None)
+    assert broken.modes == 1

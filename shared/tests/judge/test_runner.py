@@ -140,7 +140,7 @@ def test_a_stopped_worker_gives_the_attempt_back_at_once(db, settings):
 
 
 def test_an_image_that_takes_longer_than_the_lease_keeps_its_worker(open_database, settings):
-    settings = settings.model_copy(update={"lease_s": 0.6, "set_size": 2})
+    settings = settings.model_copy(update={"lease_s": 1.2, "set_size": 2})
     handler, mean = shifted(cases_of(build_sets(settings).validation), 2.0)
     db, stop = open_database(), Event()
     with Endpoint(handler) as endpoint:
