@@ -7,10 +7,9 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnxruntime
 
-from mipseg.inference import Network
+from mipseg.inference import Answer, Network, Planes
 
 
 def usable_cores() -> int:
@@ -44,7 +43,7 @@ def load_bfloat16(onnx: bytes, threads: int) -> Network:
     }
     model = core.compile_model(core.read_model(onnx), "CPU", options)
 
-    def run(planes: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], float]:
+    def run(planes: Planes) -> Answer:
         # A request of its own for each call: two threads may not share one.
         tumour, patient = model.create_infer_request().infer([planes[None]]).values()
         return tumour[0, 0], float(patient[0])
@@ -70,7 +69,7 @@ def load_float32(onnx: bytes, threads: int) -> Network:
 
     (planned,) = session.get_inputs()
 
-    def run(planes: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], float]:
+    def run(planes: Planes) -> Answer:
         tumour, patient = session.run(None, {planned.name: planes[None]})
         return tumour[0, 0], float(patient[0])
 

@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from mipseg.dataset import Case
-from mipseg.inference import Network, infer
+from mipseg.inference import Answer, Network, Planes, infer
 from mipseg.training.network import UNet
 from mipseg.types import Grey, Probability
 
@@ -33,7 +32,7 @@ def as_network(network: UNet, device: torch.device) -> Network:
     """Wrap a network, which is in evaluation mode and lives on the device, for `infer`."""
 
     @torch.no_grad()
-    def run(planes: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], float]:
+    def run(planes: Planes) -> Answer:
         x = torch.from_numpy(planes[None]).to(device, memory_format=torch.channels_last)
         tumour, patient = Probabilities(network)(x)
         return tumour[0, 0].cpu().numpy(), float(patient)
