@@ -15,6 +15,7 @@ from mipseg.segmenter import ATLAS, MODELS, Segmenter, default_segmenter
 from mipseg.settings import Settings
 
 FOLDER = MODELS / Settings().model
+ECHO = Network(1, lambda planes: (planes[0], 0.0))  # a network that answers with what it sees
 
 
 def picture(seed: int, height: int = 489) -> np.ndarray:
@@ -77,7 +78,7 @@ def test_bfloat16_is_taken_where_it_is_wanted_and_possible(monkeypatch, able, wa
 
         def load(*_, name=name):
             loaded.append(name)
-            return Network(1, lambda planes: (planes[0], 0.0))
+            return ECHO
 
         monkeypatch.setattr(f"mipseg.segmenter.load_{name}", load)
     Segmenter(FOLDER, bfloat16=bool(wanted))
@@ -90,7 +91,7 @@ def test_threads_are_shared_between_networks_that_run_at_once(monkeypatch, threa
 
     def load(_, count):
         seen.append(count)
-        return Network(1, lambda planes: (planes[0], 0.0))
+        return ECHO
 
     monkeypatch.setattr("mipseg.segmenter.load_float32", load)
     Segmenter(FOLDER, threads=threads, fast=fast)

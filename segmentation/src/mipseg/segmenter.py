@@ -105,9 +105,10 @@ class Segmenter:
         chosen = list(self.config.networks.items())[: FAST_NETWORKS if fast else None]
         load = load_bfloat16 if bfloat16 and computes_in_bfloat16() else load_float32
         threads = threads or usable_cores()
+        self._pool = ThreadPoolExecutor(threads, "network")
         # Networks side by side use the cores better than one network on all of them; but the two fast ones hardly
         # overlap, since one of them runs while the picture is registered to the atlas for the other.
-        self._pool, each = ThreadPoolExecutor(threads, "network"), threads if fast else max(1, threads // len(chosen))
+        each = threads if fast else max(1, threads // len(chosen))
 
         def network(file: tuple[str, str]) -> Network:
             name, sha256 = file

@@ -38,7 +38,7 @@ class Database:
         self._writing = self.engine.execution_options(immediate=True)
         self._unsynced = self.engine.execution_options(immediate=True, synchronous="NORMAL")
         if self._is_sqlite:
-            event.listen(self.engine, "connect", _prepare_sqlite)
+            event.listen(self.engine, "connect", lambda connection, _: _prepare_sqlite(connection, lock_wait_s))
             event.listen(self.engine, "begin", _begin_sqlite)
         self._migrate()
 
@@ -83,11 +83,11 @@ class Database:
             command.upgrade(config, "head")
 
 
-def _prepare_sqlite(connection: Any, _: object) -> None:
+def _prepare_sqlite(connection: Any, lock_wait_s: float) -> None:
     connection.isolation_level = None  # the driver shall not begin transactions by itself
     connection.execute("PRAGMA foreign_keys=ON")
     # Of several that change a new database to WAL at once, SQLite tells all but one that it is locked, without waiting.
-    give_up = time.monotonic() + LOCK_WAIT_S
+    give_up = time.monotonic() + lock_wait_s
     while True:
         try:
             connection.execute("PRAGMA journal_mode=WAL")

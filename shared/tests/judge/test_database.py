@@ -68,7 +68,7 @@ def test_connections_that_open_a_new_file_at_once_wait_for_each_other(tmp_path):
     def opened(file):
         connection = sqlite3.connect(file, timeout=8)
         together.wait()
-        _prepare_sqlite(connection, None)
+        _prepare_sqlite(connection, 8)
         (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
         connection.close()
         return mode
@@ -91,5 +91,5 @@ def test_another_error_than_a_lock_is_not_waited_for():
 
     broken = Broken()
     with pytest.raises(sqlite3.OperationalError, match="disk"):
-        _prepare_sqlite(broken, None)
+        _prepare_sqlite(broken, 8)
     assert broken.modes == 1

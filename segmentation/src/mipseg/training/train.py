@@ -49,7 +49,7 @@ class Trainer:
         folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(config.seed)
         self._rng = np.random.default_rng(config.seed)
-        network = UNet(config.channels, config.unshuffle, atlas=config.atlas)
+        network = UNet(**_architecture(vars(config)))
         self.network: UNet = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         resumes = self._checkpoint.is_file()
         if start is not None and not resumes:
