@@ -5,7 +5,8 @@
 # uv from the PATH; where it is missing, a copy of our own in .uv/.
 UV := $(shell command -v uv 2>/dev/null || echo $(CURDIR)/.uv/bin/uv)
 # For people without uv: pip install -r requirements.txt in segmentation/.
-EXPORT := $(UV) export --quiet --package mipseg --no-dev --no-hashes --no-emit-workspace --no-header --no-annotate
+EXTRAS := serve judge plot openvino
+EXPORT := $(UV) export --quiet --package mipseg $(addprefix --extra ,$(EXTRAS)) --no-dev --no-hashes --no-emit-workspace --no-header --no-annotate
 RUN := $(UV) run --all-packages --inexact
 
 help:  ## show the commands
@@ -39,7 +40,7 @@ lock: setup  ## refresh uv.lock and segmentation/requirements.txt
 
 data: setup  ## put the data set in place: make data FROM=<folder of the organisers' repository>
 	@test -n "$(FROM)" || { echo "usage: make data FROM=<folder of the organisers' repository>"; exit 2; }
-	$(RUN) python -m mipseg.dataset "$(FROM)"
+	$(RUN) python -m mipseg.io.dataset "$(FROM)"
 
 # A step frees and takes hundreds of MB; told to keep them, the C library saves a tenth of the time on Linux.
 train: setup  ## train, evaluate and export the model; goes on where it stopped

@@ -1,6 +1,6 @@
 """`make bench`: latency, throughput, memory and start-up of the service, through real HTTP, as a Markdown table.
 
-The default model and the threshold baseline run one after the other on the same pictures (phantoms). Nothing else
+The default model and the threshold baseline run one after the other on the same images (phantoms). Nothing else
 should run meanwhile; compare numbers within one table only.
 """
 
@@ -24,8 +24,8 @@ from pathlib import Path
 import psutil
 from PIL import Image
 
+from mipseg.model.runtime import computes_in_bfloat16
 from mipseg.phantom import make_phantom
-from mipseg.runtime import computes_in_bfloat16
 from mipseg.settings import Settings, project_root
 
 HEIGHTS = (489, 991)

@@ -35,7 +35,7 @@ from mipjudge.models import DONE, VALIDATION, Attempt, Team
 from mipjudge.runner import Worker
 from mipjudge.sets import PHANTOM_HEIGHTS, Sets, build_sets
 from mipjudge.settings import JudgeSettings
-from mipseg.codec import encode_request
+from mipseg.io.codec import encode_request
 from mipseg.phantom import make_phantom
 from mipseg.settings import project_root
 
@@ -50,13 +50,13 @@ def make_data_set(root: Path) -> None:
     for part in ("imgs", "labels"):
         (root / "patients" / part).mkdir(parents=True)
     for number in range(2 * IMAGES):
-        picture, label = (root / f"patients/{name}_{number:03}.png" for name in ("imgs/patient", "labels/segmentation"))
+        image, label = (root / f"patients/{name}_{number:03}.png" for name in ("imgs/patient", "labels/segmentation"))
         if number >= 10:
-            for path in (picture, label):
+            for path in (image, label):
                 shutil.copyfile(path.with_name(path.name.replace(f"{number:03}", f"{number % 10:03}")), path)
             continue
         phantom = make_phantom(number, height=PHANTOM_HEIGHTS[number % len(PHANTOM_HEIGHTS)])
-        Image.fromarray(np.repeat(phantom.mip[:, :, None], 3, axis=2)).save(picture)
+        Image.fromarray(np.repeat(phantom.mip[:, :, None], 3, axis=2)).save(image)
         Image.fromarray(np.where(phantom.mask, 255, 0).astype(np.uint8)).save(label)
 
 
@@ -68,7 +68,7 @@ def empty_mask(width: int, height: int) -> bytes:
 
 
 async def answer_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer with an empty mask of the picture's size."""
+    """Answer with an empty mask of the image's size."""
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     body = await reader.readexactly(int(head.split(b"content-length:")[1].split(b"\r\n")[0]))
     writer.write(empty_mask(*struct.unpack(">II", base64.b64decode(body[SIZE_IN_BODY])[16:])))

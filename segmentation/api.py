@@ -7,8 +7,8 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
 import example
-from mipseg.http.app import create_app
-from mipseg.http.serve import serve
+from mipseg.serving.app import create_app
+from mipseg.serving.serve import serve
 from mipseg.settings import Settings
 
 PORT = 9051

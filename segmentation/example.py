@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mipseg.dataset import sample_case
-from mipseg.segmenter import default_segmenter
+from mipseg.io.dataset import sample_case
+from mipseg.model.segmenter import default_segmenter
 from mipseg.settings import Settings
 from mipseg.types import Image, Mask
 from utils import dice_score, plot_prediction, validate_segmentation

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.http.server import Server
+from tests.serving.server import Server
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +17,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def faulty_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A prediction function that the picture's first pixel makes fail, behind a short queue and short deadlines."""
+    """A prediction function that the image's first pixel makes fail, behind a short queue and short deadlines."""
     settings = {"MIPSEG_QUEUE_SIZE": "1", "MIPSEG_DEADLINE_S": "1", "MIPSEG_BODY_DEADLINE_S": "1"}
     with Server(tmp_path_factory.mktemp("faulty"), "faulty", settings) as server:
         server.wait_until_ready()

@@ -5,10 +5,10 @@ import pytest
 
 from mipseg.checks import input_warnings, validate_segmentation
 from mipseg.errors import SegmentationError
+from mipseg.model.preprocess import normalise
 from mipseg.phantom import make_phantom
-from mipseg.preprocess import normalise
 
-PICTURE = np.full((4, 5, 3), 255, np.uint8)
+IMAGE = np.full((4, 5, 3), 255, np.uint8)
 
 
 def mask(**pixels: Any) -> Any:
@@ -19,14 +19,14 @@ def mask(**pixels: Any) -> Any:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.float64])
 def test_good_masks_of_any_number_type_pass(dtype: type) -> None:
-    for good in (mask(), np.zeros_like(PICTURE), np.full_like(PICTURE, 255)):
-        validate_segmentation(PICTURE, good.astype(dtype))
+    for good in (mask(), np.zeros_like(IMAGE), np.full_like(IMAGE, 255)):
+        validate_segmentation(IMAGE, good.astype(dtype))
 
 
 @pytest.mark.parametrize(("bad", "message"), [
     (None, "NumPy array, not NoneType"),
     ([[[0, 0, 0]]], "NumPy array, not list"),
-    (mask()[1:], r"shape is \(3, 5, 3\), but the picture's is \(4, 5, 3\)"),
+    (mask()[1:], r"shape is \(3, 5, 3\), but the image's is \(4, 5, 3\)"),
     (mask()[:, :, 0], r"shape is \(4, 5\)"),
     (mask()[:, :, :1], r"shape is \(4, 5, 1\)"),
     (np.zeros((4, 5, 4), np.uint8), r"shape is \(4, 5, 4\)"),
@@ -45,12 +45,12 @@ def test_good_masks_of_any_number_type_pass(dtype: type) -> None:
 ])  # fmt: skip
 def test_a_bad_mask_is_refused_with_what_is_wrong(bad: Any, message: str) -> None:
     with pytest.raises(SegmentationError, match=message):
-        validate_segmentation(PICTURE, bad)
+        validate_segmentation(IMAGE, bad)
 
 
-def test_a_grey_picture_with_a_grey_mask_is_refused() -> None:
+def test_a_grey_image_with_a_grey_mask_is_refused() -> None:
     with pytest.raises(SegmentationError, match=r"must be \(H, W, 3\)"):
-        validate_segmentation(PICTURE[:, :, 0], mask()[:, :, 0])
+        validate_segmentation(IMAGE[:, :, 0], mask()[:, :, 0])
 
 
 @pytest.mark.parametrize("tumours", [True, False])

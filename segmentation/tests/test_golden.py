@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from mipseg.metrics import dice_score
+from mipseg.model.segmenter import MODELS, Segmenter
 from mipseg.phantom import make_phantom
-from mipseg.segmenter import MODELS, Segmenter
 from mipseg.settings import Settings
 from tests.golden.record import GOLDEN, PHANTOMS, fixed_cases, score
 

@@ -26,7 +26,7 @@ def test_shapes_must_agree():
         dice_score(np.zeros((2, 2)), np.zeros((2, 3)))
 
 
-def test_match_lesions_of_a_picture_worked_out_by_hand():
+def test_match_lesions_of_a_image_worked_out_by_hand():
     reference, prediction = np.zeros((2, 12, 12), bool)
     reference[0:2, 0:2] = True  # 4 px, found with IoU 2 / 4
     prediction[0:1, 0:2] = True
@@ -39,7 +39,7 @@ def test_match_lesions_of_a_picture_worked_out_by_hand():
     assert match.found.tolist() == [True, True, False]
     assert match.prediction_area.tolist() == [2, 9, 1]
     assert match.true.tolist() == [True, True, False]
-    strict = match_lesions(reference, prediction, least_iou=0.1)
+    strict = match_lesions(reference, prediction, min_iou=0.1)
     assert strict.found.tolist() == [True, False, False]
     assert strict.true.tolist() == [True, False, False]
 

@@ -20,7 +20,7 @@ from mipseg.errors import SegmentationError
 
 FOLDER = Path(example.__file__).parent
 ENVIRONMENT = {**os.environ, "MIPSEG_THREADS": "1"}
-PICTURE = np.repeat(np.array([[0, 49, 50], [51, 200, 255]], np.uint8)[:, :, None], 3, axis=2)
+IMAGE = np.repeat(np.array([[0, 49, 50], [51, 200, 255]], np.uint8)[:, :, None], 3, axis=2)
 
 
 @pytest.fixture(scope="module")
@@ -74,19 +74,19 @@ def test_the_endpoint_says_in_a_browser_that_it_runs(endpoint):
 
 @pytest.mark.parametrize("path", ["/predict", "/tumor/predict"])
 def test_the_endpoint_predicts(endpoint, path):
-    picture = np.full((120, 90, 3), 255, np.uint8)
-    picture[30:90, 30:60] = 150
-    answer = httpx.post(endpoint + path, json={"img": utils.encode_request(picture)}, timeout=10)
+    image = np.full((120, 90, 3), 255, np.uint8)
+    image[30:90, 30:60] = 150
+    answer = httpx.post(endpoint + path, json={"img": utils.encode_request(image)}, timeout=10)
     assert answer.status_code == 200
     assert list(answer.json()) == ["img"]
-    np.testing.assert_array_equal(utils.decode_request(answer.json()["img"]), example.predict(picture))
+    np.testing.assert_array_equal(utils.decode_request(answer.json()["img"]), example.predict(image))
 
 
 def test_threshold_segmentation_takes_what_is_below():
-    mask = example.get_threshold_segmentation(PICTURE, 50)
+    mask = example.get_threshold_segmentation(IMAGE, 50)
     assert mask.dtype == np.uint8
     assert mask[:, :, 0].tolist() == [[255, 255, 0], [0, 0, 0]]
-    utils.validate_segmentation(PICTURE, mask)
+    utils.validate_segmentation(IMAGE, mask)
 
 
 def test_utils_offers_what_it_says_and_nothing_else():
@@ -95,10 +95,10 @@ def test_utils_offers_what_it_says_and_nothing_else():
     assert sorted(name for name in vars(utils) if not name.startswith("_")) == offered
 
 
-def test_a_picture_survives_encoding():
-    text = utils.encode_request(PICTURE)
+def test_a_image_survives_encoding():
+    text = utils.encode_request(IMAGE)
     assert Image.open(io.BytesIO(base64.b64decode(text))).mode == "RGB"
-    np.testing.assert_array_equal(utils.decode_request(text), PICTURE)
+    np.testing.assert_array_equal(utils.decode_request(text), IMAGE)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_dice_of_different_shapes_is_an_error():
 
 def test_a_mask_that_is_none_is_refused():
     with pytest.raises(SegmentationError, match="0 and 255"):
-        utils.validate_segmentation(PICTURE, PICTURE)
+        utils.validate_segmentation(IMAGE, IMAGE)
 
 
 def test_plot_prediction(tmp_path, monkeypatch):
@@ -137,9 +137,9 @@ def test_plot_prediction(tmp_path, monkeypatch):
     prediction[20:40, 10:20] = True  # 200 pixels, 100 of them in the reference
     utils.plot_prediction(mip, reference, prediction, tmp_path / "figure.png")
 
-    picture = Image.open(tmp_path / "figure.png")
-    assert picture.format == "PNG"
-    pixels = np.asarray(picture.convert("RGB")).reshape(-1, 3)
+    image = Image.open(tmp_path / "figure.png")
+    assert image.format == "PNG"
+    pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
     for colour in ((0, 158, 115), (213, 94, 0), (86, 180, 233)):  # in the panel and the legend
         assert (pixels == colour).all(axis=1).sum() > 500
     assert saved[0].get_suptitle() == "Dice 0.500"
@@ -163,6 +163,6 @@ def test_agreement_has_its_colours_in_their_places():
 
 def test_serving_loads_no_training_framework():
     unwanted = {"torch", "monai", "lightning", "matplotlib"}
-    code = f"import sys, mipseg.http.app; print(sorted({unwanted} & set(sys.modules)))"
+    code = f"import sys, mipseg.serving.app; print(sorted({unwanted} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "[]\n"

@@ -19,7 +19,7 @@ from mipjudge.pages import make_pages
 from mipjudge.protocol import make_protocol
 from mipjudge.service import Judge
 from mipjudge.settings import JudgeSettings
-from mipseg.http.app import create_app
+from mipseg.serving.app import create_app
 from mipseg.settings import Settings
 from mipserve import judge
 from mipserve.judge import PREFIXES, LateJudge, add_judge
@@ -235,5 +235,5 @@ def test_a_validation_goes_on_after_a_restart(start, port, tmp_path):
     claimed = next(event for event in events(again) if event["event"] == "attempt_claimed")
     assert 1 <= claimed["saved"] < IMAGES
     with closing(sqlite3.connect(tmp_path / "judge/judge.sqlite3")) as database:
-        # The worker never sent a picture to a service that no longer listened.
+        # The worker never sent an image to a service that no longer listened.
         assert database.execute("SELECT reason, count(*) FROM results GROUP BY reason").fetchall() == [(None, IMAGES)]

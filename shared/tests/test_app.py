@@ -4,7 +4,7 @@ import sys
 import numpy as np
 import pytest
 
-from mipseg.segmenter import default_segmenter
+from mipseg.model.segmenter import default_segmenter
 from mipserve.app import load_predict
 
 IMAGE = np.repeat(np.random.default_rng(0).integers(0, 256, (120, 110, 1), np.uint8), 3, axis=2)

@@ -89,7 +89,7 @@ def running(clone):
 
 
 def curl(port):
-    """The README's curl command with a small picture; gives the mask."""
+    """The README's curl command with a small image; gives the mask."""
     mip = make_phantom(1, height=96).mip
     buffer = io.BytesIO()
     Image.fromarray(mip).save(buffer, "PNG")

@@ -10,7 +10,7 @@ def validate_segmentation(pet_mip: npt.NDArray[np.generic], seg_pred: npt.NDArra
     """Check that a mask is one that the championship accepts.
 
     Args:
-        pet_mip: the picture, (H, W, 3).
+        pet_mip: the image, (H, W, 3).
         seg_pred: the mask of it; must be (H, W, 3), only 0 and 255, three equal channels.
 
     Raises:
@@ -19,7 +19,7 @@ def validate_segmentation(pet_mip: npt.NDArray[np.generic], seg_pred: npt.NDArra
     if not isinstance(seg_pred, np.ndarray):
         raise SegmentationError(f"the mask must be a NumPy array, not {type(seg_pred).__name__}")
     if seg_pred.shape != pet_mip.shape:
-        raise SegmentationError(f"the mask's shape is {seg_pred.shape}, but the picture's is {pet_mip.shape}")
+        raise SegmentationError(f"the mask's shape is {seg_pred.shape}, but the image's is {pet_mip.shape}")
     if seg_pred.ndim != 3 or seg_pred.shape[2] != 3:
         raise SegmentationError(f"the mask must be (H, W, 3), not {seg_pred.shape}")
     if seg_pred.dtype.kind not in "buif":
@@ -33,22 +33,22 @@ def validate_segmentation(pet_mip: npt.NDArray[np.generic], seg_pred: npt.NDArra
         raise SegmentationError("the mask's three channels must be equal: white is tumour, black is none")
 
 
-def input_warnings(uptake: npt.NDArray[np.float32]) -> list[str]:
-    """A sanity check: reasons to doubt that a picture is a MIP-PET. It warns, it never refuses.
+def input_warnings(intensity: npt.NDArray[np.float32]) -> list[str]:
+    """A sanity check: reasons to doubt that an image is a MIP-PET. It warns, it never refuses.
 
     Args:
-        uptake: (H, W) in [0, 1], air = 0.
+        intensity: (H, W) in [0, 1], air = 0.
 
     Returns:
-        Short codes, none for every picture of the championship's data set.
+        Short codes, none for every image of the championship's data set.
     """
     warnings = []
-    if float(np.ptp(uptake)) < 0.1:
+    if float(np.ptp(intensity)) < 0.1:
         warnings.append("uniform")
-    if float((uptake < 0.1).mean()) < 0.2:
+    if float((intensity < 0.1).mean()) < 0.2:
         warnings.append("no-air")
-    if min(uptake.shape) > 1 and float(np.abs(np.diff(uptake, axis=1)).mean()) > 0.1:
+    if min(intensity.shape) > 1 and float(np.abs(np.diff(intensity, axis=1)).mean()) > 0.1:
         warnings.append("noise")
-    if uptake.shape[1] < 100 or uptake.shape[0] < 100:
+    if intensity.shape[1] < 100 or intensity.shape[0] < 100:
         warnings.append("small")
     return warnings

@@ -1,4 +1,4 @@
-"""The figure of one prediction: picture, reference, prediction, and where they agree."""
+"""The figure of one prediction: image, reference, prediction, and where they agree."""
 
 from pathlib import Path
 from typing import Any
@@ -9,14 +9,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from mipseg.metrics import dice_score
-from mipseg.types import Binary, Grey
+from mipseg.types import BinaryMask, GreyImage
 
 # Distinguishable with the common colour-vision deficiencies (Okabe and Ito 2008).
 TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = (0, 158, 115), (213, 94, 0), (86, 180, 233)
 
 
-def agreement_image(mip: Grey, reference: Binary, prediction: Binary) -> npt.NDArray[np.uint8]:
-    """Colour a picture by agreement.
+def agreement_image(mip: GreyImage, reference: BinaryMask, prediction: BinaryMask) -> npt.NDArray[np.uint8]:
+    """Colour an image by agreement.
 
     Args:
         mip: (H, W) uint8.
@@ -24,7 +24,7 @@ def agreement_image(mip: Grey, reference: Binary, prediction: Binary) -> npt.NDA
         prediction: (H, W) bool.
 
     Returns:
-        (H, W, 3) uint8: the picture in light grey, true positives green, false positives orange, false negatives blue.
+        (H, W, 3) uint8: the image in light grey, true positives green, false positives orange, false negatives blue.
     """
     colours = np.repeat((128 + mip // 2)[:, :, None], 3, axis=2)
     colours[reference & prediction] = TRUE_POSITIVE
@@ -33,8 +33,8 @@ def agreement_image(mip: Grey, reference: Binary, prediction: Binary) -> npt.NDA
     return colours
 
 
-def _channel(picture: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    return picture[:, :, 0] if picture.ndim == 3 else picture
+def _channel(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return image[:, :, 0] if image.ndim == 3 else image
 
 
 def plot_prediction(
@@ -43,7 +43,7 @@ def plot_prediction(
     """Save the figure as PNG: MIP, reference, prediction, TP/FP/FN with a legend, and the Dice in the title.
 
     Args:
-        mip: the picture, uint8, air = 255; (H, W), or (H, W, 3), of which the first channel is taken.
+        mip: the image, uint8, air = 255; (H, W), or (H, W, 3), of which the first channel is taken.
         reference: (H, W) or (H, W, 3); non-zero is tumour.
         prediction: like reference.
         file: where to save.
@@ -57,8 +57,8 @@ def plot_prediction(
         "Prediction": found,
         "Agreement": agreement_image(grey, true, found),
     }
-    for axes, (title, picture) in zip(figure.subplots(1, 4), panels.items(), strict=True):
-        axes.imshow(picture, cmap="gray", vmin=0, vmax=255 if picture.dtype == np.uint8 else 1)
+    for axes, (title, image) in zip(figure.subplots(1, 4), panels.items(), strict=True):
+        axes.imshow(image, cmap="gray", vmin=0, vmax=255 if image.dtype == np.uint8 else 1)
         axes.set_title(title)
         axes.set_axis_off()
     names = {"true positive": TRUE_POSITIVE, "false positive": FALSE_POSITIVE, "false negative": FALSE_NEGATIVE}

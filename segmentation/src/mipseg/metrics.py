@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from mipseg.postprocess import NEIGHBOURS
-from mipseg.types import Binary
+from mipseg.types import BinaryMask
+
+NEIGHBOURS = np.ones((3, 3), bool)  # pixels that touch at a corner belong to one component
 
 
 def dice_score(y_true: npt.NDArray[np.generic], y_pred: npt.NDArray[np.generic]) -> float:
@@ -48,16 +49,16 @@ class LesionMatch(NamedTuple):
     true: npt.NDArray[np.bool_]
 
 
-def match_lesions(reference: Binary, prediction: Binary, least_iou: float = 0.0) -> LesionMatch:
+def match_lesions(reference: BinaryMask, prediction: BinaryMask, min_iou: float = 0.0) -> LesionMatch:
     """Match the components (8-connected) of a reference and of a prediction.
 
-    Two lesions match if they share a pixel and their intersection over union is at least `least_iou`; one lesion may
+    Two lesions match if they share a pixel and their intersection over union is at least `min_iou`; one lesion may
     match several of the other side.
 
     Args:
         reference: (H, W) bool.
         prediction: (H, W) bool.
-        least_iou: 0 for any overlap.
+        min_iou: 0 for any overlap.
     """
     (true_labels, true_count), (labels, count) = (ndimage.label(m, NEIGHBOURS) for m in (reference, prediction))
     pairs = np.bincount((true_labels * (count + 1) + labels).ravel(), minlength=(true_count + 1) * (count + 1))
@@ -67,5 +68,5 @@ def match_lesions(reference: Binary, prediction: Binary, least_iou: float = 0.0)
         for image, number in ((true_labels, true_count), (labels, count))
     )
     union = reference_area[:, None] + prediction_area[None, :] - overlap
-    matches = (overlap > 0) & (overlap >= least_iou * union)
+    matches = (overlap > 0) & (overlap >= min_iou * union)
     return LesionMatch(reference_area, matches.sum(1) > 0, prediction_area, matches.sum(0) > 0)

@@ -2,7 +2,7 @@
 
 The anatomy is a drawing of a reference adult, varied by seed. Points are ``(z, y, x)`` in mm: z runs from the
 top of the head (0) to the feet (1790), y from front (negative) to back, x from the patient's right (negative,
-image left) to the left. Intensities are standardised uptake values (SUV, g/ml).
+image left) to the left. Intensities are standardised intensity values (SUV, g/ml).
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ _MAX_ROWS, _PLANES, _MAX_COLUMNS = 1080, 49, 290
 
 
 class _Organ(NamedTuple):
-    """An ellipsoid: centre and radii in mm, uptake range in SUV, shape and how it is painted."""
+    """An ellipsoid: centre and radii in mm, intensity range in SUV, shape and how it is painted."""
 
     centre: Point
     radii: Point
@@ -179,7 +179,7 @@ def _paint_organs(canvas: _Canvas) -> None:
 
 
 def _paint_skeleton(canvas: _Canvas) -> None:
-    """Paint spine, pelvis and ribs with one marrow uptake, now and then activated."""
+    """Paint spine, pelvis and ribs with one marrow intensity, now and then activated."""
     rng = canvas.rng
     marrow = rng.uniform(1.0, 1.5) if rng.random() < 0.85 else rng.uniform(1.8, 3.0)
     sizes = np.linspace(14, 34, 22)
@@ -255,7 +255,7 @@ def _project(suv: Volume, rng: np.random.Generator) -> Volume:
     """Return the (Z, X) projection of a (Z, Y, X) SUV volume after count noise and point spread."""
     volume = rng.standard_exponential(suv.shape, dtype=np.float32)
     volume -= 1
-    # As with counts, the variance follows the uptake; noise before the blur has the blur's grain.
+    # As with counts, the variance follows the intensity; noise before the blur has the blur's grain.
     volume *= np.sqrt(suv) * np.float32(rng.uniform(0.7, 1.8))
     volume += suv
     ndimage.gaussian_filter(volume, _PSF_SIGMA, output=volume, truncate=3)

@@ -6,18 +6,18 @@ import numpy as np
 import numpy.typing as npt
 
 Image: TypeAlias = npt.NDArray[np.uint8]
-"""A MIP-PET picture, (H, W, 3) uint8, three equal channels; air = 255, hottest = 0."""
+"""A MIP-PET image, (H, W, 3) uint8, three equal channels; air = 255, hottest = 0."""
 
-Grey: TypeAlias = npt.NDArray[np.uint8]
+GreyImage: TypeAlias = npt.NDArray[np.uint8]
 """One channel of an `Image`, (H, W) uint8; air = 255, hottest = 0."""
 
-Uptake: TypeAlias = npt.NDArray[np.float32]
-"""Normalised tracer uptake, (H, W) float32 in [0, 1]; air = 0, top of the SUV window = 1."""
+Intensity: TypeAlias = npt.NDArray[np.float32]
+"""Normalised tracer intensity, (H, W) float32 in [0, 1]; air = 0, top of the SUV window = 1."""
 
 Mask: TypeAlias = npt.NDArray[np.uint8]
-"""A segmentation picture, (H, W, 3) uint8, three equal channels; tumour = 255, everything else 0."""
+"""A segmentation image, (H, W, 3) uint8, three equal channels; tumour = 255, everything else 0."""
 
-Binary: TypeAlias = npt.NDArray[np.bool_]
+BinaryMask: TypeAlias = npt.NDArray[np.bool_]
 """A segmentation as truth values, (H, W) bool; tumour = True."""
 
 Probability: TypeAlias = npt.NDArray[np.float32]

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mipseg.dataset import Case, iter_cases
+from mipseg.io.dataset import Case, iter_cases
 from mipseg.metrics import dice_score
+from mipseg.model.segmenter import MODELS, Segmenter
 from mipseg.phantom import make_phantom
-from mipseg.segmenter import MODELS, Segmenter
 from mipseg.settings import Settings
 
 GOLDEN = Path(__file__).parent
@@ -24,7 +24,7 @@ def fixed_cases(root: Path) -> list[Case]:
     """Every sixth patient and every twentieth control of those that the folds file names."""
     names = json.loads((Path(__file__).parents[2] / "src/mipseg/training/folds.json").read_text())
     cases = [case for case in iter_cases(root) if case.id in names]
-    return [c for c in cases if c.is_patient][::6] + [c for c in cases if not c.is_patient][::20]
+    return [c for c in cases if c.has_tumour][::6] + [c for c in cases if not c.has_tumour][::20]
 
 
 def score(segmenter: Segmenter, cases: list[Case]) -> dict[str, float]:
@@ -32,8 +32,8 @@ def score(segmenter: Segmenter, cases: list[Case]) -> dict[str, float]:
     dice, marked = [], []
     for case in cases:
         mask = segmenter.segment(np.repeat(case.image[:, :, None], 3, axis=2))[:, :, 0]
-        (dice if case.is_patient else marked).append(
-            dice_score(case.mask, mask) if case.is_patient else int((mask > 0).sum())
+        (dice if case.has_tumour else marked).append(
+            dice_score(case.mask, mask) if case.has_tumour else int((mask > 0).sum())
         )
     return {"patients": len(dice), "dice": float(np.mean(dice)), "control_px": float(np.mean(marked))}
 

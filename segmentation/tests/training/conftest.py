@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from mipseg.dataset import Case
+from mipseg.io.dataset import Case
 from mipseg.phantom import make_phantom
-from mipseg.training import choices, evaluate
+from mipseg.training import evaluate, model_selection
 from mipseg.training.config import Config, Stage
 
 ChangeAnswers: TypeAlias = Callable[[Callable[[str, npt.NDArray[np.float16]], npt.NDArray[np.float16]]], None]
@@ -31,10 +31,10 @@ def config() -> Config:
     """A schedule of a few seconds."""
     return Config(
         name="tiny",
-        start_from="",
-        averaged_with=(),
+        init_from="",
+        ensemble=(),
         seed=3,
-        unshuffle=4,
+        pixel_unshuffle=4,
         channels=(8, 8, 8, 8, 8),
         atlas=False,
         learning_rate=3e-3,
@@ -48,14 +48,14 @@ def config() -> Config:
         compose_controls=0.5,
         cross_entropy=2.0,
         image_dice=0.5,
-        final_images=0,
+        refit_images=0,
         stages=(Stage(2, 4, 2), Stage(1, 4, 2)),
     )
 
 
 @pytest.fixture
 def empty_case() -> Case:
-    """A white picture."""
+    """A white image."""
     return Case("control_900", np.full((96, 96), 255, np.uint8), np.zeros((96, 96), bool))
 
 
@@ -69,16 +69,16 @@ def run_folder(tmp_path: Path) -> Path:
 def answered(cases: list[Case], run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Answers of two folds: half of each tumour is found with certainty, the other half at 0.3."""
     folds = {case.id: number % 2 for number, case in enumerate(cases)}
-    for module in (choices, evaluate):
+    for module in (model_selection, evaluate):
         monkeypatch.setattr(module, "FOLDS", 2)
-    monkeypatch.setattr(choices, "read_folds", lambda _: folds)
+    monkeypatch.setattr(model_selection, "read_folds", lambda _: folds)
     for fold in range(2):
         answers = {}
         for case in cases:
             if folds[case.id] == fold:
                 half = np.arange(case.mask.shape[1]) % 2 == 0
                 answers[case.id] = np.where(case.mask, np.where(half, 0.99, 0.3), 0.001).astype(np.float16)
-                answers[f"{case.id}/patient"] = np.float32(4 if case.is_patient else -4)
+                answers[f"{case.id}/patient"] = np.float32(4 if case.has_tumour else -4)
         (run_folder / f"fold{fold}").mkdir(parents=True)
         np.savez_compressed(run_folder / f"fold{fold}/probabilities.npz", **answers)
     return run_folder

@@ -7,7 +7,7 @@ from scipy import ndimage
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: uv sync --extra train")
 
-from mipseg.dataset import Case  # noqa: E402
+from mipseg.io.dataset import Case  # noqa: E402
 from mipseg.training import augment  # noqa: E402
 from mipseg.training.augment import COARSE_FRAME, FRAME, Sampler, Subject  # noqa: E402
 
@@ -48,24 +48,24 @@ def test_composition_adds_lesions_where_it_is_hot(cases, config):
     assert inside > 2 * sampler(cases, plain).batch(12)[0][:, :, 100:300, 100:220].mean()
 
 
-def test_mask_moves_with_the_picture(config, monkeypatch):
+def test_mask_moves_with_the_image(config, monkeypatch):
     monkeypatch.setattr(augment, "_intensity", lambda image, *_: image)
-    # A picture that is its own mask: whatever the geometry does, both must stay equal.
+    # An image that is its own mask: whatever the geometry does, both must stay equal.
     image = np.full((448, 320), 255, np.uint8)
     mask = np.zeros(image.shape, bool)
     mask[100:250, 90:220] = True
     image[mask] = 0
     images, masks = sampler([Case("patient_000", image, mask)], replace(config, compose_patients=0.0)).batch(8)
-    for picture, reference in zip(images, masks, strict=True):
-        assert torch.equal((picture > 0.5).float(), reference)
+    for image, reference in zip(images, masks, strict=True):
+        assert torch.equal((image > 0.5).float(), reference)
         # The body's middle stays about in the frame's.
         assert reference.nonzero()[:, 2].float().mean() == pytest.approx(FRAME[1] / 2, abs=25)
 
 
-def test_maps_of_the_atlas_move_with_the_picture_and_get_no_lesions(cases, config, monkeypatch):
+def test_maps_of_the_atlas_move_with_the_image_and_get_no_lesions(cases, config, monkeypatch):
     monkeypatch.setattr(augment, "_intensity", lambda image, *_: image)
-    monkeypatch.setattr(augment, "atlas_maps", lambda uptake, atlas: np.stack([uptake, uptake * atlas]))
-    monkeypatch.setattr(augment, "match_window", lambda uptake: uptake)
+    monkeypatch.setattr(augment, "atlas_maps", lambda intensity, atlas: np.stack([intensity, intensity * atlas]))
+    monkeypatch.setattr(augment, "match_window", lambda intensity: intensity)
     plain, composed = (
         sampler(cases, replace(config, patients=0.0, compose_controls=share), atlas=0.5).batch(6)[0]
         for share in (0.0, 1.0)
@@ -77,10 +77,10 @@ def test_maps_of_the_atlas_move_with_the_picture_and_get_no_lesions(cases, confi
     assert (composed[:, 0] > composed[:, 1] + 0.1).any()
 
 
-def test_downscaled_subject_keeps_mean_uptake(cases):
+def test_downscaled_subject_keeps_mean_intensity(cases):
     full, half = (Subject(cases[0], None, downscale, CPU) for downscale in (1, 2))
-    assert half.planes.shape == (1, *(side // 2 for side in full.planes.shape[1:]))
-    assert half.planes.mean().item() == pytest.approx(full.planes.mean().item(), abs=1e-4)
+    assert half.channels.shape == (1, *(side // 2 for side in full.channels.shape[1:]))
+    assert half.channels.mean().item() == pytest.approx(full.channels.mean().item(), abs=1e-4)
 
 
 class Unmoved:
@@ -92,8 +92,8 @@ class Unmoved:
     def moved(self, _):
         return self
 
-    def warp(self, subject, rng, planes, mask):
-        return planes.clone(), mask
+    def warp(self, subject, rng, channels, mask):
+        return channels.clone(), mask
 
 
 @pytest.fixture
@@ -102,12 +102,12 @@ def unmoved(monkeypatch):
     monkeypatch.setattr(augment, "_intensity", lambda image, *_: image)
 
 
-def flat_case(name: str, uptake: float) -> Case:
-    """A body of even uptake; a patient has two lesions of 0.8 in it."""
+def flat_case(name: str, intensity: float) -> Case:
+    """A body of even intensity; a patient has two lesions of 0.8 in it."""
     mask = np.zeros((64, 64), bool)
     if name.startswith("patient"):
         mask[10:20, 10:20] = mask[40:50, 30:40] = True
-    return Case(name, np.where(mask, 51, round(255 - 255 * uptake)).astype(np.uint8), mask)
+    return Case(name, np.where(mask, 51, round(255 - 255 * intensity)).astype(np.uint8), mask)
 
 
 def test_composition_is_the_maximum_of_body_and_lesions(config, unmoved):
@@ -148,7 +148,7 @@ def test_costly_cases_are_drawn_more_often(config, unmoved, hard, low, high):
     assert low <= np.mean(costly[30:]) <= high
 
 
-def test_composed_pictures_say_nothing_about_their_body(config, unmoved):
+def test_composed_images_say_nothing_about_their_body(config, unmoved):
     cases = [flat_case("patient_000", 0.2), flat_case("control_000", 0.2), flat_case("control_001", 0.6)]
     drawing = sampler(cases, replace(config, patients=0.0, compose_controls=1.0, hard=1.0))
     for _ in range(50):
@@ -170,7 +170,7 @@ def test_the_window_is_changed_as_far_as_configured(config):
     assert brightness(0.9).min() < 0.7 * brightness(0.0).min()
 
 
-def test_pictures_are_mirrored_turned_and_change_in_brightness(config):
+def test_images_are_mirrored_turned_and_change_in_brightness(config):
     mask = np.zeros((448, 320), bool)
     mask[100:140, 140:180] = mask[300:320, 100:120] = True
     case = Case("patient_000", np.where(mask, 100, 255).astype(np.uint8), mask)

@@ -13,13 +13,13 @@ CONFIGS = Path(module.__file__).parent / "configs"
 def test_configurations_name_themselves_and_runs_that_there_are(file):
     config = load_config(file)
     assert config.name == file.stem
-    for name in (*config.averaged_with, *filter(None, [config.start_from])):
+    for name in (*config.ensemble, *filter(None, [config.init_from])):
         assert (CONFIGS / f"{name}.toml").is_file()
 
 
 def test_every_field_is_read():
     config = load_config(CONFIGS / "unet_v8.toml")
-    assert (config.averaged_with, config.channels) == (("unet_v6",), (16, 16, 32, 64, 128, 256))
+    assert (config.ensemble, config.channels) == (("unet_v6",), (16, 16, 32, 64, 128, 256))
     assert config.stages == (Stage(2, 14000, 4), Stage(1, 18000, 4))
     assert config.steps == 8000
 

@@ -10,11 +10,11 @@ from scipy import ndimage
 
 from mipseg.errors import DatasetError
 from mipseg.metrics import match_lesions
-from mipseg.training import choices
-from mipseg.training.choices import PEAKS, TEMPERATURES, Decoding, load_answers, member_folders
+from mipseg.training import model_selection
 from mipseg.training.evaluate import evaluate
+from mipseg.training.failure_cases import draw_failure_cases
+from mipseg.training.model_selection import PEAKS, TEMPERATURES, Decoding, load_answers, member_folders
 from mipseg.training.split import read_folds
-from mipseg.training.worst import draw_worst
 
 
 def test_report_of_known_answers(answered, cases, config):
@@ -23,12 +23,12 @@ def test_report_of_known_answers(answered, cases, config):
     assert report["controls"] == 4
     # Softened enough, the doubtful half is worth taking: that is what has to be chosen, and the Dice is 1.
     assert report["choices"]["temperature"] <= 0.5
-    assert report["choices"]["min_patient"] == choices.MIN_PATIENT
+    assert report["choices"]["min_patient"] == model_selection.MIN_PATIENT
     assert report["dice"]["mean"] == 1
     assert report["controls_without_false_lesion"] == 1
     lesions = report["lesions"]["any_overlap"]
     assert (lesions["sensitivity"], lesions["ppv"], lesions["f1"]) == (1, 1, 1)
-    areas = np.concatenate([match_lesions(c.mask, c.mask).reference_area for c in cases if c.is_patient])
+    areas = np.concatenate([match_lesions(c.mask, c.mask).reference_area for c in cases if c.has_tumour])
     assert lesions["sensitivity_by_px"]["10-49"] == [1.0, ((areas >= 10) & (areas < 50)).sum()]
     assert report["classification"]["auc"] == 1
     assert sum(group["cases"] for group in report["reliability"]) == 8
@@ -41,12 +41,12 @@ def test_runs_that_are_judged_together_are_averaged(answered, change_answers, ca
     shutil.copytree(answered, answered.parent / "other")
     change_answers(lambda name, old: np.full_like(old, 0.001) if name in ("patient_000", "patient_001") else old)
     alone = evaluate(cases, config, answered)["cases"]
-    together = replace(config, averaged_with=("other",))
+    together = replace(config, ensemble=("other",))
     # Half of the other run's certainty is left, 0.5: enough for a tumour that nothing else competes with.
     assert alone["patient_000"] == alone["patient_001"] == 0
     assert min(evaluate(cases, together, answered)["cases"].values()) > 0.5
-    assert "Dice 0.000" in draw_worst(cases, config, answered, 1)
-    assert "Dice 0.000" not in draw_worst(cases, together, answered, 1)
+    assert "Dice 0.000" in draw_failure_cases(cases, config, answered, 1)
+    assert "Dice 0.000" not in draw_failure_cases(cases, together, answered, 1)
     first, second, both = (
         load_answers(cases, f)[0] for f in ([answered], [answered.parent / "other"], member_folders(together, answered))
     )
@@ -67,7 +67,7 @@ def test_dice_is_distributed_as_its_cases(answered, change_answers, cases, confi
 def test_least_probability_of_a_patient_cleans_controls(answered, change_answers, cases, config, monkeypatch):
     options = (0.0, 0.2)  # eight cases give no surer a classifier
     decodings = [Decoding(*option) for option in product(TEMPERATURES, PEAKS, options)]
-    for module in (choices, import_module("mipseg.training.evaluate")):
+    for module in (model_selection, import_module("mipseg.training.evaluate")):
         monkeypatch.setattr(module, "PATIENTS", options)
         monkeypatch.setattr(module, "MIN_PATIENT", 0.2)
         monkeypatch.setattr(module, "DECODINGS", decodings)

@@ -22,10 +22,10 @@ def call(monkeypatch, tmp_path, cases):
             module, name, lambda _, config, *others: (called.append((name, config.name, *others)), answer)[1]
         )
 
-    for name in ("_train_fold", "evaluate", "train_final", "export"):
+    for name in ("_train_fold", "evaluate", "refit", "export"):
         note(name)
-    note("measure_shifts", "| table |\n")
-    note("draw_worst", "1. list\n")
+    note("measure_robustness", "| table |\n")
+    note("draw_failure_cases", "1. list\n")
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["training", *arguments])
@@ -40,13 +40,13 @@ def test_run_does_everything_in_order(call, tmp_path):
     folds = [("_train_fold", name, fold, runs) for name in ("unet_v6", "unet_v8") for fold in range(5)]
     *before, (name, config, folder, _), export = call("run")
     assert before == [*folds, ("evaluate", "unet_v8", runs / "unet_v8")]
-    assert (name, config, folder) == ("train_final", "unet_v8", runs / "unet_v8")
+    assert (name, config, folder) == ("refit", "unet_v8", runs / "unet_v8")
     assert export == ("export", "unet_v8", runs / "unet_v8")
 
 
 def test_final_pass_alone(call, tmp_path):
     ((name, config, folder, _),) = call("final")
-    assert (name, config, folder) == ("train_final", "unet_v8", tmp_path / "runs/unet_v8")
+    assert (name, config, folder) == ("refit", "unet_v8", tmp_path / "runs/unet_v8")
 
 
 def test_one_fold(call, tmp_path):
@@ -82,13 +82,13 @@ def test_wrong_use(call, arguments):
 
 
 def test_worst_prints_its_list(call, capsys, tmp_path):
-    assert call("worst", "--count", "4") == [("draw_worst", "unet_v8", tmp_path / "runs/unet_v8", 4)]
+    assert call("worst", "--count", "4") == [("draw_failure_cases", "unet_v8", tmp_path / "runs/unet_v8", 4)]
     assert capsys.readouterr().out == "1. list\n"
 
 
 def test_shifts_prints_its_table(call, capsys, tmp_path):
     ((name, config, folder, _),) = call("shifts")
-    assert (name, config, folder) == ("measure_shifts", "unet_v8", tmp_path / "runs/unet_v8")
+    assert (name, config, folder) == ("measure_robustness", "unet_v8", tmp_path / "runs/unet_v8")
     assert capsys.readouterr().out == "| table |\n"
 
 

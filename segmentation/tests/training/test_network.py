@@ -6,30 +6,32 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed: uv sync -
 
 from torch.nn.functional import pixel_shuffle  # noqa: E402
 
-from mipseg.preprocess import MULTIPLE  # noqa: E402
+from mipseg.model.preprocess import MULTIPLE  # noqa: E402
 from mipseg.training.loss import COARSE_WEIGHT, HEALTHY_SHARE, PATIENT_WEIGHT, soft_dice, training_loss  # noqa: E402
 from mipseg.training.network import Output, UNet  # noqa: E402
 
 
-@pytest.mark.parametrize(("channels", "unshuffle", "coarse"), [((8, 8, 8, 8, 16), 4, 8), ((8, 8, 8, 8, 8, 16), 2, 4)])
+@pytest.mark.parametrize(
+    ("channels", "pixel_unshuffle", "coarse"), [((8, 8, 8, 8, 16), 4, 8), ((8, 8, 8, 8, 8, 16), 2, 4)]
+)
 @pytest.mark.parametrize("atlas", [False, True])
-def test_shapes_follow_the_input(channels, unshuffle, coarse, atlas):
-    network = UNet(channels, unshuffle, atlas=atlas)
-    output = network(torch.rand(2, network.planes, 2 * MULTIPLE, 3 * MULTIPLE))
+def test_shapes_follow_the_input(channels, pixel_unshuffle, coarse, atlas):
+    network = UNet(channels, pixel_unshuffle, atlas=atlas)
+    output = network(torch.rand(2, network.in_channels, 2 * MULTIPLE, 3 * MULTIPLE))
     assert output.tumour.shape == (2, 1, 2 * MULTIPLE, 3 * MULTIPLE)
     assert output.coarse.shape == (2, 1, 2 * MULTIPLE // coarse, 3 * MULTIPLE // coarse)
     assert output.patient.shape == (2,)
 
 
-def test_network_sees_how_far_uptake_is_off_from_the_atlas():
+def test_network_sees_how_far_intensity_is_off_from_the_atlas():
     network, seen = UNet((8, 8, 8, 8, 16), 4, atlas=True).eval(), []
     network.down[0].register_forward_pre_hook(lambda _, inputs: seen.append(pixel_shuffle(inputs[0], 4)))
-    planes = torch.zeros(1, 3, MULTIPLE, MULTIPLE)
-    planes[0, :, 0, :4] = torch.tensor([[0.5, 0.9, 0.5, 0.2], [0.5, 0.4, 0.1, 0.9], [0.1, 0.2, 0.0, 0.05]])
-    network(planes)
+    channels = torch.zeros(1, 3, MULTIPLE, MULTIPLE)
+    channels[0, :, 0, :4] = torch.tensor([[0.5, 0.9, 0.5, 0.2], [0.5, 0.4, 0.1, 0.9], [0.1, 0.2, 0.0, 0.05]])
+    network(channels)
     # Off by 0, 2, 8 (cut) and -7 (cut at -4) deviations, a quarter of which is seen.
     assert seen[0][0, 2, 0, :4].tolist() == pytest.approx([0, 0.5, 2, -1])
-    assert torch.equal(seen[0][:, :2], planes[:, :2])
+    assert torch.equal(seen[0][:, :2], channels[:, :2])
 
 
 def test_untrained_network_calls_little_tumour():

@@ -3,7 +3,7 @@ from collections import Counter
 
 import numpy as np
 
-from mipseg.dataset import Case
+from mipseg.io.dataset import Case
 from mipseg.training.split import FOLDS_FILE, make_folds, read_folds
 
 
@@ -28,7 +28,7 @@ def test_folds_are_even_stratified_and_repeatable():
     tall = Counter(folds[c.id] for c in cases if c.image.shape[0] == 900)
     assert max(tall.values()) - min(tall.values()) <= 2
     # Small and large tumours are shared out: the quarter with the smallest is spread over all folds.
-    patients = sorted((c for c in cases if c.is_patient and c.image.shape[0] < 600), key=lambda c: c.mask.sum())
+    patients = sorted((c for c in cases if c.has_tumour and c.image.shape[0] < 600), key=lambda c: c.mask.sum())
     smallest = Counter(folds[c.id] for c in patients[:10])
     assert smallest == dict.fromkeys(range(5), 2)
 

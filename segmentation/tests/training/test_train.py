@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed: uv sync -
 
 from mipseg.errors import ModelError  # noqa: E402
 from mipseg.training.predict import predict, predict_cases  # noqa: E402
-from mipseg.training.train import Trainer, atlas_of, load_average  # noqa: E402
+from mipseg.training.train import Trainer, atlas_of, load_ema_network  # noqa: E402
 
 CPU = torch.device("cpu")
 
@@ -21,7 +21,7 @@ def test_run_goes_through_all_stages_and_is_repeatable(cases, config, tmp_path):
     assert list((tmp_path / "a").glob("events.out.tfevents.*"))
 
 
-def test_the_sampler_learns_what_each_picture_cost(cases, config, tmp_path, monkeypatch):
+def test_the_sampler_learns_what_each_image_cost(cases, config, tmp_path, monkeypatch):
     learned = []
     monkeypatch.setattr("mipseg.training.train.Sampler.learn", lambda _, costs: learned.append(costs))
     trainer = Trainer(cases, config, tmp_path, CPU)
@@ -68,17 +68,17 @@ def test_a_run_can_start_from_the_averaged_weights_of_another(cases, config, tmp
 
 
 def test_the_atlas_of_the_training_cases_is_kept_with_the_network(cases, config, tmp_path):
-    config = replace(config, atlas=True, unshuffle=2, channels=(8, 8, 8, 8, 8, 8))
+    config = replace(config, atlas=True, pixel_unshuffle=2, channels=(8, 8, 8, 8, 8, 8))
     Trainer(cases[:6], config, tmp_path / "first", CPU).run()
     expected = atlas_of(cases[:6])
-    np.testing.assert_array_equal(load_average(tmp_path / "first").healthy, expected)
+    np.testing.assert_array_equal(load_ema_network(tmp_path / "first").healthy, expected)
     assert not np.array_equal(atlas_of(cases), expected)
     # Who goes on from it with other cases gets an atlas of those.
     second = Trainer(cases, config, tmp_path / "second", CPU, tmp_path / "first")
     np.testing.assert_array_equal(second.average.healthy, atlas_of(cases))
 
 
-@pytest.mark.parametrize("change", [{"channels": (8, 8, 8, 8, 16)}, {"unshuffle": 2}, {"atlas": True}])
+@pytest.mark.parametrize("change", [{"channels": (8, 8, 8, 8, 16)}, {"pixel_unshuffle": 2}, {"atlas": True}])
 def test_another_network_is_refused_to_start_from_and_to_go_on_with(cases, config, tmp_path, change):
     Trainer(cases, config, tmp_path / "first", CPU).run()
     other = replace(config, **change)
@@ -90,10 +90,10 @@ def test_another_network_is_refused_to_start_from_and_to_go_on_with(cases, confi
 def test_a_checkpoint_of_an_older_version_is_refused(cases, config, tmp_path):
     Trainer(cases, config, tmp_path, CPU).run()
     state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
-    del state["unshuffle"]
+    del state["pixel_unshuffle"]
     torch.save(state, tmp_path / "checkpoint.pt")
     with pytest.raises(ModelError, match="trained by an older version"):
-        load_average(tmp_path)
+        load_ema_network(tmp_path)
 
 
 def test_learning_rate_warms_up_and_ends_near_zero(cases, config, tmp_path):

@@ -7,10 +7,10 @@ import structlog
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
-from mipseg.http.app import create_app
-from mipseg.http.routes import Predict
-from mipseg.http.serve import configure_logging
-from mipseg.segmenter import default_segmenter
+from mipseg.model.segmenter import default_segmenter
+from mipseg.serving.app import create_app
+from mipseg.serving.routes import Predict
+from mipseg.serving.serve import configure_logging
 from mipseg.settings import Settings
 from mipserve.judge import add_judge
 from mipserve.settings import ServiceSettings

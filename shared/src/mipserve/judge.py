@@ -15,7 +15,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from mipseg.http.problems import ProblemError
+from mipseg.serving.problems import ProblemError
 
 PREFIXES = ("/api/v1", "/scoreboard", "/attempts", "/judge-static")
 READY_S = 10.0  # a model that takes longer to warm up is not waited for
@@ -110,7 +110,7 @@ class LateJudge:
         """Let a signal end the judge first.
 
         The server stops listening before it ends the application; in between, a worker that judges this very service
-        would score picture after picture as unreachable.
+        would score image after image as unreachable.
         """
         loop, handlers = asyncio.get_running_loop(), dict[signal.Signals, SignalHandler]()
         if threading.current_thread() is threading.main_thread():  # no other gets signals

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 import mipjudge
 import mipseg
 import mipserve
-from mipseg.http.serve import configure_logging, serve
+from mipseg.serving.serve import configure_logging, serve
 from mipserve.ports import PortError, free_port
 from mipserve.settings import ServiceSettings
 

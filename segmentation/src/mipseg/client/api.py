@@ -36,7 +36,7 @@ _REFUSALS = {
 }
 
 
-class Judge:
+class JudgeClient:
     """What a team may ask a judge; every method raises a `ClientError` with a line for the user."""
 
     def __init__(self, transport: Transport) -> None:

@@ -12,7 +12,7 @@ from mipseg.client.answers import Attempt, Status
 from mipseg.client.errors import ClientError, StoppedError
 
 FIRST_S, SLOWEST_S, GROWTH = 1.0, 5.0, 1.25
-MOST_FAILED_POLLS = 6  # in a row; about half a minute when the polls have become slow
+MAX_FAILED_POLLS = 6  # in a row; about half a minute when the polls have become slow
 LONGEST_PAUSE_S = 60.0
 
 
@@ -94,7 +94,7 @@ def follow(look: Callable[[], Attempt], attempt: Attempt) -> Attempt:
                     watch.show(attempt)
                 except ClientError as error:
                     failed += 1
-                    if not error.transient or failed > MOST_FAILED_POLLS:
+                    if not error.transient or failed > MAX_FAILED_POLLS:
                         raise
                     watch.trouble(error)
                     delay = max(delay, min(error.retry_after or 0.0, LONGEST_PAUSE_S))

@@ -11,7 +11,7 @@ from mipseg.client.answers import Attempt, Status, Verification
 from mipseg.client.errors import ClientError, StoppedError
 from mipseg.client.follow import describe_state
 
-MOST_ERRORS = 5
+MAX_ERRORS = 5
 EXIT_CODES = "exit codes: 0 done, 1 the attempt or the test prediction failed, 2 wrong use or no connection, 130 Ctrl-C"
 SETTINGS = (
     "settings (environment or .env): EVAL_API_URL (default: http://localhost:8000), EVAL_API_TOKEN, "
@@ -74,10 +74,10 @@ class Output:
         elif attempt.status is Status.DONE:
             text += ", but the judge does not tell the score"
         self.say(f"{attempt.type} {attempt.uuid}: {text}")
-        for error in attempt.errors[:MOST_ERRORS]:
+        for error in attempt.errors[:MAX_ERRORS]:
             self.say(f"  {error}")
-        if len(attempt.errors) > MOST_ERRORS:
-            self.say(f"  and {len(attempt.errors) - MOST_ERRORS} more")
+        if len(attempt.errors) > MAX_ERRORS:
+            self.say(f"  and {len(attempt.errors) - MAX_ERRORS} more")
         self._object(asdict(attempt))
         return 1 if attempt.status is Status.FAILED else 0
 

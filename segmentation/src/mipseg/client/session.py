@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from mipseg.client.addresses import Scope, scope_of
-from mipseg.client.api import Judge
+from mipseg.client.api import JudgeClient
 from mipseg.client.errors import UsageError
 from mipseg.client.output import Output
 from mipseg.client.settings import ClientSettings
@@ -13,7 +13,7 @@ from mipseg.client.transport import Transport
 
 
 @contextmanager
-def open_judge(settings: ClientSettings, output: Output) -> Iterator[Judge]:
+def open_judge(settings: ClientSettings, output: Output) -> Iterator[JudgeClient]:
     """Connect with the token; without one, a judge on this machine is asked for a local team.
 
     Raises:
@@ -22,7 +22,7 @@ def open_judge(settings: ClientSettings, output: Output) -> Iterator[Judge]:
     if settings.eval_api_token is None and not settings.judge_is_local:
         raise UsageError("no-token", f"{settings.eval_api_url} needs a token; set EVAL_API_TOKEN")
     with Transport(settings) as transport:
-        judge = Judge(transport)
+        judge = JudgeClient(transport)
         if settings.eval_api_token is None:
             if said := judge.join_local_team():
                 output.note(said)

@@ -18,7 +18,7 @@ from mipseg.client.settings import ClientSettings
 
 CONNECT_S = 10.0
 ANSWER_S = 30.0
-MAX_ANSWER_BYTES = 16 * 2**20  # the connection test's answer carries two pictures
+MAX_ANSWER_BYTES = 16 * 2**20  # the connection test's answer carries two images
 
 
 @dataclass(frozen=True)

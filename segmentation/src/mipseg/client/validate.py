@@ -4,7 +4,7 @@ import sys
 from argparse import Namespace
 
 from mipseg.client.answers import Kind
-from mipseg.client.api import Judge
+from mipseg.client.api import JudgeClient
 from mipseg.client.errors import RefusalError, UsageError
 from mipseg.client.follow import follow
 from mipseg.client.output import Output, make_parser, run
@@ -19,7 +19,7 @@ def _confirm(output: Output) -> None:
         raise UsageError("not-confirmed", "not confirmed, so nothing was submitted; scripts give --yes")
 
 
-def _prepare_evaluation(judge: Judge, url: str, arguments: Namespace, output: Output) -> int:
+def _prepare_evaluation(judge: JudgeClient, url: str, arguments: Namespace, output: Output) -> int:
     """Spare the one evaluation an endpoint that the judge gets no prediction from; returns an exit code."""
     try:
         found = judge.verify(url)

@@ -6,7 +6,7 @@ final     train the networks that ship once more, on all cases
 export    write the model folder that is shipped
 run       all of the above in that order, every fold, after the runs that it starts from and is averaged with
 worst     draw the patients of lowest cross-validated Dice
-shifts    measure Dice on pictures that are changed in known ways
+shifts    measure Dice on images that are changed in known ways
 """
 
 import argparse
@@ -15,18 +15,18 @@ from pathlib import Path
 
 import torch
 
-from mipseg.dataset import Case, load_dataset
 from mipseg.errors import MipsegError
+from mipseg.io.dataset import Case, load_dataset
 from mipseg.settings import Settings, project_root
 from mipseg.training.config import Config, load_config
 from mipseg.training.evaluate import evaluate
 from mipseg.training.export import export
-from mipseg.training.final import train_final
+from mipseg.training.failure_cases import draw_failure_cases
 from mipseg.training.predict import predict_cases
-from mipseg.training.shifts import measure_shifts
+from mipseg.training.refit import refit
+from mipseg.training.robustness import measure_robustness
 from mipseg.training.split import FOLDS, read_folds
 from mipseg.training.train import Trainer, pick_device
-from mipseg.training.worst import draw_worst
 
 CONFIGS = Path(__file__).parent / "configs"
 
@@ -38,9 +38,9 @@ def _train_fold(cases: list[Case], config: Config, fold: int, runs: Path) -> Non
     if (folder / "probabilities.npz").is_file():
         return
     start = None
-    if config.start_from:
-        _train_fold(cases, load_config(CONFIGS / f"{config.start_from}.toml"), fold, runs)
-        start = runs / config.start_from / f"fold{fold}"
+    if config.init_from:
+        _train_fold(cases, load_config(CONFIGS / f"{config.init_from}.toml"), fold, runs)
+        start = runs / config.init_from / f"fold{fold}"
     network = Trainer([c for c in cases if folds[c.id] != fold], config, folder, device, start).run()
     predict_cases(network, [c for c in cases if folds[c.id] == fold], folder / "probabilities.npz", device)
 
@@ -69,19 +69,19 @@ def main() -> None:
         if arguments.command == "fold":
             _train_fold(cases, config, arguments.fold, runs)
         if arguments.command == "run":
-            for name in (*config.averaged_with, config.name):
+            for name in (*config.ensemble, config.name):
                 for fold in range(FOLDS):
                     _train_fold(cases, load_config(CONFIGS / f"{name}.toml"), fold, runs)
         if arguments.command in ("evaluate", "run"):
             evaluate(cases, config, runs / config.name)
         if arguments.command in ("final", "run"):
-            train_final(cases, config, runs / config.name, pick_device())
+            refit(cases, config, runs / config.name, pick_device())
         if arguments.command in ("export", "run"):
             export(cases, config, runs / config.name)
         if arguments.command == "worst":
-            sys.stdout.write(draw_worst(cases, config, runs / config.name, arguments.count))
+            sys.stdout.write(draw_failure_cases(cases, config, runs / config.name, arguments.count))
         if arguments.command == "shifts":
-            sys.stdout.write(measure_shifts(cases, config, runs / config.name, pick_device()))
+            sys.stdout.write(measure_robustness(cases, config, runs / config.name, pick_device()))
     except MipsegError as error:
         parser.exit(1, f"error: {error}\n")
 

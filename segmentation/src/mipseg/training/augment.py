@@ -15,43 +15,43 @@ import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
-from mipseg.atlas import Cells, atlas_maps
-from mipseg.dataset import Case
-from mipseg.preprocess import body_columns, match_window, normalise
+from mipseg.io.dataset import Case
+from mipseg.model.atlas import AtlasGrid, atlas_maps
+from mipseg.model.preprocess import body_columns, match_window, normalise
 from mipseg.training.config import Config
 
 FRAME = (448, 320)  # rows and columns of a training image at full resolution
 COARSE_FRAME = (256, 192)  # the same at half resolution, rounded up to multiples of 64
 COST_RATE = 0.4  # how fast a case's remembered cost follows the latest one
-MOST_LESIONS = 15  # most components that are copied from one patient
+MAX_LESIONS = 15  # most components that are copied from one patient
 
 
 class Subject:
     """One case on the training device, at the resolution of a stage.
 
     Attributes:
-        planes: (C, H, W) float: the uptake in [0, 1] and, with an atlas, usual uptake and its standard deviation at
-            each pixel.
+        channels: (C, H, W) float: the intensity in [0, 1] and, with an atlas, usual intensity and its standard
+            deviation at each pixel.
         components: (H, W) integer labels of the reference's components, 0 where there is none.
         count: number of components.
         centre: column of the middle of the body.
     """
 
-    def __init__(self, case: Case, atlas: Cells | None, downscale: int, device: torch.device) -> None:
-        uptake, mask = normalise(case.image), case.mask.astype(np.float32)
-        planes = uptake[None]
+    def __init__(self, case: Case, atlas: AtlasGrid | None, downscale: int, device: torch.device) -> None:
+        intensity, mask = normalise(case.image), case.mask.astype(np.float32)
+        channels = intensity[None]
         if atlas is not None:
-            planes = np.concatenate([planes, atlas_maps(match_window(uptake), atlas)])
+            channels = np.concatenate([channels, atlas_maps(match_window(intensity), atlas)])
         if downscale > 1:
-            height, width = (side // downscale for side in uptake.shape)
+            height, width = (side // downscale for side in intensity.shape)
             cut = (slice(height * downscale), slice(width * downscale))
             shape = (height, downscale, width, downscale)
             mask = mask[cut].reshape(shape).mean((1, 3))
-            planes = np.stack([plane[cut].reshape(shape).mean((1, 3)) for plane in planes])
+            channels = np.stack([channel[cut].reshape(shape).mean((1, 3)) for channel in channels])
         labels, self.count = ndimage.label(mask >= 0.5, np.ones((3, 3)))
-        columns = body_columns(planes[0])
+        columns = body_columns(channels[0])
         self.centre = (columns.start + columns.stop) / 2
-        self.planes = torch.from_numpy(planes).to(device)
+        self.channels = torch.from_numpy(channels).to(device)
         self.components = torch.from_numpy(labels.astype(np.int32)).to(device)
 
 
@@ -60,7 +60,7 @@ class Sampler:
 
     Args:
         cases: training cases, patients and controls.
-        atlas: what the network is told about healthy bodies, see `mipseg.atlas`; None: nothing.
+        atlas: what the network is told about healthy bodies, see `mipseg.model.atlas`; None: nothing.
         downscale: see `Stage`.
         config: shares of patients and compositions.
         rng: every random number comes from here.
@@ -70,7 +70,7 @@ class Sampler:
     def __init__(
         self,
         cases: Sequence[Case],
-        atlas: Cells | None,
+        atlas: AtlasGrid | None,
         downscale: int,
         config: Config,
         rng: np.random.Generator,
@@ -79,8 +79,8 @@ class Sampler:
         self._config, self._rng, self._device = config, rng, device
         self._frame = FRAME if downscale == 1 else COARSE_FRAME
         self._downscale = downscale
-        self._patients = _Pool([Subject(case, atlas, downscale, device) for case in cases if case.is_patient])
-        self._controls = _Pool([Subject(case, atlas, downscale, device) for case in cases if not case.is_patient])
+        self._patients = _Pool([Subject(case, atlas, downscale, device) for case in cases if case.has_tumour])
+        self._controls = _Pool([Subject(case, atlas, downscale, device) for case in cases if not case.has_tumour])
         self._drawn: list[tuple[_Pool, int] | None] = []  # where each image of the last batch is from; None: composed
 
     def batch(self, size: int) -> tuple[Tensor, Tensor]:
@@ -110,21 +110,21 @@ class Sampler:
 
     def _one(self) -> tuple[Tensor, Tensor]:
         rng, config = self._rng, self._config
-        is_patient = rng.random() < config.patients or not self._controls.subjects
-        pool = self._patients if is_patient else self._controls
-        index = pool.draw(rng, config.hard)
+        has_tumour = rng.random() < config.patient_fraction or not self._controls.subjects
+        pool = self._patients if has_tumour else self._controls
+        index = pool.draw(rng, config.hard_mining_fraction)
         subject = pool.subjects[index]
         grid_maker = _Geometry(rng, self._frame, self._downscale)
-        image, mask = grid_maker.warp(subject, rng, subject.planes, (subject.components > 0).float())
-        composed = rng.random() < (config.compose_patients if is_patient else config.compose_controls)
+        image, mask = grid_maker.warp(subject, rng, subject.channels, (subject.components > 0).float())
+        composed = rng.random() < (config.compose_patients if has_tumour else config.compose_controls)
         self._drawn.append(None if composed else (pool, index))
         if composed:
             donor = self._patients.subjects[self._patients.draw(rng, 0)]
-            lesions, keep = grid_maker.moved(rng).warp(donor, rng, donor.planes[:1], _some_lesions(donor, rng))
+            lesions, keep = grid_maker.moved(rng).warp(donor, rng, donor.channels[:1], _some_lesions(donor, rng))
             gain = math.exp(rng.uniform(-0.3, 0.3))
             pasted = (_feather(keep) * lesions[0] * gain).clamp(0, 1)
             image[0], mask = torch.maximum(image[0], pasted), torch.maximum(mask, keep)
-        image[0] = _intensity(image[0], config.window, rng)
+        image[0] = _intensity(image[0], config.window_jitter, rng)
         return image, mask
 
 
@@ -142,7 +142,7 @@ class _Pool:
 
 
 def _some_lesions(donor: Subject, rng: np.random.Generator) -> Tensor:
-    most = max(1, min(donor.count, MOST_LESIONS))
+    most = max(1, min(donor.count, MAX_LESIONS))
     chosen = rng.permutation(donor.count)[: rng.integers(1, most + 1)] + 1
     table = torch.zeros(donor.count + 1)
     table[torch.from_numpy(chosen)] = 1
@@ -176,13 +176,13 @@ class _Geometry:
         other._matrix, other._rows = self._matrix * math.exp(rng.uniform(-0.2, 0.2)), self._rows
         return other
 
-    def warp(self, subject: Subject, rng: np.random.Generator, planes: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Sample planes and a mask of a subject into the frame; outside of the picture they are 0."""
+    def warp(self, subject: Subject, rng: np.random.Generator, channels: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Sample channels and a mask of a subject into the frame; outside of the image they are 0."""
         rows, columns = self._frame
         height, width = mask.shape
         spare = height - rows
         middle = rows / 2 + (self._rows * spare if spare > 0 else rng.uniform(spare, 0) * 0.5)
-        # From the frame's pixels, counted from its middle, to the picture in grid_sample's [-1, 1].
+        # From the frame's pixels, counted from its middle, to the image in grid_sample's [-1, 1].
         to_grid = np.array([[2 / width], [2 / height]])
         matrix = self._matrix * np.array([[-1.0 if self._mirror else 1.0], [1.0]]) * to_grid
         centre = (np.array([subject.centre, middle]) + self._offset) * to_grid[:, 0] - 1
@@ -195,12 +195,12 @@ class _Geometry:
             field = torch.from_numpy(np.einsum("xy,byhw->bxhw", matrix, self._elastic)).float()
             place += F.interpolate(field, (rows, columns), mode="bicubic", align_corners=True)[0]
         grid = place.permute(1, 2, 0)[None].to(mask.device)
-        all_planes = F.grid_sample(torch.cat([planes, mask[None]])[None], grid, align_corners=False)[0]
-        return all_planes[:-1], (all_planes[-1] > 0.5).float()
+        all_channels = F.grid_sample(torch.cat([channels, mask[None]])[None], grid, align_corners=False)[0]
+        return all_channels[:-1], (all_channels[-1] > 0.5).float()
 
 
 def _intensity(image: Tensor, window: float, rng: np.random.Generator) -> Tensor:
-    # Pictures are trained on as they are, not matched: the range drawn here holds what `match_window` leaves over.
+    # Images are trained on as they are, not matched: the range drawn here holds what `match_window` leaves over.
     if rng.random() < 0.5:
         image = image * math.exp(rng.uniform(-window, window))  # another top of the SUV window
     if rng.random() < 0.5:

@@ -42,47 +42,48 @@ class Config:
 
     Attributes:
         name: name of the run and of the model folder that is exported.
-        start_from: name of the run whose weights, of the same fold, this one starts from; "" for random weights.
-        averaged_with: runs whose networks are averaged with this one's: those of the same fold where it is judged,
+        init_from: name of the run whose weights, of the same fold, this one starts from; "" for random weights.
+        ensemble: runs whose networks are averaged with this one's: those of the same fold where it is judged,
             those of other folds where it ships.
         seed: seed of the weights and of every random draw.
-        unshuffle: pixels per side that the network folds into channels, see `UNet`.
+        pixel_unshuffle: pixels per side that the network folds into channels, see `UNet`.
         channels: feature channels of each level of the network.
-        atlas: whether the network also sees what uptake is usual at each place, see `mipseg.atlas`.
+        atlas: whether the network also sees what intensity is usual at each place, see `mipseg.model.atlas`.
         learning_rate: peak of the schedule (linear warm-up, then linear to zero over the cost).
         weight_decay: AdamW's.
         warmup_steps: steps until the peak.
-        ema: decay of the averaged weights, which are the ones that are evaluated and shipped.
-        patients: share of drawn images that are patients; the rest are controls.
-        hard: share of the draws in which a case counts by its cost so far (see `Sampler.learn`); the rest are uniform.
-        window: how far the top of the SUV window is changed, as the log of a factor, up and down.
+        ema_decay: decay of the averaged weights, which are the ones that are evaluated and shipped.
+        patient_fraction: share of drawn images that are patients; the rest are controls.
+        hard_mining_fraction: share of the draws in which a case counts by its cost so far; the rest are
+            uniform, see `Sampler.learn`.
+        window_jitter: how far the top of the SUV window is changed, as the log of a factor, up and down.
         compose_patients: share of patients that get another patient's lesions added.
         compose_controls: share of controls that get a patient's lesions, and so become patients.
         cross_entropy: weight of the pixels' cross-entropy beside the Dice loss, whose weight is 1.
         image_dice: share of the Dice loss that is taken image by image; the rest takes the batch as one image.
-        final_images: images of the last pass, on all cases, of each network that ships; 0: the folds' networks ship.
+        refit_images: images of the last pass, on all cases, of each network that ships; 0: the folds' networks ship.
         stages: the schedule, in order.
     """
 
     name: str
-    start_from: str
-    averaged_with: tuple[str, ...]
+    init_from: str
+    ensemble: tuple[str, ...]
     seed: int
-    unshuffle: int
+    pixel_unshuffle: int
     channels: tuple[int, ...]
     atlas: bool
     learning_rate: float
     weight_decay: float
     warmup_steps: int
-    ema: float
-    patients: float
-    hard: float
-    window: float
+    ema_decay: float
+    patient_fraction: float
+    hard_mining_fraction: float
+    window_jitter: float
     compose_patients: float
     compose_controls: float
     cross_entropy: float
     image_dice: float
-    final_images: int
+    refit_images: int
     stages: tuple[Stage, ...]
 
     @property

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from mipseg.dataset import Case
-from mipseg.training.choices import (
+from mipseg.io.dataset import Case
+from mipseg.training.config import Config
+from mipseg.training.model_selection import (
     DECODINGS,
     MIN_PATIENT,
     PATIENTS,
@@ -20,7 +21,6 @@ from mipseg.training.choices import (
     load_answers,
     member_folders,
 )
-from mipseg.training.config import Config
 from mipseg.training.report_figure import save_report_figure
 from mipseg.training.scores import auc, bootstrap_interval, lesion_report, reliability
 from mipseg.training.split import FOLDS
@@ -33,7 +33,7 @@ def evaluate(cases: Sequence[Case], config: Config, folder: Path) -> dict[str, A
         The report, with the shipped choices under `choices`.
     """
     validation = cross_validate(load_answers(cases, member_folders(config, folder)))
-    table, score, truth = validation.table, validation.patient, validation.table.is_patient
+    table, score, truth = validation.table, validation.patient, validation.table.has_tumour
     dice, clean = table.result(validation.chosen)
     patients = np.flatnonzero(truth).tolist()
     references = [validation.answers[number].case for number in patients]

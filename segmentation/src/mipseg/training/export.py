@@ -11,21 +11,21 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from mipseg.atlas import Cells
-from mipseg.dataset import Case
 from mipseg.errors import ModelError
-from mipseg.inference import infer
+from mipseg.io.dataset import Case
 from mipseg.metrics import dice_score
+from mipseg.model.atlas import AtlasGrid
+from mipseg.model.inference import infer
+from mipseg.model.postprocess import binarise
+from mipseg.model.preprocess import MULTIPLE
+from mipseg.model.segmenter import ATLAS, MODELS, Segmenter
 from mipseg.phantom import make_phantom
-from mipseg.postprocess import decode
-from mipseg.preprocess import MULTIPLE
-from mipseg.segmenter import ATLAS, MODELS, Segmenter
 from mipseg.training.config import Config
-from mipseg.training.final import final_folders
 from mipseg.training.network import UNet
 from mipseg.training.predict import Probabilities, as_network
-from mipseg.training.train import atlas_of, load_average
-from mipseg.types import Grey
+from mipseg.training.refit import refit_folders
+from mipseg.training.train import atlas_of, load_ema_network
+from mipseg.types import GreyImage
 
 PHANTOMS = 4
 AGREEMENT = 0.98  # least Dice between the masks of PyTorch and of the exported networks, whose weights are rounded
@@ -34,13 +34,13 @@ CHANNEL_AXIS = {"Conv": 0, "ConvTranspose": 1}  # which axis of the weights are 
 
 def write_onnx(network: UNet, file: Path) -> None:
     """Write a network as an ONNX file with free height and width (multiples of `MULTIPLE`)."""
-    example = torch.zeros(1, network.planes, 8 * MULTIPLE, 4 * MULTIPLE)
+    example = torch.zeros(1, network.in_channels, 8 * MULTIPLE, 4 * MULTIPLE)
     height, width = torch.export.Dim("rows", min=1, max=512), torch.export.Dim("columns", min=1, max=512)
     torch.onnx.export(
         Probabilities(network).eval(),
         (example,),
         str(file),
-        input_names=["planes"],
+        input_names=["channels"],
         output_names=["tumour", "patient"],
         dynamic_shapes=({2: MULTIPLE * height, 3: MULTIPLE * width},),
         dynamo=True,
@@ -80,7 +80,7 @@ def _round_weights(graph: onnx.GraphProto) -> None:
 
 
 def export(cases: Sequence[Case], config: Config, run: Path, models: Path = MODELS) -> Path:
-    """Write the model folder of a run: the networks of `final_folders`, the atlas if one wants it, and `config.json`.
+    """Write the model folder of a run: the networks of `refit_folders`, the atlas if one wants it, and `config.json`.
 
     Args:
         cases: the whole data set, whose controls make the atlas; on every twentieth PyTorch and ONNX are compared.
@@ -95,14 +95,14 @@ def export(cases: Sequence[Case], config: Config, run: Path, models: Path = MODE
         ModelError: a network was not trained, or the masks of PyTorch and of the exported networks differ; nothing is
             kept then.
     """
-    networks = [load_average(folder) for folder in final_folders(config, run)]
+    networks = [load_ema_network(folder) for folder in refit_folders(config, run)]
     folder = models / config.name
     report: dict[str, Any] = json.loads((run / "report.json").read_text())
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"network-{number}.onnx" for number in range(len(networks))]
     for network, file in zip(networks, files, strict=True):
         write_onnx(network, file)
-    atlas = atlas_of(cases) if any(network.planes > 1 for network in networks) else None
+    atlas = atlas_of(cases) if any(network.in_channels > 1 for network in networks) else None
     if atlas is not None:
         np.save(folder / ATLAS, atlas)
     content = {
@@ -131,13 +131,13 @@ def _sha256(file: Path) -> str:
 
 
 def _check_agreement(
-    networks: Sequence[UNet], atlas: Cells | None, segmenter: Segmenter, images: Sequence[Grey]
+    networks: Sequence[UNet], atlas: AtlasGrid | None, segmenter: Segmenter, images: Sequence[GreyImage]
 ) -> None:
     originals = [as_network(network, torch.device("cpu")) for network in networks]
     for number, image in enumerate(images):
         reference, logit = infer(image, originals, atlas)
         probability, exported_logit = segmenter.probability(image)
         choices = segmenter.config.temperature, segmenter.config.min_peak
-        agreement = dice_score(decode(reference, *choices), decode(probability, *choices))
+        agreement = dice_score(binarise(reference, *choices), binarise(probability, *choices))
         if agreement < AGREEMENT or abs(logit - exported_logit) > 0.05 or np.abs(reference - probability).max() > 0.05:
             raise ModelError(f"PyTorch and ONNX disagree on image {number}: Dice {agreement:.4f}")

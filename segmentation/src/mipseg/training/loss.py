@@ -64,8 +64,8 @@ def training_loss(output: Output, target: Tensor, cross_entropy: float, image_di
         return cross_entropy * F.binary_cross_entropy_with_logits(logits, reference) + dice, costs
 
     coarse_target = F.max_pool2d(target, target.shape[-1] // output.coarse.shape[-1])
-    is_patient = (target.amax((1, 2, 3)) > 0).float()
+    has_tumour = (target.amax((1, 2, 3)) > 0).float()
     full, costs = segmentation(output.tumour.float(), target)
     coarse, _ = segmentation(output.coarse.float(), coarse_target)
-    patient = F.binary_cross_entropy_with_logits(output.patient.float(), is_patient)
+    patient = F.binary_cross_entropy_with_logits(output.patient.float(), has_tumour)
     return full + COARSE_WEIGHT * coarse + PATIENT_WEIGHT * patient, costs

@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mipseg.atlas import LEAST_DEVIATION, SHAPE, Cells
+from mipseg.model.atlas import MIN_DEVIATION, SHAPE, AtlasGrid
 
-RARE = -4.0  # logit of an untrained output: tumour is rare
+PRIOR_LOGIT = -4.0  # logit of an untrained output: tumour is rare
 
 
 class Output(NamedTuple):
@@ -57,21 +57,21 @@ class UNet(nn.Module):
 
     Args:
         channels: feature channels of each level.
-        unshuffle: pixels per side that are folded into channels at the input and unfolded at the output.
-        atlas: whether the network sees, besides the uptake, what is usual at each place.
+        pixel_unshuffle: pixels per side that are folded into channels at the input and unfolded at the output.
+        atlas: whether the network sees, besides the intensity, what is usual at each place.
 
     Attributes:
-        atlas: (2, 72, 44) float32, the atlas that it was trained with, see `mipseg.atlas`; None if it has none.
+        atlas: (2, 72, 44) float32, the atlas that it was trained with, see `mipseg.model.atlas`; None if it has none.
     """
 
     atlas: Tensor | None
 
-    def __init__(self, channels: tuple[int, ...], unshuffle: int, *, atlas: bool) -> None:
+    def __init__(self, channels: tuple[int, ...], pixel_unshuffle: int, *, atlas: bool) -> None:
         super().__init__()
-        self._unshuffle = unshuffle
+        self._unshuffle = pixel_unshuffle
         self.register_buffer("atlas", torch.zeros(2, *SHAPE) if atlas else None)
         self.down, self.lift, self.up = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
-        inputs = self.planes * unshuffle**2
+        inputs = self.in_channels * pixel_unshuffle**2
         for level, width in enumerate(channels):
             blocks = [Residual(width) for _ in range(1 if level < 3 else 2)]
             self.down.append(nn.Sequential(_convolution(inputs, width, 1 if level == 0 else 2), *blocks))
@@ -79,19 +79,19 @@ class UNet(nn.Module):
         for below, width in zip(channels[:0:-1], channels[-2::-1], strict=True):
             self.lift.append(nn.ConvTranspose2d(below, width, 2, 2))
             self.up.append(nn.Sequential(_convolution(2 * width, width), _convolution(width, width)))
-        self.tumour = nn.Conv2d(channels[0], unshuffle**2, 1)
+        self.tumour = nn.Conv2d(channels[0], pixel_unshuffle**2, 1)
         self.coarse = nn.Conv2d(channels[1], 1, 1)
         self.patient = nn.Linear(2 * channels[-1], 1)
         for output in (self.tumour, self.coarse):
-            nn.init.constant_(output.bias, RARE)  # type: ignore[arg-type]
+            nn.init.constant_(output.bias, PRIOR_LOGIT)  # type: ignore[arg-type]
 
     @property
-    def planes(self) -> int:
-        """How many planes of a picture it takes, see `mipseg.inference.Network`."""
+    def in_channels(self) -> int:
+        """How many channels of an image it takes, see `mipseg.model.inference.Network`."""
         return 1 if self.atlas is None else 3
 
     @property
-    def healthy(self) -> Cells | None:
+    def healthy(self) -> AtlasGrid | None:
         """The atlas as an array."""
         return None if self.atlas is None else self.atlas.cpu().numpy()
 
@@ -99,13 +99,13 @@ class UNet(nn.Module):
         """Segment and classify.
 
         Args:
-            x: (B, 1, H, W) uptake in [0, 1]; with an atlas (B, 3, H, W), see `mipseg.inference.Network`. H and W are
-                multiples of 64.
+            x: (B, 1, H, W) intensity in [0, 1]; with an atlas (B, 3, H, W), see `mipseg.model.inference.Network`. H and
+                W are multiples of 64.
         """
         if self.atlas is not None:
-            uptake, mean, deviation = x.split(1, 1)
-            off = ((uptake - mean) / (deviation + LEAST_DEVIATION)).clamp(-4, 8) / 4
-            x = torch.cat([uptake, mean, off], 1)
+            intensity, mean, deviation = x.split(1, 1)
+            residual = ((intensity - mean) / (deviation + MIN_DEVIATION)).clamp(-4, 8) / 4
+            x = torch.cat([intensity, mean, residual], 1)
         x = F.pixel_unshuffle(x, self._unshuffle)
         skips: list[Tensor] = []
         for block in self.down:

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from rich.progress import track
 from torch import Tensor, nn
-from tqdm import tqdm
 
-from mipseg.dataset import Case
-from mipseg.inference import Answer, Network, Planes, infer
+from mipseg.io.dataset import Case
+from mipseg.model.inference import Answer, Channels, Network, infer
 from mipseg.training.network import UNet
-from mipseg.types import Grey, Probability
+from mipseg.types import GreyImage, Probability
 
 
 class Probabilities(nn.Module):
@@ -22,9 +22,9 @@ class Probabilities(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, planes: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, C, H, W) planes -> (B, 1, H, W) tumour probability and (B,) logit of being a patient."""
-        output = self.network(planes)
+    def forward(self, channels: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, C, H, W) channels -> (B, 1, H, W) tumour probability and (B,) logit of being a patient."""
+        output = self.network(channels)
         return output.tumour.float().sigmoid(), output.patient.float()
 
 
@@ -32,16 +32,16 @@ def as_network(network: UNet, device: torch.device) -> Network:
     """Wrap a network, which is in evaluation mode and lives on the device, for `infer`."""
 
     @torch.no_grad()
-    def run(planes: Planes) -> Answer:
-        x = torch.from_numpy(planes[None]).to(device, memory_format=torch.channels_last)
+    def run(channels: Channels) -> Answer:
+        x = torch.from_numpy(channels[None]).to(device, memory_format=torch.channels_last)
         tumour, patient = Probabilities(network)(x)
         return tumour[0, 0].cpu().numpy(), float(patient)
 
-    return Network(network.planes, run)
+    return Network(network.in_channels, run)
 
 
-def predict(networks: Sequence[UNet], image: Grey, device: torch.device) -> tuple[Probability, float]:
-    """Predict one picture as the average of what each network says of it and of its mirror image.
+def predict(networks: Sequence[UNet], image: GreyImage, device: torch.device) -> tuple[Probability, float]:
+    """Predict one image as the average of what each network says of it and of its mirror image.
 
     Args:
         networks: in evaluation mode.
@@ -60,7 +60,7 @@ def predict(networks: Sequence[UNet], image: Grey, device: torch.device) -> tupl
 def predict_cases(network: UNet, cases: Sequence[Case], file: Path, device: torch.device) -> None:
     """Predict cases and keep the answers in one .npz: for each id its (H, W) float16 map and its patient logit."""
     answers: dict[str, Any] = {}
-    for case in tqdm(cases, desc=f"predict {file.parent.name}", unit="image"):
+    for case in track(cases, f"predict {file.parent.name}"):
         probability, logit = predict([network], case.image, device)
         answers[case.id] = probability.astype(np.float16)
         answers[f"{case.id}/patient"] = np.float32(logit)

@@ -13,7 +13,7 @@ from mipseg.training.scores import Truth, Vector, reliability
 
 
 def save_report_figure(
-    file: Path, dice: Vector, areas: npt.NDArray[np.int64], score: Vector, is_patient: Truth
+    file: Path, dice: Vector, areas: npt.NDArray[np.int64], score: Vector, has_tumour: Truth
 ) -> None:
     """Draw the Dice of the patients, Dice against tumour size, the ROC curve and the reliability curve.
 
@@ -22,7 +22,7 @@ def save_report_figure(
         dice: (P,) Dice of each patient.
         areas: (P,) reference area of each patient in pixels.
         score: (N,) probability of being a patient, patients and controls.
-        is_patient: (N,) truth.
+        has_tumour: (N,) truth.
     """
     figure, (histogram, size, roc, calibration) = plt.subplots(1, 4, figsize=(16, 4), layout="constrained")
     histogram.hist(dice, np.linspace(0, 1, 21))
@@ -31,10 +31,10 @@ def save_report_figure(
     size.semilogx(areas, dice, ".")
     size.set(xlabel="tumour area (px)", ylabel="Dice", title="Dice and tumour size")
     cuts = np.sort(score)[::-1, None]
-    roc.plot((score[~is_patient] >= cuts).mean(1), (score[is_patient] >= cuts).mean(1))
+    roc.plot((score[~has_tumour] >= cuts).mean(1), (score[has_tumour] >= cuts).mean(1))
     roc.set(xlabel="1 - specificity", ylabel="sensitivity", title="Patient or control")
     calibration.plot([0, 1], [0, 1], color="grey", linewidth=1)
-    predicted, observed, counts = zip(*reliability(score, is_patient), strict=True)
+    predicted, observed, counts = zip(*reliability(score, has_tumour), strict=True)
     calibration.plot(predicted, observed, "o-")
     for x, y, count in zip(predicted, observed, counts, strict=True):
         calibration.annotate(str(count), (x, y), (6, -3), textcoords="offset points", va="top")

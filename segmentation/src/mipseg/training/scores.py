@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from mipseg.metrics import match_lesions
-from mipseg.types import Binary
+from mipseg.types import BinaryMask
 
 LESION_SIZES = (1, 10, 50, 250, float("inf"))  # px
 RELIABILITY_BINS = 8
@@ -17,11 +17,11 @@ Vector = npt.NDArray[np.float64]
 Truth = npt.NDArray[np.bool_]
 
 
-def auc(score: Vector, is_patient: Truth) -> float:
+def auc(score: Vector, has_tumour: Truth) -> float:
     """Area under the ROC curve, by ranks (Mann-Whitney U; ties count half)."""
     ranks = stats.rankdata(score)
-    positive, negative = int(is_patient.sum()), int((~is_patient).sum())
-    return float((ranks[is_patient].sum() - positive * (positive + 1) / 2) / (positive * negative))
+    positive, negative = int(has_tumour.sum()), int((~has_tumour).sum())
+    return float((ranks[has_tumour].sum() - positive * (positive + 1) / 2) / (positive * negative))
 
 
 class ReliabilityBin(NamedTuple):
@@ -38,16 +38,16 @@ class ReliabilityBin(NamedTuple):
     cases: int
 
 
-def reliability(score: Vector, is_patient: Truth) -> list[ReliabilityBin]:
+def reliability(score: Vector, has_tumour: Truth) -> list[ReliabilityBin]:
     """The reliability curve over bins of equal width; bins without a case are left out (Murphy and Winkler 1977).
 
     Args:
         score: (N,) predicted probability in [0, 1].
-        is_patient: (N,) truth.
+        has_tumour: (N,) truth.
     """
     number = np.minimum((score * RELIABILITY_BINS).astype(int), RELIABILITY_BINS - 1)
     bins = (number == n for n in range(RELIABILITY_BINS))
-    return [ReliabilityBin(float(score[b].mean()), float(is_patient[b].mean()), int(b.sum())) for b in bins if b.any()]
+    return [ReliabilityBin(float(score[b].mean()), float(has_tumour[b].mean()), int(b.sum())) for b in bins if b.any()]
 
 
 def bootstrap_interval(values: Vector, seed: int = 0) -> tuple[float, float]:
@@ -57,15 +57,15 @@ def bootstrap_interval(values: Vector, seed: int = 0) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def lesion_report(pairs: Sequence[tuple[Binary, Binary]]) -> dict[str, Any]:
+def lesion_report(pairs: Sequence[tuple[BinaryMask, BinaryMask]]) -> dict[str, Any]:
     """Sensitivity and positive predictive value over all lesions of all patients, by size, and F1.
 
     Args:
         pairs: reference and prediction of each patient.
     """
     report: dict[str, Any] = {}
-    for name, least_iou in (("any_overlap", 0.0), ("iou_0.1", 0.1)):
-        matches = [match_lesions(reference, prediction, least_iou) for reference, prediction in pairs]
+    for name, min_iou in (("any_overlap", 0.0), ("iou_0.1", 0.1)):
+        matches = [match_lesions(reference, prediction, min_iou) for reference, prediction in pairs]
         found, true = np.concatenate([m.found for m in matches]), np.concatenate([m.true for m in matches])
         sensitivity, ppv = float(found.mean()), float(true.mean()) if true.size else 0.0
         report[name] = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mipseg.dataset import Case
+from mipseg.io.dataset import Case
 
 FOLDS = 5
 SEED = 20251
@@ -24,7 +24,7 @@ def make_folds(cases: Sequence[Case]) -> dict[str, int]:
     """
     rng = np.random.default_rng(SEED)
     folds: dict[str, int] = {}
-    for group in ([c for c in cases if c.is_patient], [c for c in cases if not c.is_patient]):
+    for group in ([c for c in cases if c.has_tumour], [c for c in cases if not c.has_tumour]):
         ordered = sorted(group, key=lambda c: (c.image.shape[0] > 600, int(c.mask.sum()), c.image.shape[0], c.id))
         for start in range(0, len(ordered), FOLDS):
             run = ordered[start : start + FOLDS]
@@ -41,7 +41,7 @@ def read_folds(cases: Sequence[Case]) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    from mipseg.dataset import load_dataset
+    from mipseg.io.dataset import load_dataset
     from mipseg.settings import Settings
 
     FOLDS_FILE.write_text(json.dumps(make_folds(load_dataset(Settings().data_dir)), indent=0) + "\n")

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from rich.progress import Progress
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
-from tqdm import tqdm
 
-from mipseg.atlas import Cells, make_atlas
-from mipseg.dataset import Case
 from mipseg.errors import ModelError
-from mipseg.preprocess import match_window, normalise
+from mipseg.io.dataset import Case
+from mipseg.model.atlas import AtlasGrid, make_atlas
+from mipseg.model.preprocess import match_window, normalise
 from mipseg.training.augment import Sampler
 from mipseg.training.config import Config
 from mipseg.training.loss import training_loss
@@ -24,7 +24,7 @@ from mipseg.training.network import UNet
 CHECKPOINT = "checkpoint.pt"
 CHECKPOINT_STEPS = 100
 GRADIENT_NORM = 5.0
-ARCHITECTURE = "channels", "unshuffle", "atlas"  # fields of the configuration that make the network
+ARCHITECTURE = "channels", "pixel_unshuffle", "atlas"  # fields of the configuration that make the network
 
 
 class Trainer:
@@ -53,10 +53,10 @@ class Trainer:
         self.network: UNet = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         resumes = self._checkpoint.is_file()
         if start is not None and not resumes:
-            self.network.load_state_dict(self._load_fitting(start)["average"])
+            self.network.load_state_dict(self._load_fitting(start)["ema_network"])
         if self.network.atlas is not None and not resumes:
             self.network.atlas.copy_(torch.from_numpy(atlas_of(cases)))
-        self.average = copy.deepcopy(self.network).eval()
+        self.ema_network = copy.deepcopy(self.network).eval()
         self._optimizer = torch.optim.AdamW(
             self.network.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
@@ -77,7 +77,7 @@ class Trainer:
     def _resume(self) -> None:
         state = self._load_fitting(self._folder)
         self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
+        self.ema_network.load_state_dict(state["ema_network"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._step = state["step"]
         # A new stream of draws for each start: a stream that began again would repeat the same images.
@@ -85,7 +85,7 @@ class Trainer:
 
     def _save(self) -> None:
         part = self._checkpoint.with_suffix(".part")
-        state = {"network": self.network, "average": self.average, "optimizer": self._optimizer}
+        state = {"network": self.network, "ema_network": self.ema_network, "optimizer": self._optimizer}
         rest = _architecture(vars(self._config)) | {"step": self._step}
         torch.save({name: part.state_dict() for name, part in state.items()} | rest, part)
         os.replace(part, self._checkpoint)
@@ -104,8 +104,9 @@ class Trainer:
         cost, spent = sum(stage.cost for stage in stages), 0.0
         with (
             SummaryWriter(str(self._folder)) as log,
-            tqdm(total=self._config.steps, initial=self._step, desc=self._folder.name, unit="step") as bar,
+            Progress() as bar,
         ):
+            task = bar.add_task(self._folder.name, total=self._config.steps, completed=self._step)
             for stage in stages:
                 if self._step < first + stage.steps:
                     sampler = Sampler(
@@ -116,15 +117,15 @@ class Trainer:
                     rate = self._learning_rate(done)
                     loss, costs = self._train_step(*sampler.batch(stage.batch), rate)
                     sampler.learn(costs.tolist())
-                    bar.update()
+                    bar.advance(task)
                     if self._step % CHECKPOINT_STEPS == 0:
                         self._save()
                         log.add_scalar("loss", loss.item(), self._step)
                         log.add_scalar("learning_rate", rate, self._step)
-                        bar.set_postfix(loss=f"{loss.item():.3f}")
+                        bar.update(task, description=f"{self._folder.name}, loss {loss.item():.3f}")
                 first, spent = first + stage.steps, spent + stage.cost
             self._save()
-        return self.average
+        return self.ema_network
 
     def _train_step(self, images: Tensor, masks: Tensor, rate: float) -> tuple[Tensor, Tensor]:
         """One step of the optimiser; returns the loss, and what each image cost."""
@@ -143,9 +144,9 @@ class Trainer:
 
     @torch.no_grad()
     def _update_average(self) -> None:
-        weight = 1 - min(self._config.ema, self._step / (self._step + 20))
+        weight = 1 - min(self._config.ema_decay, self._step / (self._step + 20))
         for average, current in zip(
-            self.average.state_dict().values(), self.network.state_dict().values(), strict=True
+            self.ema_network.state_dict().values(), self.network.state_dict().values(), strict=True
         ):
             if average.is_floating_point():
                 average.lerp_(current, weight)
@@ -153,7 +154,7 @@ class Trainer:
                 average.copy_(current)
 
 
-def load_average(folder: Path) -> UNet:
+def load_ema_network(folder: Path) -> UNet:
     """The averaged weights of a run's fold, in evaluation mode on the CPU.
 
     Raises:
@@ -161,7 +162,7 @@ def load_average(folder: Path) -> UNet:
     """
     state = _load(folder, torch.device("cpu"))
     network = UNet(**_architecture(state))
-    network.load_state_dict(state["average"])
+    network.load_state_dict(state["ema_network"])
     return network.eval()
 
 
@@ -188,9 +189,9 @@ def _load(folder: Path, device: torch.device) -> dict[str, Any]:
     return state
 
 
-def atlas_of(cases: Sequence[Case]) -> Cells:
+def atlas_of(cases: Sequence[Case]) -> AtlasGrid:
     """The atlas of the healthy body that the controls among the cases give."""
-    return make_atlas([match_window(normalise(case.image)) for case in cases if not case.is_patient])
+    return make_atlas([match_window(normalise(case.image)) for case in cases if not case.has_tumour])
 
 
 def bfloat16_is_fast(device: torch.device) -> bool:

@@ -1,0 +1,198 @@
+"""The durable queue: the attempts' own table, one query that claims, and a fence against workers that come back.
+
+Our own because none of the libraries hands a dead worker's job to another one on both databases: DBOS recovers only the
+workflows of the same executor unless its managed Conductor is used, procrastinate needs PostgreSQL, and Huey loses the
+task of a killed worker.
+
+A worker holds an attempt for `lease_s` and prolongs that while it works. Each claim raises the attempt's `fence`; every
+write names the fence of its claim and is refused when another claim has been made since.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import and_, case, delete, exists, func, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, aliased
+
+from mipjudge.database import Database
+from mipjudge.errors import LeaseLostError
+from mipjudge.models import DONE, FAILED, QUEUED, RUNNING, VALIDATION, Attempt, Result, Team
+
+SHOWN_WORST = 5  # images of a validation whose mask is kept for the team's page
+
+
+@dataclass(frozen=True)
+class Job:
+    """A claimed attempt.
+
+    Attributes:
+        id: the attempt's.
+        kind: `validation` or `evaluation`.
+        url: the endpoint.
+        fence: of this claim.
+        image_set: fingerprint of the set that earlier claims used; None if there was none.
+        saved: positions that already have a score, with their reason if it is a fault.
+    """
+
+    id: str
+    kind: str
+    url: str
+    fence: int
+    image_set: str | None = None
+    saved: dict[int, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The outcome of one image.
+
+    Attributes:
+        score: Dice, 0 for a fault.
+        reason: code of the fault, if any.
+        seconds: until the reply was there.
+        mask: the mask as 1-bit PNG, if it is to be kept.
+    """
+
+    score: float
+    reason: str | None = None
+    seconds: float = 0.0
+    mask: bytes | None = None
+
+
+def claim(db: Database, worker: str, lease_s: float) -> Job | None:
+    """Take the next attempt: one whose worker died, else of the team that has waited longest since its last start."""
+    mine = aliased(Attempt)
+    last_start = select(func.max(mine.started_at)).where(mine.team_id == Attempt.team_id).scalar_subquery()
+    busy = exists().where(mine.team_id == Attempt.team_id, mine.status == RUNNING)
+    try:
+        with db.write() as session:
+            now = db.now(session)
+            dead = and_(Attempt.status == RUNNING, Attempt.lease_until < now)
+            attempt = session.scalar(
+                select(Attempt)
+                .join(Team, Team.id == Attempt.team_id)
+                .where(or_(and_(Attempt.status == QUEUED, ~busy), dead))
+                .order_by(
+                    case((Attempt.status == RUNNING, 0), else_=1),
+                    func.coalesce(last_start, 0),
+                    Attempt.enqueued_at,
+                    Attempt.id,
+                )
+                .limit(1)
+                .with_for_update(skip_locked=True, key_share=True, of=(Attempt, Team))
+            )
+            if attempt is None:
+                return None
+            attempt.status, attempt.fence, attempt.worker = RUNNING, attempt.fence + 1, worker
+            attempt.lease_until = now + lease_s
+            attempt.started_at = attempt.started_at or now
+            session.flush()
+            saved = session.execute(select(Result.position, Result.reason).where(Result.attempt_id == attempt.id))
+            return Job(
+                id=attempt.id,
+                kind=attempt.kind,
+                url=attempt.url,
+                fence=attempt.fence,
+                image_set=attempt.image_set,
+                saved={row.position: row.reason for row in saved},
+            )
+    except IntegrityError:  # another worker has just begun an attempt of the same team
+        return None
+
+
+def begin(db: Database, job: Job, image_set: str, total: int) -> None:
+    """Note which set the attempt is scored on."""
+    with db.write() as session:
+        _fenced(session, job, image_set=image_set, total=total)
+
+
+def renew_lease(db: Database, job: Job, lease_s: float) -> None:
+    """Prolong the lease."""
+    with db.write() as session:
+        _fenced(session, job, lease_until=db.now(session) + lease_s)
+
+
+def save(db: Database, job: Job, position: int, scored: Scored, lease_s: float) -> None:
+    """Write the score of one image, and prolong the lease; after a power cut the last images may be asked again."""
+    with db.write(synced=False) as session:
+        _fenced(session, job, lease_until=db.now(session) + lease_s)
+        session.add(_row(job, position, scored))
+
+
+def finish(db: Database, job: Job) -> float:
+    """Close an attempt whose images all have a score.
+
+    Returns:
+        The mean Dice.
+    """
+    with db.write() as session:
+        _fenced(session, job, lease_until=0.0)  # first, so that the row is locked while it is counted
+        total = session.scalar(select(Attempt.total).where(Attempt.id == job.id))
+        columns = select(Result.score, Result.position, Result.mask.is_not(None))
+        rows = session.execute(columns.where(Result.attempt_id == job.id)).all()
+        if not rows or len(rows) != total:
+            raise RuntimeError(f"attempt has {len(rows)} results for {total} images")
+        mean = math.fsum(score for score, _, _ in rows) / len(rows)
+        worst = [position for _, position, has_mask in sorted(tuple(row) for row in rows) if has_mask][:SHOWN_WORST]
+        others = Result.position.not_in(worst if job.kind == VALIDATION else [])
+        session.execute(update(Result).where(Result.attempt_id == job.id, others).values(mask=None))
+        _fenced(session, job, status=DONE, score=min(mean, 1.0), finished_at=db.now(session))
+    return mean
+
+
+def fail(db: Database, job: Job, failure: str) -> None:
+    """Give an attempt up; images without a score get 0 with the same reason."""
+    with db.write() as session:
+        _fenced(session, job, lease_until=0.0)
+        total = session.scalar(select(Attempt.total).where(Attempt.id == job.id)) or 0
+        known = set(session.scalars(select(Result.position).where(Result.attempt_id == job.id)))
+        session.add_all(_row(job, place, Scored(0.0, failure)) for place in range(total) if place not in known)
+        session.flush()
+        _fenced(session, job, status=FAILED, failure=failure, finished_at=db.now(session))
+
+
+def release(db: Database, job: Job) -> None:
+    """Let any worker take over at once."""
+    with db.write() as session:
+        _fenced(session, job, lease_until=0.0)
+
+
+def requeue(db: Database, attempt_id: str) -> bool:
+    """Start an attempt afresh, whatever became of it; its worker, if it has one, loses it.
+
+    Returns:
+        Whether there is such an attempt.
+    """
+    with db.write() as session:
+        found = session.execute(
+            update(Attempt)
+            .where(Attempt.id == attempt_id)
+            .values(
+                {"status": QUEUED, "fence": Attempt.fence + 1, "lease_until": 0.0, "worker": None, "score": None}
+                | {"started_at": None, "finished_at": None, "failure": None, "image_set": None, "total": None}
+            )
+        )
+        session.execute(delete(Result).where(Result.attempt_id == attempt_id))
+        return bool(found.rowcount)  # type: ignore[attr-defined]
+
+
+def _fenced(session: Session, job: Job, **values: Any) -> None:
+    holds = and_(Attempt.id == job.id, Attempt.fence == job.fence, Attempt.status == RUNNING)
+    changed = session.execute(
+        update(Attempt).where(holds).values(**values).execution_options(synchronize_session=False)
+    )
+    if changed.rowcount != 1:  # type: ignore[attr-defined]
+        raise LeaseLostError("another worker has this attempt")
+
+
+def _row(job: Job, position: int, scored: Scored) -> Result:
+    return Result(
+        attempt_id=job.id,
+        position=position,
+        score=scored.score,
+        reason=scored.reason,
+        seconds=scored.seconds,
+        mask=scored.mask,
+    )

@@ -1,0 +1,67 @@
+"""The pages in a real browser: what a team calls itself stays text, and the charts and figures are there."""
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import judge_endpoints as endpoints
+import numpy as np
+import pytest
+from judge_endpoints import Endpoint, answer, mask_of, png, reply, sends
+from judge_running import Running
+
+from mipjudge.sets import build_sets
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+NAME = "<img src=x onerror=document.title=1>"
+
+
+@pytest.fixture
+def page() -> Iterator[Any]:
+    """A page whose console has to stay empty, but for the icon that browsers ask for."""
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=60_000)
+        page, complaints = browser.new_page(), []
+        page.set_default_timeout(60_000)
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        yield page
+        browser.close()
+        assert [text for text in complaints if "404" not in text] == []
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_scoreboard_and_own_attempt(settings, page, tmp_path):
+    sets = build_sets(settings)
+    cases = [sets.validation.case(place) for place in range(20)]
+    masks = {c.image.tobytes(): reply(png(mask_of(np.roll(c.mask, n % 9, axis=1)))) for n, c in enumerate(cases)}
+    handler = sends(lambda body: answer(masks[endpoints.image_key(body)]))
+    with Running(settings) as judge, Endpoint(handler) as endpoint:
+        base, headers = str(judge.client.base_url), judge.team(NAME)
+        page.goto(f"{base}/scoreboard")
+        page.wait_for_selector("text=No attempts yet")
+        uuid = judge.queue(endpoint.url, headers).json()["queued_attempt_uuid"]
+        score = judge.wait(uuid, headers)["attempt"]["score"]
+        page.wait_for_selector(f"text={score:.4f}")  # by itself, without a reload
+        cells = page.locator("#teams td").all_inner_texts()
+        assert cells[:6] == ["1", NAME, f"{score:.4f}", "\u2013", "\u2013", "1"]
+        assert page.title() == "Scoreboard"
+        assert page.locator("#teams img").count() == 0
+        assert page.inner_text("#state").startswith("1 team, updated ")
+        page.screenshot(path=tmp_path / "scoreboard.png")
+
+        page.goto(f"{base}/attempts/{uuid}")
+        page.fill("#token", headers["x-token"])
+        page.click("#show")
+        page.wait_for_selector("#figures figure:nth-child(5) img")
+        assert page.inner_text("#state") == f"done, 20 of 20 images, score {score:.4f}"
+        assert page.locator("#dice rect").count() == page.locator("#latency rect").count() == 20
+        assert page.inner_text("#limit") == "5"
+        assert 0 < float(page.inner_text("#median")) <= float(page.inner_text("#slowest")) < 5
+        assert page.locator("#progress, #faults").locator("visible=true").count() == 0
+        sizes = page.eval_on_selector_all("#figures img", "all => all.map(i => [i.naturalWidth, i.naturalHeight])")
+        assert sizes == [[70, 90]] * 5
+        page.screenshot(path=tmp_path / "attempt.png", full_page=True)
+        page.goto("about:blank")

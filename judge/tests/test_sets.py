@@ -1,0 +1,88 @@
+import shutil
+
+import numpy as np
+import pytest
+from judge_running import SIZE
+from PIL import Image
+
+from mipjudge.sets import build_sets
+from mipjudge.settings import JudgeSettings
+from mipseg.errors import DatasetError
+
+
+def make(tmp_path, data_dir, **changes):
+    return build_sets(JudgeSettings(_env_file=None, dir=tmp_path / "judge", data_dir=data_dir, **changes))
+
+
+def test_the_sets_are_disjoint_seeded_and_as_large_as_they_can_be(tmp_path, data_dir):
+    sets = make(tmp_path, data_dir)
+    assert (sets.source, len(sets.validation), len(sets.test)) == ("dataset", SIZE + 1, SIZE + 1)
+    assert len({*sets.validation.names, *sets.test.names}) == 2 * SIZE + 2
+    assert make(tmp_path, data_dir).validation.names == sets.validation.names
+    assert make(tmp_path, data_dir).validation.fingerprint == sets.validation.fingerprint
+    assert make(tmp_path, data_dir, seed=1).validation.names != sets.validation.names
+    assert make(tmp_path, data_dir, seed=1).validation.fingerprint != sets.validation.fingerprint
+    assert sets.validation.fingerprint != sets.test.fingerprint
+    assert len(make(tmp_path, data_dir, set_size=5).test) == 5
+
+
+def test_controls_are_in_no_set(tmp_path, data_dir):
+    root = tmp_path / "more"
+    shutil.copytree(data_dir, root)
+    shutil.copytree(root / "patients/imgs", root / "controls/imgs")
+    sets = make(tmp_path, root)
+    assert all("patient_" in name and "/controls/" not in name for name in sets.validation.names + sets.test.names)
+
+
+def test_a_case_is_the_patients_image_and_mask(tmp_path, data_dir):
+    validation = make(tmp_path, data_dir).validation
+    case, (reference, image) = validation.case(0), validation.load(0)
+    assert (case.image.shape, case.image.dtype, case.mask.shape) == ((90, 70), np.uint8, (90, 70))
+    assert case.mask.sum() == 240
+    assert case.has_tumour
+    assert image == (data_dir / f"patients/imgs/{case.id}.png").read_bytes()
+    np.testing.assert_array_equal(reference, case.mask)
+
+
+def test_a_patient_without_mask_is_named(tmp_path, data_dir):
+    root = tmp_path / "broken"
+    shutil.copytree(data_dir, root)
+    (root / "patients/labels/segmentation_007.png").unlink()
+    with pytest.raises(DatasetError, match="patient_007"):
+        make(tmp_path, root)
+
+
+@pytest.mark.parametrize(
+    ("file", "pixels", "message"),
+    [
+        ("imgs/patient", None, "patient_0.* is not a readable PNG"),
+        ("labels/segmentation", None, "segmentation_0.* is not a readable PNG"),
+        ("labels/segmentation", np.full((90, 70), 7, np.uint8), "other than 0 and 255"),
+        ("labels/segmentation", np.zeros((70, 90), np.uint8), r"\(70, 90\), but its image is \(90, 70\)"),
+    ],
+)
+def test_a_damaged_case_is_named(tmp_path, data_dir, file, pixels, message):
+    root = tmp_path / "broken"
+    shutil.copytree(data_dir, root)
+    validation = make(tmp_path, root).validation
+    path = root / f"patients/{file}_{validation.names[0][-7:]}"
+    if pixels is None:
+        path.write_bytes(b"not an image")
+    else:
+        Image.fromarray(pixels).save(path)
+    for read in (validation.load, validation.case):
+        with pytest.raises(DatasetError, match=message):
+            read(0)
+
+
+def test_without_data_there_are_200_and_200_phantoms_drawn_when_needed(tmp_path):
+    sets = make(tmp_path, tmp_path / "none")
+    assert (sets.source, len(sets.validation), len(sets.test)) == ("phantoms", 200, 200)
+    assert not {*sets.validation.names} & {*sets.test.names}
+    assert not (tmp_path / "judge").exists()
+    first = sets.validation.case(0)
+    assert first.mask.any()
+    assert len(list((tmp_path / "judge/phantoms").iterdir())) == 2
+    again = make(tmp_path, tmp_path / "none").validation.case(0)
+    np.testing.assert_array_equal(first.image, again.image)
+    np.testing.assert_array_equal(first.mask, again.mask)

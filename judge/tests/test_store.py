@@ -1,0 +1,217 @@
+import hashlib
+import math
+import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from mipjudge import attempt_queue, store
+from mipjudge.errors import (
+    EvaluationClosedError,
+    EvaluationUsedError,
+    RateLimitError,
+    TeamExistsError,
+    TeamNameError,
+)
+from mipjudge.models import Attempt, Base, Result
+
+URL = "http://127.0.0.1:64999/predict"
+LIMITS = (5, 100)
+
+
+def test_the_migration_makes_the_tables_that_the_models_describe(db):
+    with db.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
+def test_four_judges_may_start_at_once(open_database):
+    with ThreadPoolExecutor(4) as pool:
+        databases = list(pool.map(lambda _: open_database(), range(4)))
+    assert store.make_team(databases[0], "a")[0].name == "a"
+
+
+def test_only_the_hash_of_a_token_is_kept(db):
+    team, token = store.make_team(db, "'; DROP TABLE teams; --")
+    assert len(token) == 64
+    assert team.token_hash == hashlib.sha256(token.encode()).hexdigest()
+    found = store.find_team(db, token)
+    assert found is not None
+    assert found.name == "'; DROP TABLE teams; --"
+    assert store.find_team(db, team.token_hash) is None
+    with pytest.raises(TeamExistsError):
+        store.make_team(db, team.name)
+
+
+@pytest.mark.parametrize("name", ["", "  ", "x" * 65, "x" * 10_000, "a\nb", "a\x00", "a\u202eb"])
+def test_names_that_could_do_harm_are_refused(db, name):
+    with pytest.raises(TeamNameError):
+        store.make_team(db, name)
+
+
+def test_a_local_team_gets_its_token_again_and_an_operators_team_keeps_its_own(db):
+    team, token, made = store.local_team(db, "local")
+    assert made
+    again = store.local_team(db, "local")
+    assert (again[0].id, again[1], again[2]) == (team.id, token, False)
+    store.make_team(db, "real")
+    with pytest.raises(TeamExistsError):
+        store.local_team(db, "real")
+
+
+@pytest.mark.parametrize("score", [-0.01, 1.01, math.nan, None])
+def test_the_database_refuses_a_score_beyond_0_to_1(db, score):
+    team, _ = store.make_team(db, "a")
+    attempt = store.enqueue(db, team, "validation", URL, LIMITS)
+    with pytest.raises((IntegrityError, DBAPIError)), db.write() as session:
+        session.add(Result(attempt_id=attempt.id, position=0, score=score, seconds=0))
+
+
+def test_an_image_has_one_row_and_a_done_attempt_has_a_score(db):
+    team, _ = store.make_team(db, "a")
+    attempt = store.enqueue(db, team, "validation", URL, LIMITS)
+    for _ in range(2):
+        row = text("INSERT INTO results (attempt_id, position, score, seconds) VALUES (:id, 0, 1, 0)")
+        with db.write() as session:
+            if session.scalar(select(Result.position)) is None:
+                session.execute(row, {"id": attempt.id})
+                continue
+            with pytest.raises(IntegrityError):
+                session.execute(row, {"id": attempt.id})
+    with pytest.raises(IntegrityError), db.write() as session:
+        session.execute(text("UPDATE attempts SET status = 'done'"))
+
+
+def test_an_evaluation_waits_for_its_date(db):
+    team, _ = store.make_team(db, "a")
+    with pytest.raises(EvaluationClosedError):
+        store.enqueue(db, team, "evaluation", URL, LIMITS)
+    store.set_evaluation(db, 4e9)
+    with pytest.raises(EvaluationClosedError) as error:
+        store.enqueue(db, team, "evaluation", URL, LIMITS)
+    assert error.value.opens_at == 4e9
+    store.set_evaluation(db, 0)
+    assert store.enqueue(db, team, "evaluation", URL, LIMITS).kind == "evaluation"
+    assert store.has_evaluated(db, team)
+    store.set_evaluation(db, None)
+    assert store.evaluation_opens_at(db) is None
+
+
+def test_one_evaluation_per_team_under_32_at_once(open_database):
+    databases = [open_database() for _ in range(2)]
+    store.set_evaluation(databases[0], 0)
+    for number in range(3):
+        team, _ = store.make_team(databases[0], f"team {number}")
+        start = Barrier(32)
+
+        def evaluate(index, team=team, start=start):
+            start.wait()
+            try:
+                return store.enqueue(databases[index % 2], team, "evaluation", URL, LIMITS).id
+            except EvaluationUsedError:
+                return None
+
+        with ThreadPoolExecutor(32) as pool:
+            ids = list(pool.map(evaluate, range(32)))
+        assert sum(attempt is not None for attempt in ids) == 1
+    with databases[0].read() as session:
+        assert len(session.scalars(select(Attempt)).all()) == 3
+
+
+def test_validations_are_limited_in_number_and_rate(db):
+    team, _ = store.make_team(db, "a")
+    for _ in range(2):
+        store.enqueue(db, team, "validation", URL, (2, 3))
+    with pytest.raises(RateLimitError, match="not finished"):
+        store.enqueue(db, team, "validation", URL, (2, 3))
+    with db.write() as session:
+        session.execute(text("UPDATE attempts SET status = 'failed'"))
+    store.enqueue(db, team, "validation", URL, (2, 3))
+    with pytest.raises(RateLimitError, match="per hour") as error:
+        store.enqueue(db, team, "validation", URL, (2, 3))
+    assert 3590 <= error.value.retry_after_s <= 3601
+
+
+def test_the_limits_hold_for_requests_at_the_same_moment(open_database):
+    databases = [open_database() for _ in range(2)]
+    team, _ = store.make_team(databases[0], "a")
+    start = Barrier(16)
+
+    def validate(index):
+        start.wait()
+        try:
+            return store.enqueue(databases[index % 2], team, "validation", URL, (3, 100)).id
+        except RateLimitError:
+            return None
+
+    with ThreadPoolExecutor(16) as pool:
+        assert sum(attempt is not None for attempt in pool.map(validate, range(16))) == 3
+
+
+def test_connection_tests_keep_a_distance(db):
+    team, _ = store.make_team(db, "a")
+    assert store.may_verify(db, team, 60)
+    assert not store.may_verify(db, team, 60)
+    assert store.may_verify(db, team, 0)
+
+
+def test_the_position_counts_those_before(db):
+    teams = [store.make_team(db, name)[0] for name in "abc"]
+    attempts = [store.enqueue(db, team, "validation", URL, LIMITS) for team in teams]
+    assert [store.position_in_queue(db, attempt) for attempt in attempts] == [0, 1, 2]
+
+
+def test_an_attempt_is_shown_to_its_team_only(db):
+    (mine, _), (other, _) = store.make_team(db, "a"), store.make_team(db, "b")
+    attempt = store.enqueue(db, mine, "validation", URL, LIMITS)
+    assert store.find_attempt(db, mine, attempt.id) is not None
+    assert store.find_attempt(db, other, attempt.id) is None
+    assert store.find_attempt(db, mine, attempt.id, "evaluation") is None
+    assert store.find_attempt(db, mine, "..%2f") is None
+    assert store.find_attempt(db, mine, "0" * 32) is None
+
+
+def test_a_write_lock_is_waited_for_but_not_for_ever(open_database):
+    db, impatient = open_database(), open_database(lock_wait_s=0.3)
+    team, _ = store.make_team(db, "a")
+    with db.write() as session, ThreadPoolExecutor(1) as pool:
+        session.execute(text("UPDATE teams SET verified_at = 1"))
+        started = time.monotonic()
+        with pytest.raises(DBAPIError):
+            store.may_verify(impatient, team, 0)
+        assert time.monotonic() - started < 5
+        patient = pool.submit(store.may_verify, db, team, 0)
+        with pytest.raises(TimeoutError):
+            patient.result(0.3)
+        session.commit()
+        assert patient.result(8)
+
+
+def test_reading_and_writing_do_not_wait_for_each_other(open_database):
+    db, impatient = open_database(), open_database(lock_wait_s=0.1)
+    team, token = store.make_team(db, "a")
+    with db.read() as session:
+        session.execute(text("SELECT 1 FROM teams"))
+        assert store.may_verify(impatient, team, 0)
+    with db.write() as session:
+        session.execute(text("UPDATE teams SET verified_at = 1"))
+        assert store.find_team(impatient, token) is not None
+
+
+def test_requeue_starts_afresh(db):
+    team, _ = store.make_team(db, "a")
+    attempt = store.enqueue(db, team, "validation", URL, LIMITS)
+    job = attempt_queue.claim(db, "w", 30)
+    assert job is not None
+    attempt_queue.begin(db, job, "set", 2)
+    attempt_queue.fail(db, job, "unreachable")
+    assert len(store.results_of(db, attempt)) == 2
+    assert attempt_queue.requeue(db, attempt.id)
+    assert not attempt_queue.requeue(db, "0" * 32)
+    fresh = store.find_attempt(db, team, attempt.id)
+    assert fresh is not None
+    assert (fresh.status, fresh.failure, fresh.total, store.results_of(db, attempt)) == ("queued", None, None, [])

@@ -1,0 +1,174 @@
+"""The championship's data set on disk: reading it, and putting it in place.
+
+<root>/patients/imgs/patient_NNN.png         a MIP of a patient
+<root>/patients/labels/segmentation_NNN.png  its tumour mask, 0 or 255
+<root>/controls/imgs/control_NNN.png         a MIP of a healthy person
+"""
+
+import argparse
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as PillowImage
+
+from mipseg.errors import DatasetError
+from mipseg.phantom import make_phantom
+from mipseg.settings import Settings
+from mipseg.types import BinaryMask, GreyImage
+
+SAMPLE_PHANTOM = 2  # one of middling difficulty
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One person: an image and, for patients, the reference mask.
+
+    Attributes:
+        id: the image's file name without its ending, such as `patient_012`.
+        image: (H, W) uint8, air = 255.
+        mask: (H, W) bool; all False for a control.
+    """
+
+    id: str
+    image: GreyImage
+    mask: BinaryMask
+
+    @property
+    def has_tumour(self) -> bool:
+        """Whether this person has a reference mask with tumours."""
+        return self.id.startswith("patient")
+
+
+def _grey(path: Path) -> GreyImage:
+    try:
+        with PillowImage.open(path, formats=["PNG"]) as image:
+            return np.asarray(image.convert("L"))
+    except (OSError, ValueError, SyntaxError) as error:
+        raise DatasetError(f"{path} is not a readable PNG: {error}") from error
+
+
+def label_path(image: Path) -> Path:
+    """Where the mask of a patient's image lies.
+
+    Raises:
+        DatasetError: it is missing.
+    """
+    label = image.parents[1] / "labels" / image.name.replace("patient", "segmentation")
+    if not label.is_file():
+        raise DatasetError(f"{image} has no mask: {label} is missing")
+    return label
+
+
+def read_mask(label: Path) -> BinaryMask:
+    """Read a reference mask.
+
+    Returns:
+        (H, W) bool.
+
+    Raises:
+        DatasetError: not a PNG, or one with values other than 0 and 255.
+    """
+    mask = _grey(label)
+    if not ((mask == 0) | (mask == 255)).all():
+        raise DatasetError(f"{label} has values other than 0 and 255")
+    tumour: BinaryMask = mask == 255
+    return tumour
+
+
+def read_patient(image: Path, label: Path) -> Case:
+    """Read an image and its mask.
+
+    Raises:
+        DatasetError: one of them is damaged, or they differ in size.
+    """
+    grey, mask = _grey(image), read_mask(label)
+    if grey.shape != mask.shape:
+        raise DatasetError(f"{label} is {mask.shape}, but its image is {grey.shape}")
+    return Case(image.stem, grey, mask)
+
+
+def iter_cases(root: Path) -> Iterator[Case]:
+    """Read every case, patients first, each group in the order of its names.
+
+    Args:
+        root: the folder that holds `patients/` and `controls/`.
+
+    Raises:
+        DatasetError: nothing is there, a mask is missing, or a file is damaged.
+    """
+    patients = sorted((root / "patients/imgs").glob("patient_*.png"))
+    controls = sorted((root / "controls/imgs").glob("control_*.png"))
+    if not patients:
+        raise DatasetError(
+            f"no patients in {root / 'patients/imgs'}. Get the data from the organisers' repository and run "
+            "`make data FROM=<its folder>`, or point MIPSEG_DATA_DIR at a folder with patients/ and controls/"
+        )
+    for path in patients:
+        yield read_patient(path, label_path(path))
+    for path in controls:
+        image = _grey(path)
+        yield Case(path.stem, image, np.zeros(image.shape, bool))
+
+
+def load_dataset(root: Path) -> list[Case]:
+    """Read every case into memory (about 100 MB for the whole data set); see `iter_cases`."""
+    return list(iter_cases(root))
+
+
+def sample_case(root: Path) -> Case:
+    """One case to look at: the data set's first patient, or a phantom where the data set is not installed."""
+    if (root / "patients/imgs").is_dir():
+        return next(iter_cases(root))
+    phantom = make_phantom(seed=SAMPLE_PHANTOM)
+    return Case(f"phantom_{SAMPLE_PHANTOM}", phantom.mip, phantom.mask)
+
+
+def find_dataset(source: Path) -> Path:
+    """Find the folder with `patients/` and `controls/` in or below a folder, such as the organisers' repository.
+
+    Raises:
+        DatasetError: there is none.
+    """
+    for folder in (source, *sorted(path.parent.parent for path in source.glob("**/patients/imgs"))):
+        if (folder / "patients/imgs").is_dir() and (folder / "patients/labels").is_dir():
+            return folder
+    raise DatasetError(f"no patients/imgs and patients/labels in or below {source}")
+
+
+def install(source: Path, destination: Path) -> list[Case]:
+    """Check a copy of the data set and put it in its place; nothing is copied unless all of it is sound.
+
+    Raises:
+        DatasetError: the source holds no sound data set.
+    """
+    folder = find_dataset(source)
+    cases = load_dataset(folder)
+    for part in ("patients/imgs", "patients/labels", "controls/imgs"):
+        if (folder / part).is_dir():
+            shutil.copytree(folder / part, destination / part, dirs_exist_ok=True)
+    return cases
+
+
+def main() -> None:
+    """Command line: `python -m mipseg.io.dataset <folder>` installs the data set where the settings say."""
+    parser = argparse.ArgumentParser(description="Check the data set and put it where MIPseg looks for it.")
+    parser.add_argument("source", type=Path, help="folder of the organisers' repository")
+    source, destination = parser.parse_args().source, Settings().data_dir
+    try:
+        cases = install(source, destination)
+    except DatasetError as error:
+        parser.exit(1, f"error: {error}\n")
+    heights = [case.image.shape[0] for case in cases]
+    patients = sum(case.has_tumour for case in cases)
+    sys.stdout.write(
+        f"{patients} patients and {len(cases) - patients} controls, {min(heights)} to {max(heights)} px high, "
+        f"masks 0/255, are in {destination}\n"
+    )
+
+
+if __name__ == "__main__":
+    main()

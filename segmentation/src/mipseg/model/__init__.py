@@ -1,0 +1,1 @@
+"""Arrays in, arrays out: networks, and what comes before and after them."""

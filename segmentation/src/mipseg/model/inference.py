@@ -1,0 +1,78 @@
+"""From an image to a probability map around any networks; the same steps for training, evaluation and serving."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from mipseg.model.atlas import AtlasGrid, atlas_maps
+from mipseg.model.preprocess import body_columns, match_window, normalise, pad
+from mipseg.types import GreyImage, Probability
+
+Channels = npt.NDArray[np.float32]
+Answer = tuple[npt.NDArray[np.float32], float]
+
+
+class Network(NamedTuple):
+    """A network that is ready to run.
+
+    Attributes:
+        in_channels: how many channels of an image it takes: 1, intensity in [0, 1]; or 3, with usual intensity and its
+            standard deviation of an atlas.
+        run: maps those channels, (C, h, w) float32 with sides that are multiples of `preprocess.MULTIPLE`, to the
+            (h, w) float32 tumour probability and the logit of being a patient.
+    """
+
+    in_channels: int
+    run: Callable[[Channels], Answer]
+
+
+def infer(
+    grey: GreyImage, networks: Sequence[Network], atlas: AtlasGrid | None = None, pool: Executor | None = None
+) -> tuple[Probability, float]:
+    """Average networks on the part of an image that holds the body; every second one sees the mirror image.
+
+    Averages over networks and over mirroring each help; taking turns gets both at the price of one.
+
+    Args:
+        grey: (H, W) uint8, air = 255.
+        networks: at least one.
+        atlas: of the healthy body, see `mipseg.model.atlas`; None if no network wants it.
+        pool: runs networks side by side, those without an atlas while the image is registered to it; None: one after
+            the other. The answer is the same.
+
+    Returns:
+        (H, W) float32 tumour probability, 0 outside of the body's columns; and the logit of being a patient.
+    """
+    intensity = match_window(normalise(grey))
+    columns = body_columns(intensity)
+    part = intensity[None, :, columns]
+    waiting: dict[int, Callable[[], Answer]] = {}  # a network's number, and what waits for its answer
+
+    def start(channels: Channels) -> None:
+        padded = pad(channels)
+        views = padded, np.ascontiguousarray(padded[:, :, ::-1])
+        for number, network in enumerate(networks):
+            if network.in_channels == len(channels):
+                waiting[number] = _started(network, views[number % 2], pool)
+
+    start(part)
+    if atlas is not None:
+        start(np.concatenate([part, atlas_maps(intensity, atlas, columns)]))
+    mean, patient_logit = np.zeros(part.shape[1:], np.float32), 0.0
+    for number in range(len(networks)):  # always in this order: sums of floats depend on it
+        tumour, logit = waiting[number]()
+        mean += tumour[:, :: -1 if number % 2 else 1][: part.shape[1], : part.shape[2]] / np.float32(len(networks))
+        patient_logit += logit / len(networks)
+    probability = np.zeros(intensity.shape, np.float32)
+    probability[:, columns] = mean
+    return probability, patient_logit
+
+
+def _started(network: Network, channels: Channels, pool: Executor | None) -> Callable[[], Answer]:
+    if pool is not None:
+        return pool.submit(network.run, channels).result
+    answer = network.run(channels)
+    return lambda: answer

@@ -1,0 +1,70 @@
+"""From a grey image to the network's input; the same code for training, evaluation and serving. NumPy only."""
+
+import numpy as np
+import numpy.typing as npt
+
+from mipseg.types import GreyImage, Intensity
+
+MULTIPLE = 64  # the network's coarsest grid
+BODY_LEVEL = 0.03  # intensity above which a pixel is no longer air (noise of air stays below)
+MARGIN = 16  # pixels of air kept beside the body
+BODY_SHARE = 0.3  # pixels above this share of the mean count for a level; relative, so that any window counts alike
+LOG_MEAN = -1.145  # natural log of a body's mean intensity: mean of the 484 training cases, whose SD is 0.12
+TOLERANCE = 0.1  # how far from that a level is left as it is
+MAX_CORRECTION = 0.6  # largest correction of a level
+MIN_BODY_PIXELS = 2000  # pixels of body that a level can be told from
+SATURATION = 20  # how sharply the correction of a narrow window ends at the window's top
+
+
+def normalise(grey: GreyImage) -> Intensity:
+    """Turn an image (air = 255) into intensity in [0, 1] (air = 0)."""
+    return (255 - grey).astype(np.float32) / np.float32(255)
+
+
+def match_window(intensity: Intensity) -> Intensity:
+    """Bring an image that was drawn with another SUV window near to those of the training.
+
+    The mean intensity of a body differs little between people, so a mean far from the usual one means another window.
+    Only what is beyond the usual range is corrected. When the window was too narrow, everything gets paler but what is
+    saturated: how hot that was is lost, and saturated it would mostly be in the usual window too.
+
+    Args:
+        intensity: (H, W) in [0, 1].
+
+    Returns:
+        The same, or a corrected copy.
+    """
+    body = intensity[intensity > BODY_LEVEL]
+    body = body[body > BODY_SHARE * body.mean()] if body.size else body
+    if body.size < MIN_BODY_PIXELS:
+        return intensity
+    residual = float(np.log(body.mean())) - LOG_MEAN
+    beyond = residual - np.clip(residual, -TOLERANCE, TOLERANCE)
+    factor = np.float32(np.exp(-np.clip(beyond, -MAX_CORRECTION, MAX_CORRECTION)))
+    if factor < 1:
+        return np.asarray(factor * intensity + (1 - factor) * intensity**SATURATION)
+    return np.asarray(np.minimum(factor * intensity, np.float32(1)))
+
+
+def body_columns(intensity: Intensity) -> slice:
+    """The columns that hold the body, with a margin, as a slice whose width is a multiple of `MULTIPLE` if it can be.
+
+    A third of an image's width is air; leaving it out saves a third of the work. An image without a body (white,
+    tiny) keeps all its columns.
+    """
+    width = intensity.shape[1]
+    inside = np.flatnonzero((intensity > BODY_LEVEL).mean(axis=0) > 0.01)
+    if inside.size == 0:
+        return slice(0, width)
+    left, right = int(inside[0]) - MARGIN, int(inside[-1]) + 1 + MARGIN
+    wanted = -(-(right - left) // MULTIPLE) * MULTIPLE
+    if wanted >= width:
+        return slice(0, width)
+    start = min(max((left + right - wanted) // 2, 0), width - wanted)
+    return slice(start, start + wanted)
+
+
+def pad(channels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Add air below and to the right of (C, H, W) channels until both sides are multiples of `MULTIPLE`."""
+    _, height, width = channels.shape
+    return np.pad(channels, ((0, 0), (0, -height % MULTIPLE), (0, -width % MULTIPLE)))

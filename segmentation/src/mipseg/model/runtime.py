@@ -1,0 +1,86 @@
+"""From a network's file to something that runs: OpenVINO in bfloat16 where it is fast, ONNX Runtime elsewhere."""
+
+import importlib.util
+import os
+import sys
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from mipseg.model.inference import Answer, Channels, Network
+
+
+def usable_cores() -> int:
+    """Cores that this process may use; the runtimes would count all of the machine's."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def computes_in_bfloat16() -> bool:
+    """Whether the CPU computes in bfloat16 (AMX, AVX512-BF16) and OpenVINO, which makes use of it, is installed."""
+    if importlib.util.find_spec("openvino") is None:
+        return False
+    return "BF16" in _openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def load_bfloat16(onnx: bytes, threads: int) -> Network:
+    """Load a network into OpenVINO, to be computed in bfloat16: several times faster, up to 0.01 off.
+
+    Args:
+        onnx: content of the file.
+        threads: CPU threads of one call.
+    """
+    core = _openvino_core()
+    options = {
+        "INFERENCE_PRECISION_HINT": "bf16",
+        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": 1,
+        "ENABLE_CPU_PINNING": False,  # else networks that run side by side are all pinned to the same core
+        "CPU_RUNTIME_CACHE_CAPACITY": 0,  # else something stays for every shape ever seen; it saves no time here
+    }
+    model = core.compile_model(core.read_model(onnx), "CPU", options)
+
+    def run(channels: Channels) -> Answer:
+        # A request of its own for each call: two threads may not share one.
+        tumour, patient = model.create_infer_request().infer([channels[None]]).values()
+        return tumour[0, 0], float(patient[0])
+
+    return Network(model.input().partial_shape[1].get_length(), run)
+
+
+def load_float32(onnx: bytes, threads: int) -> Network:
+    """Load a network into ONNX Runtime, to be computed in float32: alike on every CPU.
+
+    Args:
+        onnx: content of the file.
+        threads: CPU threads of one call.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    # Threads that spin while they wait would slow the next network.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.enable_cpu_mem_arena = False  # the arena keeps the largest image's memory for ever
+    options.log_severity_level = 3
+    # The provider is pinned so that results repeat.
+    session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+
+    (planned,) = session.get_inputs()
+
+    def run(channels: Channels) -> Answer:
+        tumour, patient = session.run(None, {planned.name: channels[None]})
+        return tumour[0, 0], float(patient[0])
+
+    return Network(planned.shape[1], run)
+
+
+@lru_cache(maxsize=1)
+def _openvino_core() -> Any:
+    # Without its telemetry package OpenVINO sends nothing; a None keeps it from being found where it is installed.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    openvino = importlib.import_module("openvino")
+    # The first conversion to NumPy hangs in OpenVINO's bindings if two threads make it at once; so it is made here.
+    _ = openvino.Tensor(np.zeros(1, np.float32)).data
+    return openvino.Core()

@@ -1,0 +1,172 @@
+"""`POST /predict` and `/tumor/predict`, `POST /tumor/analyze`: from body to answer."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Annotated, Any, TypeVar
+
+import structlog
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mipseg.checks import input_warnings, validate_segmentation
+from mipseg.errors import ModelError
+from mipseg.io.codec import decode_request, encode_request
+from mipseg.model.preprocess import normalise
+from mipseg.model.segmenter import default_segmenter
+from mipseg.serving.prediction_queue import PredictionQueue
+from mipseg.serving.problems import ProblemError
+from mipseg.settings import Settings
+from mipseg.types import Image, Mask
+
+Body = TypeVar("Body", bound=BaseModel)
+Predict = Callable[[Image], Mask]
+Millimetres = Annotated[float, Field(gt=0, le=100)]
+_log = structlog.get_logger()
+
+
+class PredictRequest(BaseModel):
+    """An image."""
+
+    img: str = Field(description="PNG or JPEG in base64: a MIP-PET, air white, hot black, at most 2 megapixels")
+
+
+class PredictResponse(BaseModel):
+    """A mask."""
+
+    img: str = Field(description="PNG in base64, RGB, the image's shape: white is tumour, black is none")
+
+
+class AnalyzeRequest(PredictRequest):
+    """An image and, if known, the size of its pixels."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    pixel_spacing: tuple[Millimetres, Millimetres] | None = Field(
+        None, description="mm between rows and between columns"
+    )
+
+
+class Classification(BaseModel):
+    """Is there a tumour?"""
+
+    label: str = Field(description="`tumor` or `healthy`")
+    probability: float = Field(description="calibrated probability that the image shows a tumour")
+
+
+class LesionResponse(BaseModel):
+    """One component of the mask."""
+
+    id: int = Field(description="1 is the largest")
+    bbox: tuple[int, int, int, int] = Field(description="first row, first column, row and column behind the last")
+    centroid: tuple[float, float] = Field(description="row, column")
+    area_px: int
+    area_mm2: float | None = Field(description="null without pixel_spacing")
+    mean_intensity: float = Field(description="mean intensity, 0 (air) to 1 (top of the SUV window)")
+    probability: float = Field(description="mean tumour probability of its pixels")
+
+
+class ModelResponse(BaseModel):
+    """Which model answered."""
+
+    name: str
+    sha256: str
+
+
+class AnalyzeResponse(PredictResponse):
+    """The mask with classification results."""
+
+    classification: Classification
+    lesions: list[LesionResponse]
+    model: ModelResponse
+    warnings: list[str] = Field(description="reasons to doubt that the image is a MIP-PET")
+
+
+def make_router(predict: Predict, queue: PredictionQueue, settings: Settings) -> APIRouter:
+    """The routes of the task.
+
+    Args:
+        predict: (H, W, 3) uint8 image -> (H, W, 3) uint8 mask; a team's own, or the default.
+        queue: where predictions run.
+        settings: the limit of pixels.
+    """
+    router = APIRouter(tags=["tumour segmentation"])
+
+    def segment(body: bytes) -> JSONResponse:
+        image = decode_request(_parse(PredictRequest, body).img, settings.max_pixels)
+        mask = _call(predict, image)
+        warnings = input_warnings(normalise(image[:, :, 0]))
+        headers = {"X-Input-Warning": ", ".join(warnings)} if warnings else None
+        return JSONResponse({"img": encode_request(mask)}, headers=headers)
+
+    def analyze(body: bytes) -> JSONResponse:
+        request, segmenter = _parse(AnalyzeRequest, body), default_segmenter()
+        image = decode_request(request.img, settings.max_pixels)
+        result = segmenter.analyze(image, request.pixel_spacing)
+        response = AnalyzeResponse(
+            img=encode_request(result.mask),
+            classification=Classification(label=result.label, probability=result.probability),
+            lesions=[LesionResponse(**asdict(lesion)) for lesion in result.lesions],
+            model=ModelResponse(name=segmenter.config.name, sha256=segmenter.config.sha256),
+            warnings=result.warnings,
+        )
+        return JSONResponse(response.model_dump())
+
+    @router.post("/predict", include_in_schema=False)
+    @router.post("/tumor/predict", response_model=PredictResponse, openapi_extra=_body_schema(PredictRequest))
+    async def predict_route(request: Request) -> JSONResponse:
+        """Segment an image: the mask has the image's shape and is white where there is tumour."""
+        return await _answer(request, queue, segment)
+
+    @router.post("/tumor/analyze", response_model=AnalyzeResponse, openapi_extra=_body_schema(AnalyzeRequest))
+    async def analyze_route(request: Request) -> JSONResponse:
+        """Segment an image with the built-in model, classify it, and measure each lesion."""
+        return await _answer(request, queue, analyze)
+
+    return router
+
+
+async def _answer(request: Request, queue: PredictionQueue, work: Callable[[bytes], JSONResponse]) -> JSONResponse:
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind != "application/json":
+        raise ProblemError(415, "content-type", "send Content-Type: application/json")
+    body = await request.body()
+    return await queue.run(lambda: work(body))
+
+
+def _call(predict: Predict, image: Image) -> Mask:
+    try:
+        mask = predict(image.copy())
+    except ModelError:
+        raise
+    except Exception as error:  # its own InputError as well: what it says is not about the request
+        _log.exception("predict_failed")
+        detail = "the prediction function raised an error; see the log"
+        raise ProblemError(500, "prediction-failed", detail) from error
+    validate_segmentation(image, mask)
+    return mask
+
+
+def _parse(kind: type[Body], body: bytes) -> Body:
+    wanted = ", ".join(name for name, field in kind.model_fields.items() if field.is_required())
+    if not body:
+        raise ProblemError(422, "invalid-request", f"the body is empty; it must be a JSON object with: {wanted}")
+    try:
+        content = json.loads(body.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise ProblemError(400, "invalid-json", "the body is not JSON in UTF-8") from None
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        fields = {str(e["loc"][0]) for e in error.errors() if e["loc"]} & kind.model_fields.keys()
+        detail = f"the body must be a JSON object with: {wanted}"
+        if fields:
+            detail += f"; check: {', '.join(sorted(fields))}"
+        raise ProblemError(422, "invalid-request", detail) from None
+
+
+def _body_schema(kind: type[BaseModel]) -> dict[str, Any]:
+    # The routes read the body themselves, so that its limits and errors are ours; the schema is stated by hand.
+    content = {"application/json": {"schema": kind.model_json_schema()}}
+    return {"requestBody": {"required": True, "content": content}}

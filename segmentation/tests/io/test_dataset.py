@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from mipseg.io import dataset
+from mipseg.errors import DatasetError
+from mipseg.io.dataset import find_dataset, install, load_dataset, sample_case
+
+
+def save(array, file):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(file)
+
+
+@pytest.fixture
+def source(tmp_path):
+    """A little data set, deep in a folder as in the organisers' repository."""
+    root = tmp_path / "repository/tumor-segmentation/data"
+    image = np.full((30, 40), 255, np.uint8)
+    image[10:20, 10:20] = 3
+    save(np.dstack([image] * 3 + [np.full_like(image, 255)]), root / "patients/imgs/patient_007.png")
+    save(np.where(image == 3, 255, 0).astype(np.uint8), root / "patients/labels/segmentation_007.png")
+    save(image, root / "controls/imgs/control_003.png")
+    return root
+
+
+def test_reads_patients_with_masks_and_controls_without(source):
+    patient, control = load_dataset(source)
+    assert (patient.id, patient.has_tumour, int(patient.mask.sum())) == ("patient_007", True, 100)
+    assert patient.image[patient.mask].max() == 3
+    assert (control.id, control.has_tumour, int(control.mask.sum())) == ("control_003", False, 0)
+
+
+def test_cases_come_in_the_order_of_their_names(source):
+    for number in ("009", "001"):
+        for name in (f"patients/imgs/patient_{number}", f"patients/labels/segmentation_{number}"):
+            save(np.zeros((3, 4), np.uint8), source / f"{name}.png")
+        save(np.zeros((3, 4), np.uint8), source / f"controls/imgs/control_{number}.png")
+    names = [case.id for case in load_dataset(source)]
+    assert names == [
+        f"{kind}_{n}" for kind, middle in (("patient", "007"), ("control", "003")) for n in ("001", middle, "009")
+    ]
+
+
+def test_install_copies_a_sound_data_set(source, tmp_path):
+    cases = install(tmp_path / "repository", tmp_path / "here")
+    assert [case.id for case in load_dataset(tmp_path / "here")] == [case.id for case in cases]
+
+
+def break_values(source):
+    save(np.full((30, 40), 7, np.uint8), source / "patients/labels/segmentation_007.png")
+
+
+def break_shape(source):
+    save(np.zeros((3, 4), np.uint8), source / "patients/labels/segmentation_007.png")
+
+
+def break_file(source):
+    (source / "controls/imgs/control_003.png").write_bytes(b"not an image")
+
+
+def lose_mask(source):
+    (source / "patients/labels/segmentation_007.png").unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (break_values, "other than 0 and 255"),
+        (break_shape, "but its image is"),
+        (break_file, "not a readable PNG"),
+        (lose_mask, "has no mask"),
+    ],
+)
+def test_damaged_data_set_is_named_and_not_copied(source, tmp_path, damage, message):
+    damage(source)
+    with pytest.raises(DatasetError, match=message):
+        install(source, tmp_path / "here")
+    assert not (tmp_path / "here").exists()
+
+
+def test_missing_data_set_says_what_to_do(tmp_path):
+    with pytest.raises(DatasetError, match="make data FROM="):
+        load_dataset(tmp_path)
+    with pytest.raises(DatasetError, match="no patients/imgs"):
+        find_dataset(tmp_path)
+
+
+def test_sample_is_the_first_patient_else_a_phantom(source, tmp_path):
+    assert sample_case(source).id == "patient_007"
+    phantom = sample_case(tmp_path / "nothing")
+    assert phantom.id == f"phantom_{dataset.SAMPLE_PHANTOM}"
+    assert phantom.mask.any()
+
+
+def test_command_line_reports_or_fails(source, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MIPSEG_DATA_DIR", str(tmp_path / "here"))
+    monkeypatch.setattr("sys.argv", ["dataset", str(source)])
+    dataset.main()
+    assert "1 patients and 1 controls, 30 to 30 px high" in capsys.readouterr().out
+    lose_mask(source)
+    with pytest.raises(SystemExit) as failed:
+        dataset.main()
+    assert failed.value.code == 1

@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+
+from mipseg.model.preprocess import (
+    BODY_LEVEL,
+    LOG_MEAN,
+    MARGIN,
+    MAX_CORRECTION,
+    MULTIPLE,
+    TOLERANCE,
+    body_columns,
+    match_window,
+    normalise,
+    pad,
+)
+from mipseg.phantom import make_phantom
+from mipseg.types import Intensity
+
+
+def test_normalise_turns_air_into_zero_and_hot_into_one():
+    assert normalise(np.array([[255, 0, 204]], np.uint8)).tolist() == [[0.0, 1.0, pytest.approx(0.2)]]
+
+
+def body(level: float, saturated: bool = False) -> Intensity:
+    """A body whose mean intensity is off the usual one by a natural log of `level`, in air."""
+    intensity = np.zeros((200, 160), np.float32)
+    intensity[20:180, 40:120] = np.exp(LOG_MEAN + level)
+    if saturated:
+        intensity[40:44, 60:64] = 1
+    return intensity
+
+
+@pytest.mark.parametrize("level", [-TOLERANCE + 0.01, 0.0, TOLERANCE - 0.01])
+def test_usual_window_is_left_alone(level):
+    np.testing.assert_allclose(match_window(body(level)), body(level), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("level", "left"), [(-0.5, -TOLERANCE), (-0.2, -TOLERANCE), (0.2, TOLERANCE), (0.5, TOLERANCE), (0.9, 0.3)]
+)
+def test_other_windows_are_brought_to_the_edge_of_the_usual(level, left):
+    matched = match_window(body(level))
+    assert np.log(matched[100, 80]) - LOG_MEAN == pytest.approx(left, abs=0.01)
+    assert matched[0, 0] == 0
+    assert matched.dtype == np.float32
+
+
+def test_correction_ends_somewhere():
+    assert np.log(match_window(body(-1.5))[100, 80]) - LOG_MEAN == pytest.approx(-1.5 + MAX_CORRECTION, abs=0.01)
+
+
+def test_what_a_narrow_window_saturates_stays_saturated():
+    matched = match_window(body(0.5, saturated=True))
+    assert matched.max() == pytest.approx(1)
+    assert matched[100, 80] < 0.75 * body(0.5)[100, 80]
+
+
+def test_what_a_wide_window_shows_saturates_at_most():
+    assert match_window(body(-0.5, saturated=True)).max() == 1
+
+
+@pytest.mark.parametrize("air", [0, BODY_LEVEL - 0.001])
+def test_air_beside_a_body_does_not_count(air):
+    wide = np.pad(body(0.5), ((0, 0), (300, 300)), constant_values=air)
+    np.testing.assert_allclose(match_window(wide)[:, 300:-300], match_window(body(0.5)), rtol=1e-6)
+
+
+def test_images_of_two_windows_come_together():
+    intensity = normalise(make_phantom(1).mip)
+    halved = match_window(intensity * np.float32(0.6))
+    assert np.abs(halved - match_window(intensity)).mean() < 0.25 * np.abs(intensity * 0.6 - intensity).mean()
+
+
+@pytest.mark.parametrize("intensity", [np.zeros((9, 9)), np.ones((9, 9)), np.eye(300)])
+def test_images_without_a_body_are_left_alone(intensity):
+    np.testing.assert_array_equal(match_window(intensity.astype(np.float32)), intensity)
+
+
+@pytest.mark.parametrize("left", [0, 3, 90, 180, 270])
+def test_body_columns_hold_the_body_and_its_margin(left):
+    intensity = np.zeros((100, 400), np.float32)
+    intensity[:, left : left + 130] = 0.3
+    columns = body_columns(intensity)
+    assert columns.start <= max(0, left - MARGIN)
+    assert columns.stop >= min(400, left + 130 + MARGIN)
+    assert (columns.stop - columns.start) % MULTIPLE == 0
+    assert columns.stop - columns.start < 400
+
+
+def test_image_without_a_body_is_kept_whole():
+    assert body_columns(np.zeros((50, 70), np.float32)) == slice(0, 70)
+
+
+def test_wide_body_is_kept_whole():
+    assert body_columns(np.full((50, 400), 0.5, np.float32)) == slice(0, 400)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (64, 64), (65, 400), (991, 256)])
+def test_pad_adds_air_below_and_to_the_right(shape):
+    padded = pad(np.ones((2, *shape), np.float32))
+    assert padded.shape == (2, *(-(-side // MULTIPLE) * MULTIPLE for side in shape))
+    assert padded[:, : shape[0], : shape[1]].all()
+    assert padded.sum() == 2 * shape[0] * shape[1]

@@ -1,0 +1,90 @@
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+from mipseg.model import runtime
+from mipseg.metrics import dice_score
+from mipseg.model.inference import infer
+from mipseg.model.postprocess import binarise
+from mipseg.model.segmenter import ATLAS, MODELS
+from mipseg.phantom import make_phantom
+from mipseg.settings import Settings
+
+FILE = MODELS / Settings().model / "network-0.onnx"
+HEALTHY = np.load(FILE.parent / ATLAS)  # which this network wants
+OPENVINO = pytest.mark.skipif(
+    find_spec("openvino") is None, reason="OPENVINO IS NOT INSTALLED: its wheels are for x86-64"
+)
+
+
+def test_usable_cores_is_not_more_than_the_machine_has():
+    assert runtime.usable_cores() >= 1
+
+
+@pytest.fixture(scope="module")
+def bfloat16():
+    return runtime.load_bfloat16(FILE.read_bytes(), 2)
+
+
+@OPENVINO
+@pytest.mark.parametrize(("seed", "height"), [(1, 489), (2, 991), (3, 200)])
+def test_both_runtimes_give_nearly_the_same(bfloat16, seed, height):
+    grey = make_phantom(seed, height=height).mip
+    probability, logit = infer(grey, [bfloat16], HEALTHY)
+    reference, reference_logit = infer(grey, [runtime.load_float32(FILE.read_bytes(), 1)], HEALTHY)
+    assert np.abs(probability - reference).mean() < 1e-3
+    assert logit == pytest.approx(reference_logit, abs=0.1)
+    assert dice_score(binarise(reference, 0.4, 0.3), binarise(probability, 0.4, 0.3)) > 0.95
+
+
+@OPENVINO
+def test_threads_at_once_each_get_their_own_answer(bfloat16):
+    images = [make_phantom(seed, height=200 + 64 * (seed % 3)).mip for seed in range(12)]
+    alone = [infer(grey, [bfloat16], HEALTHY)[0] for grey in images]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda grey: infer(grey, [bfloat16], HEALTHY)[0], images))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+FIRST_CALLS_AT_ONCE = """
+import sys, threading, time
+from pathlib import Path
+import numpy as np
+from mipseg.model.runtime import load_bfloat16
+
+networks = [load_bfloat16(Path(sys.argv[1]).read_bytes(), 1) for _ in range(2)]
+threading.setprofile(lambda *_: time.sleep(0.001))  # the other thread goes on at every Python call
+answers = []
+channels = np.zeros((3, 64, 64), np.float32)
+threads = [threading.Thread(target=lambda run=run: answers.append(run(channels))) for _, run in networks]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert len(answers) == 2
+"""
+
+
+@OPENVINO
+def test_first_calls_in_two_threads_at_once_end():
+    # In a process of its own: only the first calls of a process can hang. The time allowed is for slow machines.
+    subprocess.run([sys.executable, "-c", FIRST_CALLS_AT_ONCE, str(FILE)], timeout=60, check=True)
+
+
+@OPENVINO
+def test_openvino_is_loaded_without_its_telemetry(tmp_path):
+    (tmp_path / "openvino_telemetry.py").write_text("raise SystemExit('telemetry was imported')")
+    code = "from mipseg.model.runtime import computes_in_bfloat16; computes_in_bfloat16(); import openvino"
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    # The trap works: with nothing in its way, OpenVINO imports the package.
+    assert subprocess.run([sys.executable, "-c", "import openvino"], cwd=tmp_path, check=False).returncode == 1
+
+
+def test_without_openvino_there_is_no_bfloat16(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    assert not runtime.computes_in_bfloat16()

@@ -1,0 +1,192 @@
+import asyncio
+import re
+import shutil
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from fastapi import FastAPI
+
+from mipseg.model import segmenter
+from mipseg.model.segmenter import MODELS, default_segmenter
+from mipseg.serving.app import create_app
+from mipseg.settings import Settings
+from mipseg.types import Image, Mask
+from tests.serving.answers import GOOD, assert_problem
+from tests.serving.server import Server
+
+
+@asynccontextmanager
+async def running(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an app inside of its lifespan, without a server."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://t") as client:
+        yield client
+
+
+async def ready(client: httpx.AsyncClient, seconds: float = 10) -> bool:
+    for _ in range(int(seconds / 0.02)):
+        if (await client.get("/readyz")).status_code == 200:
+            return True
+        await asyncio.sleep(0.02)
+    return False
+
+
+def builtin(img: Image) -> Mask:
+    return default_segmenter().segment(img)
+
+
+def test_livez(service: Server) -> None:
+    answer = service.client.get("/livez")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+def test_readyz(service: Server) -> None:
+    answer = service.client.get("/readyz")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ready"})
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/api", "/docs", "/openapi.json", "/nowhere"])
+def test_every_answer_has_a_request_id(service: Server, path: str) -> None:
+    assert len(service.client.get(path).headers["x-request-id"]) == 32
+    assert len(service.client.delete(path).headers["x-request-id"]) == 32
+
+
+def test_api_names_version_and_model(service: Server) -> None:
+    content = service.client.get("/api").json()
+    config = default_segmenter().config
+    assert content["service"] == "mipseg"
+    assert content["version"].count(".") == 2
+    assert 0 < content["uptime_s"] < 3600
+    assert content["model"] == {"name": config.name, "sha256": config.sha256}
+
+
+def test_docs(service: Server) -> None:
+    answer = service.client.get("/docs")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "/openapi.json" in answer.text
+    assert "://" not in answer.text  # nothing of it comes from elsewhere
+    parts = re.findall(r'(?:href|src)="([^"]+)"', answer.text)
+    assert len(parts) == 3  # style, icon, script
+    for part in parts:
+        assert service.client.get(part).status_code == 200
+
+
+def test_not_ready_before_the_warm_up_and_ready_after_it() -> None:
+    go = threading.Event()
+
+    def waits(img: Image) -> Mask:
+        assert go.wait(10)
+        return np.zeros_like(img)
+
+    async def scenario() -> None:
+        async with running(create_app(waits, Settings())) as client:
+            await asyncio.sleep(0.1)
+            answer = await client.get("/readyz")
+            assert_problem(answer, 503, "not-ready")
+            assert (await client.get("/livez")).status_code == 200
+            assert (await client.get("/api")).json()["model"] is None
+            go.set()
+            assert await ready(client)
+            assert (await client.get("/api")).json()["model"]["name"]
+
+    asyncio.run(scenario())
+
+
+def test_warm_up_is_never_beside_another_prediction() -> None:
+    running_now, most = 0, 0
+    lock = threading.Lock()
+
+    def counts(img: Image) -> Mask:
+        nonlocal running_now, most
+        with lock:
+            running_now += 1
+            most = max(most, running_now)
+        threading.Event().wait(0.1)
+        with lock:
+            running_now -= 1
+        return np.zeros_like(img)
+
+    async def scenario() -> None:
+        async with running(create_app(counts, Settings())) as client:
+            await asyncio.sleep(0)
+            answers = await asyncio.gather(*(client.post("/predict", json={"img": GOOD}) for _ in range(3)))
+            assert [answer.status_code for answer in answers] == [200] * 3
+            assert await ready(client)
+
+    asyncio.run(scenario())
+    assert most == 1
+
+
+def fails(img: Image) -> Mask:
+    raise RuntimeError("no")
+
+
+def exits(img: Image) -> Mask:
+    raise SystemExit(1)
+
+
+def wrong_mask(img: Image) -> Mask:
+    return img[:1]
+
+
+@pytest.mark.parametrize("predict", [fails, exits, wrong_mask])
+def test_not_ready_if_the_warm_up_fails(predict: object) -> None:
+    async def scenario() -> None:
+        async with running(create_app(predict, Settings())) as client:  # type: ignore[arg-type]
+            assert not await ready(client, 0.5)
+            assert_problem(await client.get("/readyz"), 503, "not-ready")
+            assert (await client.get("/livez")).status_code == 200
+
+    asyncio.run(scenario())
+
+
+@pytest.fixture
+def copied_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the model that the settings name, in use instead of it for one test."""
+    folder = tmp_path / Settings().model
+    shutil.copytree(MODELS / Settings().model, folder)
+    monkeypatch.setattr(segmenter, "MODELS", tmp_path)
+    default_segmenter.cache_clear()
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _forget_model() -> None:
+    default_segmenter.cache_clear()
+
+
+def flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", ["none", "flip", "no weights", "no config", "bad config"])
+def test_a_damaged_model_is_never_ready(copied_model: Path, damage: str) -> None:
+    weights, config = copied_model / "network-1.onnx", copied_model / "config.json"
+    if damage == "flip":
+        flip(weights)
+    elif damage == "bad config":
+        config.write_text("{}")
+    elif damage != "none":
+        (weights if damage == "no weights" else config).unlink()
+
+    async def scenario() -> None:
+        async with running(create_app(builtin, Settings())) as client:
+            assert await ready(client, 10 if damage == "none" else 0.5) == (damage == "none")
+            for path in ("/predict", "/tumor/predict", "/tumor/analyze"):
+                answer = await client.post(path, json={"img": GOOD})
+                if damage == "none":
+                    assert answer.status_code == 200
+                else:
+                    assert_problem(answer, 503, "model-unavailable")
+                    assert str(copied_model) not in answer.text
+
+    asyncio.run(scenario())
+    default_segmenter.cache_clear()

@@ -1,0 +1,162 @@
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from mipseg.serving.prediction_queue import PredictionQueue
+from mipseg.serving.problems import ProblemError
+from tests.serving import served_app
+from tests.serving.answers import GOOD, assert_mask, assert_problem, assert_still_serves
+from tests.serving.server import Server
+
+
+def test_the_result_comes_from_another_thread() -> None:
+    found = asyncio.run(PredictionQueue(0, 1).run(threading.current_thread))
+    assert found is not threading.current_thread()
+
+
+def test_one_at_a_time_in_the_order_of_arrival() -> None:
+    events: list[tuple[str, int]] = []
+
+    def work(number: int) -> Callable[[], int]:
+        def step() -> int:
+            events.append(("begin", number))
+            time.sleep(0.01)
+            events.append(("end", number))
+            return number
+
+        return step
+
+    async def all_of_them() -> list[int]:
+        queue = PredictionQueue(4, 5)
+        return await asyncio.gather(*(queue.run(work(number)) for number in range(5)))
+
+    assert asyncio.run(all_of_them()) == [0, 1, 2, 3, 4]
+    assert events == [(kind, number) for number in range(5) for kind in ("begin", "end")]
+
+
+def test_full_queue_refuses_and_recovers() -> None:
+    async def scenario() -> None:
+        queue, go = PredictionQueue(2, 5), threading.Event()
+        inside = [asyncio.create_task(queue.run(go.wait)) for _ in range(3)]
+        await asyncio.sleep(0)
+        assert queue.inside == 3
+        with pytest.raises(ProblemError) as caught:
+            await queue.run(lambda: True)
+        assert (caught.value.status, caught.value.code) == (503, "busy")
+        assert caught.value.headers["Retry-After"] == "1"
+        go.set()
+        assert await asyncio.gather(*inside) == [True] * 3
+        assert queue.inside == 0
+        assert await queue.run(lambda: "again") == "again"
+
+    asyncio.run(scenario())
+
+
+def test_deadline_gives_up_and_frees_the_turn() -> None:
+    async def scenario() -> None:
+        queue, go = PredictionQueue(2, 0.1), threading.Event()
+        started = time.perf_counter()
+        with pytest.raises(ProblemError) as caught:
+            await queue.run(go.wait)
+        assert 0.09 < time.perf_counter() - started < 1
+        assert (caught.value.status, caught.value.code) == (503, "deadline")
+        assert queue.inside == 0
+        assert await queue.run(lambda: "next") == "next"
+        go.set()
+
+    asyncio.run(scenario())
+
+
+def test_deadline_counts_from_arrival() -> None:
+    async def scenario() -> list[object]:
+        queue, go = PredictionQueue(2, 0.2), threading.Event()
+        started = time.perf_counter()
+        results = await asyncio.gather(queue.run(go.wait), queue.run(go.wait), return_exceptions=True)
+        assert time.perf_counter() - started < 0.39
+        go.set()
+        return list(results)
+
+    assert all(isinstance(result, ProblemError) for result in asyncio.run(scenario()))
+
+
+def test_for_ever_has_no_deadline() -> None:
+    def work() -> str:
+        time.sleep(0.1)
+        return "done"
+
+    assert asyncio.run(PredictionQueue(0, 0.01).run(work, for_ever=True)) == "done"
+
+
+@pytest.mark.parametrize(("raised", "wanted"), [
+    (ValueError("x"), ValueError), (TimeoutError("x"), TimeoutError), (KeyError("x"), KeyError),
+    (SystemExit(1), RuntimeError), (KeyboardInterrupt(), RuntimeError), (GeneratorExit(), RuntimeError),
+])  # fmt: skip
+def test_errors_come_through_but_none_ends_the_loop(raised: BaseException, wanted: type[Exception]) -> None:
+    def work() -> None:
+        raise raised
+
+    async def scenario() -> None:
+        queue = PredictionQueue(0, 5)
+        with pytest.raises(wanted):
+            await queue.run(work)
+        assert await queue.run(lambda: "next") == "next"
+
+    asyncio.run(scenario())
+
+
+def post_fault(server: Server, fault: int) -> tuple[httpx.Response, float]:
+    started = time.perf_counter()
+    answer = server.client.post("/predict", json={"img": served_app.faulty_image(fault)})
+    return answer, time.perf_counter() - started
+
+
+def test_a_prediction_that_sleeps_gets_503_at_the_deadline(faulty_service: Server) -> None:
+    answer, seconds = post_fault(faulty_service, served_app.SLEEP)
+    assert_problem(answer, 503, "deadline")
+    assert 0.9 < seconds < 1.8
+    started = time.perf_counter()
+    assert_still_serves(faulty_service)
+    assert time.perf_counter() - started < 0.9
+
+
+def test_a_full_queue_refuses_at_once_and_the_loop_stays_free(faulty_service: Server) -> None:
+    with ThreadPoolExecutor(6) as threads:
+        sleeping = [threads.submit(post_fault, faulty_service, served_app.SLEEP) for _ in range(6)]
+        time.sleep(0.4)
+        times = []
+        for _ in range(5):
+            started = time.perf_counter()
+            assert faulty_service.client.get("/livez").status_code == 200
+            times.append(time.perf_counter() - started)
+        assert min(times) < 0.1  # the shortest: other programs on the machine may hold up a single one
+        assert sorted(times)[2] < 0.1
+        results = [future.result() for future in sleeping]
+    codes = [answer.json()["code"] for answer, _ in results]
+    assert sorted(codes) == ["busy"] * 4 + ["deadline"] * 2
+    for answer, seconds in results:
+        assert_problem(answer, 503)
+        if answer.json()["code"] == "busy":
+            assert seconds < 0.3
+    assert_still_serves(faulty_service)
+
+
+@pytest.mark.parametrize(("fault", "code"), [
+    (served_app.RAISE, "prediction-failed"), (served_app.EXIT, "prediction-failed"),
+    (served_app.WRONG_INPUT_ERROR, "prediction-failed"), (served_app.NO_ARRAY, "invalid-prediction"),
+    (served_app.TEXT, "invalid-prediction"), (served_app.SHAPE, "invalid-prediction"),
+    (served_app.GREY, "invalid-prediction"), (served_app.CHANNELS, "invalid-prediction"),
+])  # fmt: skip
+def test_a_failing_prediction_gets_500_without_its_text(faulty_service: Server, fault: int, code: str) -> None:
+    answer, _ = post_fault(faulty_service, fault)
+    assert_problem(answer, 500, code)
+    assert served_app.PRIVATE not in answer.text
+    assert_still_serves(faulty_service)
+
+
+def test_the_faulty_service_predicts_a_white_first_pixel(faulty_service: Server) -> None:
+    assert_mask(faulty_service.client.post("/predict", json={"img": GOOD}), (96, 80))

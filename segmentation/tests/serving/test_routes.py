@@ -1,0 +1,145 @@
+import asyncio
+import json
+import math
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from mipseg.model.segmenter import Segmenter, default_segmenter
+from mipseg.serving.app import create_app
+from mipseg.settings import Settings
+from mipseg.types import GreyImage, Probability
+from tests.serving.answers import GOOD, assert_mask, assert_mask_png, assert_problem
+from tests.serving.images import b64, body, from_b64, good_png, save
+from tests.serving.server import Server
+
+LARGE = b64(good_png(489, 400))
+
+
+def analyze(service: Server, content: dict[str, Any]) -> dict[str, Any]:
+    answer = service.client.post("/tumor/analyze", json=content)
+    assert answer.status_code == 200, answer.text
+    result: dict[str, Any] = answer.json()
+    return result
+
+
+@pytest.mark.parametrize("img", [GOOD, LARGE])
+def test_both_paths_give_the_same_answer(service: Server, img: str) -> None:
+    first, second = (service.client.post(path, json={"img": img}) for path in ("/predict", "/tumor/predict"))
+    assert first.content == second.content
+    assert first.headers["content-type"] == "application/json"
+    assert_mask(first, from_b64(img).shape[:2])
+
+
+def test_the_answer_is_the_segmenter_s_mask(service: Server) -> None:
+    image = from_b64(LARGE)
+    found = from_b64(service.client.post("/predict", json={"img": LARGE}).json()["img"])
+    np.testing.assert_array_equal(found, default_segmenter().segment(image))
+
+
+def test_50_repeats_give_one_answer(service: Server) -> None:
+    answers = {service.client.post("/predict", json={"img": GOOD}).content for _ in range(50)}
+    assert len(answers) == 1
+
+
+def test_16_bit_image_keeps_its_upper_bits(service: Server) -> None:
+    high = save(body().astype(np.uint16) << 8 | 77)
+    answer = service.client.post("/predict", json={"img": b64(high)})
+    assert answer.json() == service.client.post("/predict", json={"img": b64(save(body()))}).json()
+
+
+def test_analyze_answers_by_its_schema(service: Server) -> None:
+    content = analyze(service, {"img": LARGE})
+    assert content.keys() == {"img", "classification", "lesions", "model", "warnings"}
+    assert_mask_png(content["img"], (489, 400))
+    assert content["img"] == service.client.post("/predict", json={"img": LARGE}).json()["img"]
+    classification = content["classification"]
+    assert classification.keys() == {"label", "probability"}
+    assert classification["label"] == ("tumor" if classification["probability"] >= 0.5 else "healthy")
+    assert 0 <= classification["probability"] <= 1
+    config = default_segmenter().config
+    assert content["model"] == {"name": config.name, "sha256": config.sha256}
+    assert content["warnings"] == []
+
+
+def two_lesions(_: Segmenter, grey: GreyImage) -> tuple[Probability, float]:
+    """A network that sees 4 x 6 pixels of 0.75 and 3 x 4 pixels of 1.0 in every image, and surely a patient."""
+    probability = np.zeros(grey.shape, np.float32)
+    probability[50:54, 40:46], probability[9:12, 7:11] = 0.75, 1
+    return probability, 9.0
+
+
+@pytest.mark.parametrize(("spacing", "areas"), [(None, [None, None]), ([2.5, 4], [240, 120]), ([1, 1], [24, 12])])
+def test_analyze_measures_each_lesion(
+    monkeypatch: pytest.MonkeyPatch, spacing: list[float] | None, areas: list[float | None]
+) -> None:
+    monkeypatch.setattr(Segmenter, "probability", two_lesions)
+    image = np.full((96, 80), 255, np.uint8)
+    image[50:54, 40:46] = 51
+    app = create_app(lambda img: img, Settings())
+    content = {"img": b64(save(image))} | ({} if spacing is None else {"pixel_spacing": spacing})
+
+    async def post() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t") as client:
+            return await client.post("/tumor/analyze", json=content)
+
+    answer = asyncio.run(post())
+    first, second = answer.json()["lesions"]
+    assert first == {
+        "id": 1, "bbox": [50, 40, 54, 46], "centroid": [51.5, 42.5], "area_px": 24, "area_mm2": areas[0],
+        "mean_intensity": pytest.approx(0.8), "probability": 0.75,
+    }  # fmt: skip
+    assert (second["id"], second["bbox"], second["area_px"]) == (2, [9, 7, 12, 11], 12)
+    assert second["area_mm2"] == areas[1]
+    mask = from_b64(answer.json()["img"])
+    assert np.count_nonzero(mask) == 3 * 36
+    assert (mask[50:54, 40:46] == 255).all()
+
+
+def test_analyze_warns_in_its_answer(service: Server) -> None:
+    assert "uniform" in analyze(service, {"img": b64(save(np.zeros((50, 50), np.uint8)))})["warnings"]
+
+
+def test_pixel_spacing_may_be_null(service: Server) -> None:
+    assert analyze(service, {"img": LARGE, "pixel_spacing": None}) == analyze(service, {"img": LARGE})
+
+
+@pytest.mark.parametrize("spacing", [
+    [1], [1, 2, 3], [], 1, "1,2", {"0": 1, "1": 2}, [0, 1], [1, -1], [1, 101], ["a", "b"], [None, 1], [[1], 1],
+    [math.nan, 1], [math.inf, 1], [10**400, 1],
+])  # fmt: skip
+def test_wrong_pixel_spacing(service: Server, spacing: Any) -> None:
+    content = json.dumps({"img": GOOD, "pixel_spacing": spacing})
+    answer = service.client.post("/tumor/analyze", content=content, headers={"content-type": "application/json"})
+    assert_problem(answer, 422, "invalid-request")
+    assert "pixel_spacing" in answer.json()["detail"]
+
+
+def test_unknown_field(service: Server) -> None:
+    answer = service.client.post("/tumor/analyze", json={"img": GOOD, "pixelspacing": [1, 1]})
+    assert_problem(answer, 422, "invalid-request")
+    assert "pixelspacing" not in answer.text
+
+
+def test_missing_img_is_named(service: Server) -> None:
+    for path in ("/predict", "/tumor/predict", "/tumor/analyze"):
+        answer = service.client.post(path, json={})
+        assert_problem(answer, 422, "invalid-request")
+        assert "img" in answer.json()["detail"]
+
+
+def test_schema_names_the_bodies(service: Server) -> None:
+    paths = service.client.get("/openapi.json").json()["paths"]
+    for path, request, response in (
+        ("/tumor/predict", {"img"}, "PredictResponse"),
+        ("/tumor/analyze", {"img", "pixel_spacing"}, "AnalyzeResponse"),
+    ):
+        post = paths[path]["post"]
+        assert post["requestBody"]["required"]
+        schema = post["requestBody"]["content"]["application/json"]["schema"]
+        assert schema["properties"].keys() == request
+        assert schema["required"] == ["img"]
+        answer = post["responses"]["200"]["content"]["application/json"]["schema"]
+        assert answer == {"$ref": f"#/components/schemas/{response}"}
