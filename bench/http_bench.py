@@ -32,7 +32,7 @@ HEIGHTS = (489, 991)
 CLIENTS = (1, 2, 4, 8)
 WARM_UP, LATENCY_REQUESTS, THROUGHPUT_REQUESTS = 5, 100, 80
 BASELINE = "return get_threshold_segmentation(img, 50)"
-MODEL = "return default_segmenter().segment(img)"
+MODEL = "return segment_image(img, SEGMENTER)"
 
 
 def body_of(height: int) -> bytes:

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
 import example
+from mipseg.model.segmenter import load_segmenter
 from mipseg.serving.app import create_app
 from mipseg.serving.serve import serve
 from mipseg.settings import Settings
@@ -23,7 +24,8 @@ and answers <code>{"img": "&lt;base64 mask&gt;"}</code> with <code>predict</code
 
 def make_app() -> FastAPI:
     """The service around `example.predict`."""
-    app = create_app(example.predict, Settings())
+    settings = Settings()
+    app = create_app(example.predict, load_segmenter(settings), settings)
 
     @app.get("/", include_in_schema=False)
     async def index() -> HTMLResponse:

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from mipseg.io.dataset import sample_case
-from mipseg.model.segmenter import default_segmenter
+from mipseg.model.segmenter import load_segmenter
+from mipseg.pipeline import segment_image
 from mipseg.settings import Settings
 from mipseg.types import Image, Mask
 from utils import dice_score, plot_prediction, validate_segmentation
 
 FIGURE = Path(__file__).with_name("prediction.png")
+SEGMENTER = load_segmenter()  # the built-in model; its networks are loaded when it is used for the first time
 
 
 def predict(img: Image) -> Mask:
@@ -27,11 +29,11 @@ def predict(img: Image) -> Mask:
         (H, W, 3) uint8: white (255) where there is tumour, else black (0).
     """
     # To compare with the baseline, make this line: return get_threshold_segmentation(img, 50)
-    return default_segmenter().segment(img)
+    return segment_image(img, SEGMENTER)
 
 
 def get_threshold_segmentation(img: Image, threshold: int) -> Mask:
-    """Take everything hot for tumour: white where `img < threshold`. Brain, bladder and heart are hot as well."""
+    """Call everything hot a tumour: white where `img < threshold`. Brain, bladder and heart are hot as well."""
     return np.where(img < threshold, 255, 0).astype(np.uint8)
 
 

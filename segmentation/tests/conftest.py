@@ -1,10 +1,28 @@
-"""Fixtures for all tests: real servers on free ports, each started once."""
+"""Fixtures for all tests: phantoms, the shipped model, and real servers on free ports; each is made once."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 
 import pytest
 
+from mipseg.model.segmenter import MODELS, Segmenter
+from mipseg.phantom import Phantom, make_phantom
+from mipseg.settings import Settings
 from tests.serving.server import Server
+
+MakePhantom = Callable[..., Phantom]
+
+
+@pytest.fixture(scope="session")
+def phantom() -> MakePhantom:
+    """`make_phantom`, which draws each phantom once per test run; to be left unchanged by the tests."""
+    return cache(make_phantom)
+
+
+@pytest.fixture(scope="session")
+def segmenter() -> Segmenter:
+    """The shipped model in float32: alike on every machine."""
+    return Segmenter(MODELS / Settings().model)
 
 
 @pytest.fixture(scope="session")

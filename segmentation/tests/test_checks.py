@@ -5,7 +5,7 @@ import pytest
 
 from mipseg.checks import input_warnings, validate_segmentation
 from mipseg.errors import SegmentationError
-from mipseg.model.preprocess import normalise
+from mipseg.io.arrays import intensity_of_image
 from mipseg.phantom import make_phantom
 
 IMAGE = np.full((4, 5, 3), 255, np.uint8)
@@ -57,7 +57,7 @@ def test_a_grey_image_with_a_grey_mask_is_refused() -> None:
 @pytest.mark.parametrize("height", [350, 489])
 def test_no_warning_for_a_phantom(height: int, tumours: bool) -> None:
     phantom = make_phantom(height, height=height, tumours=tumours)
-    assert input_warnings(normalise(phantom.mip)) == []
+    assert input_warnings(intensity_of_image(phantom.mip)) == []
 
 
 def test_warnings() -> None:

@@ -19,6 +19,7 @@ from mipjudge.pages import make_pages
 from mipjudge.protocol import make_protocol
 from mipjudge.service import Judge
 from mipjudge.settings import JudgeSettings
+from mipseg.model.segmenter import MODELS, Segmenter
 from mipseg.serving.app import create_app
 from mipseg.settings import Settings
 from mipserve import judge
@@ -88,7 +89,7 @@ def make_service(seconds=0.0):
         time.sleep(seconds)
         return image * 0
 
-    app = create_app(predict, Settings())
+    app = create_app(predict, Segmenter(MODELS / "unused"), Settings())
     add_judge(app, "127.0.0.1", 8000)
     return app
 

@@ -4,7 +4,8 @@ import sys
 import numpy as np
 import pytest
 
-from mipseg.model.segmenter import default_segmenter
+from mipseg.model.segmenter import Segmenter, load_segmenter
+from mipseg.pipeline import segment_image
 from mipserve.app import load_predict
 
 IMAGE = np.repeat(np.random.default_rng(0).integers(0, 256, (120, 110, 1), np.uint8), 3, axis=2)
@@ -19,19 +20,20 @@ def task_dir(tmp_path, monkeypatch):
 
 
 def test_without_example_the_built_in_model_predicts(tmp_path):
-    np.testing.assert_array_equal(load_predict(tmp_path)(IMAGE), default_segmenter().segment(IMAGE))
+    segmenter = load_segmenter()
+    np.testing.assert_array_equal(load_predict(tmp_path, segmenter)(IMAGE), segment_image(IMAGE, segmenter))
 
 
 def test_the_users_predict_is_taken(task_dir):
     (task_dir / "helper.py").write_text("VALUE = 7\n")
     (task_dir / "example.py").write_text("from helper import VALUE\ndef predict(img):\n    return img * 0 + VALUE\n")
-    assert load_predict(task_dir)(IMAGE).max() == 7
+    assert load_predict(task_dir, Segmenter(task_dir))(IMAGE).max() == 7
 
 
 def test_an_example_without_predict_is_an_error(task_dir):
     (task_dir / "example.py").write_text("")
     with pytest.raises(AttributeError, match="'example' has no attribute 'predict'"):
-        load_predict(task_dir)
+        load_predict(task_dir, Segmenter(task_dir))
 
 
 def test_serving_loads_no_training_framework():

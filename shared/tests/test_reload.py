@@ -6,7 +6,7 @@ import numpy as np
 from mipseg.settings import project_root
 
 IMAGE = np.repeat(np.random.default_rng(0).integers(0, 256, (120, 110, 1), np.uint8), 3, axis=2)
-BUILT_IN, BASELINE = "return default_segmenter().segment(img)", "return get_threshold_segmentation(img, 50)"
+BUILT_IN, BASELINE = "return segment_image(img, SEGMENTER)", "return get_threshold_segmentation(img, 50)"
 
 
 def test_the_service_follows_every_change_of_example(start, port, tmp_path):

@@ -1,9 +1,59 @@
-"""The contract of a mask, checked before it leaves."""
+"""What is checked on its way in and out: intensity, spacing, masks."""
+
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mipseg.errors import SegmentationError
+from mipseg.errors import ArgumentError, SegmentationError
+from mipseg.types import Intensity, Spacing
+
+MAX_SPACING = 100.0  # mm; what is larger was given in another unit
+
+
+def check_intensity(intensity: npt.NDArray[Any]) -> Intensity:
+    """Check an array that a caller passed as intensity.
+
+    Args:
+        intensity: (H, W) of any float type and memory layout, in [0, 1], air 0.
+
+    Returns:
+        The same as contiguous float32.
+
+    Raises:
+        ArgumentError: another type, shape or range, or a value that is not finite.
+    """
+    wanted = "wanted: (H, W) float in [0, 1], air 0; `mipseg.io.arrays.intensity_of_image` makes it of an image"
+    if not isinstance(intensity, np.ndarray):
+        raise ArgumentError(f"intensity must be a NumPy array, not {type(intensity).__name__}; {wanted}")
+    if intensity.dtype.kind != "f" or intensity.ndim != 2 or 0 in intensity.shape:
+        raise ArgumentError(f"intensity is {intensity.dtype} of shape {intensity.shape}; {wanted}")
+    if not np.isfinite(intensity).all():
+        raise ArgumentError(f"intensity has values that are not finite; {wanted}")
+    lowest, highest = float(intensity.min()), float(intensity.max())
+    if lowest < 0 or highest > 1:
+        raise ArgumentError(f"intensity goes from {lowest:g} to {highest:g}; {wanted}")
+    return np.ascontiguousarray(intensity, np.float32)
+
+
+def check_spacing(spacing: Spacing | None) -> None:
+    """Check a spacing that a caller passed.
+
+    Args:
+        spacing: millimetres between rows and between columns, each above 0 and at most 100; None: not known.
+
+    Raises:
+        ArgumentError: anything else.
+    """
+    if spacing is None:
+        return
+    try:
+        row, column = (float(side) for side in spacing)
+        sound = 0 < row <= MAX_SPACING and 0 < column <= MAX_SPACING
+    except (TypeError, ValueError):
+        sound = False
+    if not sound:
+        raise ArgumentError(f"the spacing must be two numbers of mm in (0, {MAX_SPACING:g}], not {spacing!r}")
 
 
 def validate_segmentation(pet_mip: npt.NDArray[np.generic], seg_pred: npt.NDArray[np.generic]) -> None:

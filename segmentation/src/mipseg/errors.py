@@ -4,7 +4,8 @@ MipsegError
 ├── InputError              what was sent can't be used
 │   ├── Base64Error         not base64
 │   ├── ImageError          not a readable PNG or JPEG, or not one we accept
-│   └── ImageTooLargeError  more pixels than the limit
+│   ├── ImageTooLargeError  more pixels than the limit
+│   └── ArgumentError       an array or a number that a caller of the library passed; a ValueError as well
 ├── SegmentationError       a mask breaks the contract (shape, values, channels)
 ├── ConfigError             an experiment's file is missing or wrong
 ├── DatasetError            the data set is missing or damaged
@@ -30,6 +31,10 @@ class ImageError(InputError):
 
 class ImageTooLargeError(InputError):
     """The image has more pixels than the limit."""
+
+
+class ArgumentError(InputError, ValueError):
+    """An array or a number that a caller of the library passed can't be used; says what came and what is wanted."""
 
 
 class SegmentationError(MipsegError):

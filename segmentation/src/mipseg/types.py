@@ -12,7 +12,7 @@ GreyImage: TypeAlias = npt.NDArray[np.uint8]
 """One channel of an `Image`, (H, W) uint8; air = 255, hottest = 0."""
 
 Intensity: TypeAlias = npt.NDArray[np.float32]
-"""Normalised tracer intensity, (H, W) float32 in [0, 1]; air = 0, top of the SUV window = 1."""
+"""What an image shows, in shares of its SUV window: (H, W) float32 in [0, 1]; air = 0, top of the window = 1."""
 
 Mask: TypeAlias = npt.NDArray[np.uint8]
 """A segmentation image, (H, W, 3) uint8, three equal channels; tumour = 255, everything else 0."""
@@ -22,3 +22,6 @@ BinaryMask: TypeAlias = npt.NDArray[np.bool_]
 
 Probability: TypeAlias = npt.NDArray[np.float32]
 """Tumour probability of each pixel, (H, W) float32 in [0, 1]."""
+
+Spacing: TypeAlias = tuple[float, float]
+"""Millimetres between rows and between columns."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from mipseg.io.arrays import intensity_of_image
 from mipseg.io.dataset import Case, iter_cases
 from mipseg.metrics import dice_score
 from mipseg.model.segmenter import MODELS, Segmenter
@@ -31,10 +32,11 @@ def score(segmenter: Segmenter, cases: list[Case]) -> dict[str, float]:
     """Mean Dice of the patients, and the pixels marked in a control on average."""
     dice, marked = [], []
     for case in cases:
-        mask = segmenter.segment(np.repeat(case.image[:, :, None], 3, axis=2))[:, :, 0]
-        (dice if case.has_tumour else marked).append(
-            dice_score(case.mask, mask) if case.has_tumour else int((mask > 0).sum())
-        )
+        tumour = segmenter.segment(case.intensity).tumour
+        if case.has_tumour:
+            dice.append(dice_score(case.mask, tumour))
+        else:
+            marked.append(int(tumour.sum()))
     return {"patients": len(dice), "dice": float(np.mean(dice)), "control_px": float(np.mean(marked))}
 
 
@@ -42,8 +44,8 @@ def main() -> None:
     """Write the masks of the phantoms and the score of the fixed cases."""
     segmenter = Segmenter(MODELS / Settings().model)  # in float32: alike on every machine
     for seed in PHANTOMS:
-        mask = segmenter.segment(np.repeat(make_phantom(seed).mip[:, :, None], 3, axis=2))
-        Image.fromarray(mask[:, :, 0]).convert("1").save(GOLDEN / f"phantom_{seed}.png")
+        tumour = segmenter.segment(intensity_of_image(make_phantom(seed).mip)).tumour
+        Image.fromarray(tumour).save(GOLDEN / f"phantom_{seed}.png")
     recorded = {"sha256": segmenter.config.sha256} | score(segmenter, fixed_cases(Settings().data_dir))
     (GOLDEN / "real_data.json").write_text(json.dumps(recorded, indent=1) + "\n")
     sys.stdout.write(f"{recorded}\n")

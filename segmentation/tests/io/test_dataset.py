@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mipseg.io import dataset
 from mipseg.errors import DatasetError
+from mipseg.io import dataset
 from mipseg.io.dataset import find_dataset, install, load_dataset, sample_case
 
 

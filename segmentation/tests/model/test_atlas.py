@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 from scipy.ndimage import center_of_mass
 
+from mipseg.io.arrays import intensity_of_image
 from mipseg.model.atlas import SHAPE, atlas_maps, make_atlas
-from mipseg.model.preprocess import normalise
 from mipseg.phantom import make_phantom
 
 
 def body(seed: int) -> np.ndarray:
-    return normalise(make_phantom(seed, tumours=False).mip)
+    return intensity_of_image(make_phantom(seed, tumours=False).mip)
 
 
 def larger(image: np.ndarray, rows: int, columns: int) -> np.ndarray:
@@ -96,8 +96,8 @@ def test_a_tumour_is_off_from_the_atlas_more_than_the_rest(atlas):
     off = []
     for seed in range(4):
         phantom = make_phantom(seed)
-        mean, deviation = atlas_maps(normalise(phantom.mip), atlas)
-        z = (normalise(phantom.mip) - mean) / (deviation + 0.05)
+        mean, deviation = atlas_maps(intensity_of_image(phantom.mip), atlas)
+        z = (intensity_of_image(phantom.mip) - mean) / (deviation + 0.05)
         off.append(z[phantom.mask].mean() - z[~phantom.mask].mean())
     assert min(off) > 1
 

@@ -5,9 +5,12 @@ from threading import Barrier, Event
 import numpy as np
 import pytest
 
+from mipseg.io.arrays import intensity_of_image
 from mipseg.model.atlas import SHAPE
 from mipseg.model.inference import Network, infer
 from mipseg.phantom import make_phantom
+
+BODY = intensity_of_image(make_phantom(1, height=200).mip)
 
 
 def network(delay: float, gain: float) -> Network:
@@ -17,15 +20,14 @@ def network(delay: float, gain: float) -> Network:
         time.sleep(delay)
         return channels[0] * np.float32(gain), gain
 
-    return Network(1, run)
+    return Network(1, False, run)
 
 
 def test_networks_side_by_side_give_what_they_give_in_turn():
-    grey = make_phantom(1).mip
     networks = [network(0.02, 0.1), network(0, 0.2), network(0.01, 0.3)]
-    probability, logit = infer(grey, networks)
+    probability, logit = infer(BODY, networks)
     with ThreadPoolExecutor(2) as pool:
-        beside, beside_logit = infer(grey, networks, pool=pool)
+        beside, beside_logit = infer(BODY, networks, pool=pool)
     np.testing.assert_array_equal(probability, beside)
     assert logit == beside_logit == pytest.approx(0.2)
 
@@ -38,7 +40,7 @@ def test_networks_with_a_pool_run_at_the_same_time():
         return channels[0], 0.0
 
     with ThreadPoolExecutor(4) as pool:
-        infer(make_phantom(1).mip, [Network(1, meets_the_others)] * 4, pool=pool)
+        infer(BODY, [Network(1, False, meets_the_others)] * 4, pool=pool)
 
 
 def test_an_answer_to_the_mirror_image_is_turned_back():
@@ -48,8 +50,11 @@ def test_an_answer_to_the_mirror_image_is_turned_back():
         seen.append(channels)
         return channels[0], 0.0
 
-    one, _ = infer(make_phantom(2).mip, [Network(1, remembers)])
-    two, _ = infer(make_phantom(2).mip, [Network(1, remembers)] * 2)
+    one, _ = infer(BODY, [Network(1, False, remembers)])
+    two, _ = infer(
+        BODY,
+        [Network(1, mirrored, remembers) for mirrored in (False, True)],
+    )
     np.testing.assert_array_equal(seen[2], seen[1][:, :, ::-1])
     np.testing.assert_allclose(one, two)
 
@@ -59,22 +64,22 @@ def test_an_error_of_a_network_is_not_lost():
         raise MemoryError("no room")
 
     with ThreadPoolExecutor(2) as pool, pytest.raises(MemoryError, match="no room"):
-        infer(make_phantom(1).mip, [network(0, 1.0), Network(1, broken)], pool=pool)
+        infer(BODY, [network(0, 1.0), Network(1, False, broken)], pool=pool)
 
 
-def test_each_network_gets_the_planes_that_it_takes():
+def test_each_network_gets_the_channels_that_it_takes():
     seen = {}
 
-    def asked(name: str, channels: int) -> Network:
+    def asked(name: str, channels: int, mirrored: bool = False) -> Network:
         def run(image: np.ndarray) -> tuple[np.ndarray, float]:
             seen[name] = image
             return image[0], 0.0
 
-        return Network(channels, run)
+        return Network(channels, mirrored, run)
 
     atlas = np.random.default_rng(0).random((2, *SHAPE), np.float32)
-    networks = [asked("three", 3), asked("one, mirrored", 1), asked("one", 1), asked("three, mirrored", 3)]
-    infer(make_phantom(1).mip, networks, atlas)
+    networks = [asked("three", 3), asked("one, mirrored", 1, True), asked("one", 1), asked("three, mirrored", 3, True)]
+    infer(BODY, networks, atlas)
     assert seen["one"].shape == (1, *seen["three"].shape[1:])
     assert seen["three"].shape[0] == 3
     np.testing.assert_array_equal(seen["one"][0], seen["three"][0])
@@ -96,4 +101,9 @@ def test_networks_without_an_atlas_run_while_the_image_is_registered(monkeypatch
 
     monkeypatch.setattr("mipseg.model.inference.atlas_maps", registered)
     with ThreadPoolExecutor(1) as pool:
-        infer(make_phantom(1).mip, [network(0, 1.0)._replace(channels=3), Network(1, run)], np.zeros((2, *SHAPE)), pool)
+        infer(
+            BODY,
+            [network(0, 1.0)._replace(in_channels=3), Network(1, False, run)],
+            np.zeros((2, *SHAPE)),
+            pool,
+        )

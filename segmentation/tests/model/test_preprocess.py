@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from mipseg.io.arrays import intensity_of_image
 from mipseg.model.preprocess import (
     BODY_LEVEL,
     LOG_MEAN,
@@ -10,15 +11,10 @@ from mipseg.model.preprocess import (
     TOLERANCE,
     body_columns,
     match_window,
-    normalise,
     pad,
 )
 from mipseg.phantom import make_phantom
 from mipseg.types import Intensity
-
-
-def test_normalise_turns_air_into_zero_and_hot_into_one():
-    assert normalise(np.array([[255, 0, 204]], np.uint8)).tolist() == [[0.0, 1.0, pytest.approx(0.2)]]
 
 
 def body(level: float, saturated: bool = False) -> Intensity:
@@ -66,7 +62,7 @@ def test_air_beside_a_body_does_not_count(air):
 
 
 def test_images_of_two_windows_come_together():
-    intensity = normalise(make_phantom(1).mip)
+    intensity = intensity_of_image(make_phantom(1).mip)
     halved = match_window(intensity * np.float32(0.6))
     assert np.abs(halved - match_window(intensity)).mean() < 0.25 * np.abs(intensity * 0.6 - intensity).mean()
 

@@ -6,11 +6,13 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from mipseg.model import runtime
+from mipseg.io.arrays import intensity_of_image
 from mipseg.metrics import dice_score
-from mipseg.model.inference import infer
+from mipseg.model import runtime
+from mipseg.model.folder import ATLAS
+from mipseg.model.inference import Network, infer
 from mipseg.model.postprocess import binarise
-from mipseg.model.segmenter import ATLAS, MODELS
+from mipseg.model.segmenter import MODELS
 from mipseg.phantom import make_phantom
 from mipseg.settings import Settings
 
@@ -27,15 +29,20 @@ def test_usable_cores_is_not_more_than_the_machine_has():
 
 @pytest.fixture(scope="module")
 def bfloat16():
-    return runtime.load_bfloat16(FILE.read_bytes(), 2)
+    return Network(3, False, runtime.load_bfloat16(FILE.read_bytes(), 2))
+
+
+@pytest.fixture(scope="module")
+def float32():
+    return Network(3, False, runtime.load_float32(FILE.read_bytes(), 1))
 
 
 @OPENVINO
 @pytest.mark.parametrize(("seed", "height"), [(1, 489), (2, 991), (3, 200)])
-def test_both_runtimes_give_nearly_the_same(bfloat16, seed, height):
-    grey = make_phantom(seed, height=height).mip
-    probability, logit = infer(grey, [bfloat16], HEALTHY)
-    reference, reference_logit = infer(grey, [runtime.load_float32(FILE.read_bytes(), 1)], HEALTHY)
+def test_both_runtimes_give_nearly_the_same(bfloat16, float32, seed, height):
+    intensity = intensity_of_image(make_phantom(seed, height=height).mip)
+    probability, logit = infer(intensity, [bfloat16], HEALTHY)
+    reference, reference_logit = infer(intensity, [float32], HEALTHY)
     assert np.abs(probability - reference).mean() < 1e-3
     assert logit == pytest.approx(reference_logit, abs=0.1)
     assert dice_score(binarise(reference, 0.4, 0.3), binarise(probability, 0.4, 0.3)) > 0.95
@@ -43,10 +50,10 @@ def test_both_runtimes_give_nearly_the_same(bfloat16, seed, height):
 
 @OPENVINO
 def test_threads_at_once_each_get_their_own_answer(bfloat16):
-    images = [make_phantom(seed, height=200 + 64 * (seed % 3)).mip for seed in range(12)]
-    alone = [infer(grey, [bfloat16], HEALTHY)[0] for grey in images]
+    images = [intensity_of_image(make_phantom(seed, height=200 + 64 * seed).mip) for seed in range(3) for _ in range(4)]
+    alone = [infer(intensity, [bfloat16], HEALTHY)[0] for intensity in images]
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda grey: infer(grey, [bfloat16], HEALTHY)[0], images))
+        together = list(pool.map(lambda intensity: infer(intensity, [bfloat16], HEALTHY)[0], images))
     for one, other in zip(alone, together, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -61,7 +68,7 @@ networks = [load_bfloat16(Path(sys.argv[1]).read_bytes(), 1) for _ in range(2)]
 threading.setprofile(lambda *_: time.sleep(0.001))  # the other thread goes on at every Python call
 answers = []
 channels = np.zeros((3, 64, 64), np.float32)
-threads = [threading.Thread(target=lambda run=run: answers.append(run(channels))) for _, run in networks]
+threads = [threading.Thread(target=lambda run=run: answers.append(run(channels))) for run in networks]
 for thread in threads:
     thread.start()
 for thread in threads:

@@ -1,186 +1,222 @@
+"""The shipped model as one object, and what happens when its folder is damaged."""
+
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from mipseg.errors import ModelError
+from mipseg.io.arrays import intensity_of_image
 from mipseg.metrics import dice_score
-from mipseg.model.inference import Network, infer
-from mipseg.model.runtime import load_float32
-from mipseg.model.segmenter import ATLAS, MODELS, Segmenter, default_segmenter
-from mipseg.phantom import make_phantom
+from mipseg.model.folder import ATLAS
+from mipseg.model.inference import Channels, Network, infer
+from mipseg.model.runtime import FLOAT32, load_float32
+from mipseg.model.segmenter import MODELS, Segmenter, load_segmenter
 from mipseg.settings import Settings
+from mipseg.types import Intensity
+from tests.conftest import MakePhantom
 
 FOLDER = MODELS / Settings().model
-ECHO = Network(1, lambda channels: (channels[0], 0.0))  # a network that answers with what it sees
+Edit = Callable[[dict[str, Any]], None]
 
 
-def phantom_image(seed: int, height: int = 489) -> np.ndarray:
-    return np.repeat(make_phantom(seed, height=height).mip[:, :, None], 3, axis=2)
-
-
-@pytest.fixture(scope="module")
-def segmenter() -> Segmenter:
-    return Segmenter(FOLDER)
+def echo(channels: Channels) -> tuple[Intensity, float]:
+    """A network that answers with what it sees."""
+    return channels[0], 0.0
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 991), (400, 1), (63, 65), (426, 400), (991, 400)])
-def test_mask_has_the_images_shape(segmenter, shape):
-    image = np.random.default_rng(0).integers(0, 256, (*shape, 1), np.uint8).repeat(3, axis=2)
-    mask = segmenter.segment(image)
-    assert mask.shape == image.shape
-    assert mask.dtype == np.uint8
-    assert set(np.unique(mask)) <= {0, 255}
-    assert (mask == mask[:, :, :1]).all()
+def test_the_answer_has_the_images_shape(segmenter: Segmenter, shape: tuple[int, int]) -> None:
+    intensity = np.random.default_rng(0).random(shape, np.float32)
+    tumour, probability, has_tumour = segmenter.segment(intensity)
+    assert (tumour.shape, tumour.dtype) == (shape, np.bool_)
+    assert (probability.shape, probability.dtype) == (shape, np.float32)
+    assert 0 <= probability.min() <= probability.max() <= 1
+    assert 0 <= has_tumour <= 1
 
 
-def test_white_image_is_healthy(segmenter):
-    analysis = segmenter.analyze(np.full((489, 400, 3), 255, np.uint8))
-    assert analysis.lesions == []
-    assert not analysis.mask.any()
-    assert analysis.label == "healthy"
-    assert "uniform" in analysis.warnings
+def test_ten_repeats_give_one_mask(segmenter: Segmenter, phantom: MakePhantom) -> None:
+    intensity = intensity_of_image(phantom(3, height=200).mip)
+    masks = {hashlib.sha256(segmenter.segment(intensity).probability.tobytes()).hexdigest() for _ in range(10)}
+    assert len(masks) == 1
 
 
-def test_analysis_and_mask_agree(segmenter):
-    image = phantom_image(2)
-    analysis = segmenter.analyze(image, spacing=(2.0, 2.0))
-    assert (analysis.mask == segmenter.segment(image)).all()
-    assert sum(lesion.area_px for lesion in analysis.lesions) == (analysis.mask[:, :, 0] == 255).sum()
-    assert 0 <= analysis.probability <= 1
-    for lesion in analysis.lesions:
-        top, left, bottom, right = lesion.bbox
-        assert analysis.mask[top:bottom, left:right].any()
-        assert lesion.area_mm2 == 4 * lesion.area_px
-
-
-def test_fifty_repeats_give_one_mask(segmenter):
-    image = phantom_image(3, 200)
-    assert len({hashlib.sha256(segmenter.segment(image).tobytes()).hexdigest() for _ in range(50)}) == 1
-
-
-def test_number_of_threads_hardly_matters():
-    image = phantom_image(4)
+def test_number_of_threads_hardly_matters(phantom: MakePhantom) -> None:
+    intensity = intensity_of_image(phantom(3, height=200).mip)
     # Two run networks side by side, sixteen also share each network between threads.
-    one, two, many = (Segmenter(FOLDER, threads=threads).segment(image) for threads in (1, 2, 16))
+    one, two, many = (Segmenter(FOLDER, threads=threads).segment(intensity).tumour for threads in (1, 2, 16))
+    assert one.any()
     assert (one == two).all()
     assert dice_score(one, many) >= 0.999
 
 
-@pytest.mark.parametrize(("able", "wanted", "loader"), [(1, 1, "bfloat16"), (1, 0, "float32"), (0, 1, "float32")])
-def test_bfloat16_is_taken_where_it_is_wanted_and_possible(monkeypatch, able, wanted, loader):
-    loaded = []
-    monkeypatch.setattr("mipseg.model.segmenter.computes_in_bfloat16", lambda: bool(able))
-    for name in ("bfloat16", "float32"):
-
-        def load(*_, name=name):
-            loaded.append(name)
-            return ECHO
-
-        monkeypatch.setattr(f"mipseg.model.segmenter.load_{name}", load)
-    Segmenter(FOLDER, bfloat16=bool(wanted))
-    assert set(loaded) == {loader}
+@pytest.mark.parametrize(
+    ("able", "wanted", "runtime"),
+    [
+        (True, True, ("openvino", "bfloat16")),
+        (True, False, ("onnxruntime", "float32")),
+        (False, True, ("onnxruntime", "float32")),
+    ],
+)
+def test_bfloat16_is_taken_where_it_is_wanted_and_possible(
+    monkeypatch: pytest.MonkeyPatch, able: bool, wanted: bool, runtime: tuple[str, str]
+) -> None:
+    monkeypatch.setattr("mipseg.model.segmenter.computes_in_bfloat16", lambda: able)
+    assert Segmenter(FOLDER, bfloat16=wanted).runtime[:2] == runtime
 
 
 @pytest.mark.parametrize(("threads", "fast", "each"), [(2, False, 1), (16, False, 2), (2, True, 2), (16, True, 16)])
-def test_threads_are_shared_between_networks_that_run_at_once(monkeypatch, threads, fast, each):
+def test_threads_are_shared_between_networks_that_run_at_once(
+    monkeypatch: pytest.MonkeyPatch, threads: int, fast: bool, each: int
+) -> None:
     seen = []
 
-    def load(_, count):
+    def load(_: bytes, count: int) -> Any:
         seen.append(count)
-        return ECHO
+        return echo
 
-    monkeypatch.setattr("mipseg.model.segmenter.load_float32", load)
-    Segmenter(FOLDER, threads=threads, fast=fast)
+    monkeypatch.setattr(Segmenter, "runtime", FLOAT32._replace(load=load))
+    Segmenter(FOLDER, threads=threads, fast=fast).load()
     assert seen == [each] * (2 if fast else 8)
 
 
-def test_mirror_image_gives_nearly_the_mirrored_probabilities(segmenter):
-    grey = phantom_image(5)[:, :, 0]
-    one, two = segmenter.probability(grey)[0], segmenter.probability(np.ascontiguousarray(grey[:, ::-1]))[0][:, ::-1]
+def test_mirror_image_gives_nearly_the_mirrored_probabilities(segmenter: Segmenter, phantom: MakePhantom) -> None:
+    intensity = intensity_of_image(phantom(2).mip)
+    one, two = segmenter.segment(intensity).probability, segmenter.segment(intensity[:, ::-1]).probability[:, ::-1]
     # Nearly: half of the networks see the one image, half the other.
     assert 2 * np.minimum(one, two).sum() / (one.sum() + two.sum()) > 0.85
 
 
 @pytest.fixture
-def copy(tmp_path):
+def copy(tmp_path: Path) -> Path:
+    """A copy of the model folder, to be damaged."""
     return shutil.copytree(FOLDER, tmp_path / "model")
 
 
-def test_one_flipped_byte_of_the_weights_is_noticed(copy):
+def test_one_flipped_byte_of_the_weights_is_noticed(copy: Path) -> None:
     weights = bytearray((copy / "network-3.onnx").read_bytes())
     weights[len(weights) // 2] ^= 1
     (copy / "network-3.onnx").write_bytes(weights)
     with pytest.raises(ModelError, match="SHA-256 differs"):
-        Segmenter(copy)
+        Segmenter(copy).load()
 
 
 @pytest.mark.parametrize("name", ["network-0.onnx", "network-4.onnx", "atlas.npy", "config.json"])
-def test_missing_file_is_named(copy, name):
+def test_missing_file_is_named(copy: Path, name: str) -> None:
     (copy / name).unlink()
     with pytest.raises(ModelError, match=name):
-        Segmenter(copy)
+        Segmenter(copy).load()
 
 
 @pytest.mark.parametrize(
     "content", ["", "[]", "{}", '{"name": "x", "networks": {}, "temperature": "high"}', '{"networks": []}']
 )
-def test_damaged_config_is_named(copy, content):
+def test_damaged_config_is_named(copy: Path, content: str) -> None:
     (copy / "config.json").write_text(content)
     with pytest.raises(ModelError, match=r"config\.json is damaged"):
-        Segmenter(copy)
+        Segmenter(copy).load()
 
 
-def test_a_config_that_forgets_the_atlas_is_named(copy):
+def test_a_config_that_forgets_the_atlas_is_named(copy: Path) -> None:
     content = json.loads((copy / "config.json").read_text())
     (copy / "config.json").write_text(json.dumps({**content, "atlas": None}))
     with pytest.raises(ModelError, match="wants an atlas"):
-        Segmenter(copy)
+        Segmenter(copy).load()
 
 
-def test_fast_is_the_mean_of_two_networks_the_second_of_which_sees_the_mirror_image():
-    names, grey = list(Segmenter(FOLDER).config.networks), phantom_image(6, 200)[:, :, 0]
-    first, second = (load_float32((FOLDER / name).read_bytes(), 1) for name in names[:2])
+def edit_config(folder: Path, edit: Edit) -> None:
+    content = json.loads((folder / "config.json").read_text())
+    edit(content)
+    (folder / "config.json").write_text(json.dumps(content))
 
-    def mirrored(network):
-        def run(channels):
-            probability, logit = network.run(np.ascontiguousarray(channels[:, :, ::-1]))
-            return probability[:, ::-1], logit
 
-        return network._replace(run=run)
+@pytest.mark.parametrize(
+    ("edit", "text"),
+    [
+        (lambda config: config.update(networks=[]), "lists no network"),
+        (lambda config: config["networks"][0].pop("run"), "'run'"),
+        (lambda config: config["networks"][0].update(colour="red"), "'colour'"),
+    ],
+)
+def test_a_config_with_other_fields_is_damaged(copy: Path, edit: Edit, text: str) -> None:
+    edit_config(copy, edit)
+    with pytest.raises(ModelError, match=rf"config\.json is damaged: .*{text}"):
+        Segmenter(copy).load()
 
-    alone = [infer(grey, [n], np.load(FOLDER / ATLAS)) for n in (first, mirrored(second))]
-    probability, logit = Segmenter(FOLDER, fast=True).probability(grey)
+
+def test_the_order_of_the_networks_says_nothing(copy: Path, segmenter: Segmenter, phantom: MakePhantom) -> None:
+    edit_config(copy, lambda config: config["networks"].reverse())
+    intensity = intensity_of_image(phantom(3, height=200).mip)
+    for fast in (False, True):
+        (one, logit), (two, other_logit) = (
+            Segmenter(folder, fast=fast).probability(intensity) for folder in (FOLDER, copy)
+        )
+        np.testing.assert_allclose(one, two, atol=1e-6)
+        assert logit == pytest.approx(other_logit)
+
+
+def test_fast_is_the_mean_of_its_two_networks_one_of_which_sees_the_mirror_image(
+    segmenter: Segmenter, phantom: MakePhantom
+) -> None:
+    intensity = intensity_of_image(phantom(3, height=200).mip)
+    upright, mirrored = sorted((n for n in segmenter.config.networks if n.fast), key=lambda network: network.mirrored)
+    runs = [load_float32((FOLDER / network.file).read_bytes(), 1) for network in (upright, mirrored)]
+
+    def turned(channels: Channels) -> tuple[Intensity, float]:
+        probability, logit = runs[1](np.ascontiguousarray(channels[:, :, ::-1]))
+        return probability[:, ::-1], logit
+
+    networks = Network(upright.in_channels, False, runs[0]), Network(mirrored.in_channels, False, turned)
+    alone = [infer(intensity, [network], np.load(FOLDER / ATLAS)) for network in networks]
+    probability, logit = Segmenter(FOLDER, fast=True).probability(intensity)
     np.testing.assert_allclose(probability, np.mean([answer for answer, _ in alone], 0), atol=1e-3)
     assert logit == pytest.approx(np.mean([logit for _, logit in alone]), abs=1e-2)
 
 
 @pytest.mark.parametrize(("min_patient", "marks"), [(None, True), (0.0, True), (1.0, False)])
-def test_least_probability_of_a_patient_can_be_set(min_patient, marks):
-    segmenter, image = Segmenter(FOLDER, fast=True, min_patient=min_patient), phantom_image(2)
-    assert segmenter.segment(image).any() == marks
-    assert 0.1 < segmenter.analyze(image).probability < 1
+def test_least_probability_of_a_patient_can_be_set(
+    phantom: MakePhantom, min_patient: float | None, marks: bool
+) -> None:
+    segmenter = Segmenter(FOLDER, fast=True, min_patient=min_patient)
+    tumour, _, has_tumour = segmenter.segment(intensity_of_image(phantom(2).mip))
+    assert tumour.any() == marks
+    assert 0.1 < has_tumour < 1
 
 
-def test_fast_needs_no_other_networks(copy):
-    for name in list(json.loads((copy / "config.json").read_text())["networks"])[2:]:
-        (copy / name).unlink()
-    Segmenter(copy, fast=True)
+def test_fast_needs_no_other_networks(copy: Path, segmenter: Segmenter) -> None:
+    for network in segmenter.config.networks:
+        if not network.fast:
+            (copy / network.file).unlink()
+    Segmenter(copy, fast=True).load()
+    with pytest.raises(ModelError, match="can't read"):
+        Segmenter(copy).load()
 
 
-def test_digest_changes_with_any_network(segmenter):
-    names = segmenter.config.networks
-    digests = {replace(segmenter.config, networks={**names, name: "0"}).sha256 for name in names}
-    assert len(digests | {segmenter.config.sha256}) == len(names) + 1
+def test_digest_changes_with_any_network(segmenter: Segmenter) -> None:
+    config = segmenter.config
+    digests = {config.sha256}
+    for place in range(len(config.networks)):
+        networks = list(config.networks)
+        networks[place] = replace(networks[place], sha256="0")
+        digests.add(replace(config, networks=tuple(networks)).sha256)
+    assert len(digests) == len(config.networks) + 1
 
 
-def test_default_segmenter_is_loaded_once():
-    assert default_segmenter() is default_segmenter()
-    assert default_segmenter().config.name == json.loads((FOLDER / "config.json").read_text())["name"]
+def test_equal_settings_share_one_model_that_is_loaded_at_its_first_use() -> None:
+    settings = Settings(model="nothing", threads=1)
+    segmenter = load_segmenter(settings)
+    assert load_segmenter(Settings(model="nothing", threads=1, queue_size=3)) is segmenter
+    assert load_segmenter(Settings(model="nothing", threads=2)) is not segmenter
+    assert not segmenter.is_loaded
+    with pytest.raises(ModelError, match=r"can't read .*nothing"):
+        segmenter.load()
 
 
-def test_all_weights_together_stay_small():
+def test_all_weights_together_stay_small() -> None:
     assert sum(file.stat().st_size for file in MODELS.glob("*/*.onnx")) < 60e6

@@ -11,7 +11,8 @@ from fastapi import FastAPI
 
 from mipseg.errors import ImageError
 from mipseg.io.codec import encode_request
-from mipseg.model.segmenter import default_segmenter
+from mipseg.model.segmenter import load_segmenter
+from mipseg.pipeline import segment_image
 from mipseg.serving.app import create_app
 from mipseg.serving.serve import serve
 from mipseg.settings import Settings
@@ -51,9 +52,11 @@ def faulty_predict(img: Image) -> Mask:
 
 def make_app() -> FastAPI:
     """The application that `PREDICT` in the environment names."""
+    settings = Settings()
+    segmenter = load_segmenter(settings)
     if os.environ["PREDICT"] == "faulty":
-        return create_app(faulty_predict, Settings())
-    return create_app(lambda img: default_segmenter().segment(img), Settings())
+        return create_app(faulty_predict, segmenter, settings)
+    return create_app(lambda img: segment_image(img, segmenter), segmenter, settings)
 
 
 if __name__ == "__main__":

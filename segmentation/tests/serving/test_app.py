@@ -1,4 +1,5 @@
 import asyncio
+import hashlib
 import re
 import shutil
 import threading
@@ -11,8 +12,8 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 
-from mipseg.model import segmenter
-from mipseg.model.segmenter import MODELS, default_segmenter
+from mipseg.model.segmenter import MODELS, Segmenter
+from mipseg.pipeline import segment_image
 from mipseg.serving.app import create_app
 from mipseg.settings import Settings
 from mipseg.types import Image, Mask
@@ -36,10 +37,6 @@ async def ready(client: httpx.AsyncClient, seconds: float = 10) -> bool:
     return False
 
 
-def builtin(img: Image) -> Mask:
-    return default_segmenter().segment(img)
-
-
 def test_livez(service: Server) -> None:
     answer = service.client.get("/livez")
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
@@ -56,13 +53,18 @@ def test_every_answer_has_a_request_id(service: Server, path: str) -> None:
     assert len(service.client.delete(path).headers["x-request-id"]) == 32
 
 
-def test_api_names_version_and_model(service: Server) -> None:
+def test_api_names_version_function_and_model(service: Server, segmenter: Segmenter) -> None:
     content = service.client.get("/api").json()
-    config = default_segmenter().config
     assert content["service"] == "mipseg"
     assert content["version"].count(".") == 2
     assert 0 < content["uptime_s"] < 3600
+    config = segmenter.config
+    assert content["model"].pop("runtime") in ("openvino", "onnxruntime")
+    assert content["model"].pop("precision") in ("bfloat16", "float32")
     assert content["model"] == {"name": config.name, "sha256": config.sha256}
+    assert content["predict"]["name"].endswith("make_app.<locals>.<lambda>")
+    source = (Path(__file__).parent / "served_app.py").read_bytes()
+    assert content["predict"]["sha256"] == hashlib.sha256(source).hexdigest()
 
 
 def test_docs(service: Server) -> None:
@@ -78,14 +80,14 @@ def test_docs(service: Server) -> None:
 
 
 def test_not_ready_before_the_warm_up_and_ready_after_it() -> None:
-    go = threading.Event()
+    go, unused = threading.Event(), Segmenter(MODELS / Settings().model, fast=True)
 
     def waits(img: Image) -> Mask:
         assert go.wait(10)
         return np.zeros_like(img)
 
     async def scenario() -> None:
-        async with running(create_app(waits, Settings())) as client:
+        async with running(create_app(waits, unused, Settings())) as client:
             await asyncio.sleep(0.1)
             answer = await client.get("/readyz")
             assert_problem(answer, 503, "not-ready")
@@ -93,12 +95,17 @@ def test_not_ready_before_the_warm_up_and_ready_after_it() -> None:
             assert (await client.get("/api")).json()["model"] is None
             go.set()
             assert await ready(client)
-            assert (await client.get("/api")).json()["model"]["name"]
+            # The networks that are built in are not loaded for a function that does without them …
+            assert (await client.get("/api")).json()["model"] is None
+            assert not unused.is_loaded
+            # … but when they are asked for.
+            assert (await client.post("/tumor/analyze", json={"img": GOOD})).status_code == 200
+            assert (await client.get("/api")).json()["model"]["name"] == unused.config.name
 
     asyncio.run(scenario())
 
 
-def test_warm_up_is_never_beside_another_prediction() -> None:
+def test_warm_up_is_never_beside_another_prediction(segmenter: Segmenter) -> None:
     running_now, most = 0, 0
     lock = threading.Lock()
 
@@ -113,7 +120,7 @@ def test_warm_up_is_never_beside_another_prediction() -> None:
         return np.zeros_like(img)
 
     async def scenario() -> None:
-        async with running(create_app(counts, Settings())) as client:
+        async with running(create_app(counts, segmenter, Settings())) as client:
             await asyncio.sleep(0)
             answers = await asyncio.gather(*(client.post("/predict", json={"img": GOOD}) for _ in range(3)))
             assert [answer.status_code for answer in answers] == [200] * 3
@@ -136,9 +143,9 @@ def wrong_mask(img: Image) -> Mask:
 
 
 @pytest.mark.parametrize("predict", [fails, exits, wrong_mask])
-def test_not_ready_if_the_warm_up_fails(predict: object) -> None:
+def test_not_ready_if_the_warm_up_fails(segmenter: Segmenter, predict: object) -> None:
     async def scenario() -> None:
-        async with running(create_app(predict, Settings())) as client:  # type: ignore[arg-type]
+        async with running(create_app(predict, segmenter, Settings())) as client:  # type: ignore[arg-type]
             assert not await ready(client, 0.5)
             assert_problem(await client.get("/readyz"), 503, "not-ready")
             assert (await client.get("/livez")).status_code == 200
@@ -147,18 +154,9 @@ def test_not_ready_if_the_warm_up_fails(predict: object) -> None:
 
 
 @pytest.fixture
-def copied_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the model that the settings name, in use instead of it for one test."""
-    folder = tmp_path / Settings().model
-    shutil.copytree(MODELS / Settings().model, folder)
-    monkeypatch.setattr(segmenter, "MODELS", tmp_path)
-    default_segmenter.cache_clear()
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def _forget_model() -> None:
-    default_segmenter.cache_clear()
+def copied_model(tmp_path: Path) -> Path:
+    """A copy of the model that the settings name, to be damaged."""
+    return shutil.copytree(MODELS / Settings().model, tmp_path / Settings().model)
 
 
 def flip(file: Path) -> None:
@@ -178,7 +176,9 @@ def test_a_damaged_model_is_never_ready(copied_model: Path, damage: str) -> None
         (weights if damage == "no weights" else config).unlink()
 
     async def scenario() -> None:
-        async with running(create_app(builtin, Settings())) as client:
+        segmenter = Segmenter(copied_model, fast=True)
+        app = create_app(lambda img: segment_image(img, segmenter), segmenter, Settings())
+        async with running(app) as client:
             assert await ready(client, 10 if damage == "none" else 0.5) == (damage == "none")
             for path in ("/predict", "/tumor/predict", "/tumor/analyze"):
                 answer = await client.post(path, json={"img": GOOD})
@@ -189,4 +189,3 @@ def test_a_damaged_model_is_never_ready(copied_model: Path, damage: str) -> None
                     assert str(copied_model) not in answer.text
 
     asyncio.run(scenario())
-    default_segmenter.cache_clear()

@@ -7,10 +7,11 @@ import httpx
 import numpy as np
 import pytest
 
-from mipseg.model.segmenter import Segmenter, default_segmenter
+from mipseg.model.segmenter import Segmenter, load_segmenter
+from mipseg.pipeline import segment_image
 from mipseg.serving.app import create_app
 from mipseg.settings import Settings
-from mipseg.types import GreyImage, Probability
+from mipseg.types import Intensity, Probability
 from tests.serving.answers import GOOD, assert_mask, assert_mask_png, assert_problem
 from tests.serving.images import b64, body, from_b64, good_png, save
 from tests.serving.server import Server
@@ -36,7 +37,7 @@ def test_both_paths_give_the_same_answer(service: Server, img: str) -> None:
 def test_the_answer_is_the_segmenter_s_mask(service: Server) -> None:
     image = from_b64(LARGE)
     found = from_b64(service.client.post("/predict", json={"img": LARGE}).json()["img"])
-    np.testing.assert_array_equal(found, default_segmenter().segment(image))
+    np.testing.assert_array_equal(found, segment_image(image, load_segmenter()))
 
 
 def test_50_repeats_give_one_answer(service: Server) -> None:
@@ -59,14 +60,14 @@ def test_analyze_answers_by_its_schema(service: Server) -> None:
     assert classification.keys() == {"label", "probability"}
     assert classification["label"] == ("tumor" if classification["probability"] >= 0.5 else "healthy")
     assert 0 <= classification["probability"] <= 1
-    config = default_segmenter().config
+    config = load_segmenter().config
     assert content["model"] == {"name": config.name, "sha256": config.sha256}
     assert content["warnings"] == []
 
 
-def two_lesions(_: Segmenter, grey: GreyImage) -> tuple[Probability, float]:
+def two_lesions(_: Segmenter, intensity: Intensity) -> tuple[Probability, float]:
     """A network that sees 4 x 6 pixels of 0.75 and 3 x 4 pixels of 1.0 in every image, and surely a patient."""
-    probability = np.zeros(grey.shape, np.float32)
+    probability = np.zeros(intensity.shape, np.float32)
     probability[50:54, 40:46], probability[9:12, 7:11] = 0.75, 1
     return probability, 9.0
 
@@ -78,7 +79,7 @@ def test_analyze_measures_each_lesion(
     monkeypatch.setattr(Segmenter, "probability", two_lesions)
     image = np.full((96, 80), 255, np.uint8)
     image[50:54, 40:46] = 51
-    app = create_app(lambda img: img, Settings())
+    app = create_app(lambda img: img, load_segmenter(), Settings())
     content = {"img": b64(save(image))} | ({} if spacing is None else {"pixel_spacing": spacing})
 
     async def post() -> httpx.Response:

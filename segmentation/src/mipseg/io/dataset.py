@@ -16,9 +16,10 @@ import numpy as np
 from PIL import Image as PillowImage
 
 from mipseg.errors import DatasetError
+from mipseg.io.arrays import intensity_of_image
 from mipseg.phantom import make_phantom
 from mipseg.settings import Settings
-from mipseg.types import BinaryMask, GreyImage
+from mipseg.types import BinaryMask, GreyImage, Intensity
 
 SAMPLE_PHANTOM = 2  # one of middling difficulty
 
@@ -36,6 +37,11 @@ class Case:
     id: str
     image: GreyImage
     mask: BinaryMask
+
+    @property
+    def intensity(self) -> Intensity:
+        """(H, W) float32 in [0, 1], air 0."""
+        return intensity_of_image(self.image)
 
     @property
     def has_tumour(self) -> bool:

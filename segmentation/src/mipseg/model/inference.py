@@ -1,4 +1,4 @@
-"""From an image to a probability map around any networks; the same steps for training, evaluation and serving."""
+"""From intensity to a probability map, around any networks; the same steps for training, evaluation and serving."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mipseg.model.atlas import AtlasGrid, atlas_maps
-from mipseg.model.preprocess import body_columns, match_window, normalise, pad
-from mipseg.types import GreyImage, Probability
+from mipseg.model.preprocess import body_columns, match_window, pad
+from mipseg.types import Intensity, Probability
 
 Channels = npt.NDArray[np.float32]
 Answer = tuple[npt.NDArray[np.float32], float]
+Run = Callable[[Channels], Answer]
 
 
 class Network(NamedTuple):
@@ -21,23 +22,25 @@ class Network(NamedTuple):
     Attributes:
         in_channels: how many channels of an image it takes: 1, intensity in [0, 1]; or 3, with usual intensity and its
             standard deviation of an atlas.
+        mirrored: it sees the mirror image.
         run: maps those channels, (C, h, w) float32 with sides that are multiples of `preprocess.MULTIPLE`, to the
             (h, w) float32 tumour probability and the logit of being a patient.
     """
 
     in_channels: int
-    run: Callable[[Channels], Answer]
+    mirrored: bool
+    run: Run
 
 
 def infer(
-    grey: GreyImage, networks: Sequence[Network], atlas: AtlasGrid | None = None, pool: Executor | None = None
+    intensity: Intensity, networks: Sequence[Network], atlas: AtlasGrid | None = None, pool: Executor | None = None
 ) -> tuple[Probability, float]:
-    """Average networks on the part of an image that holds the body; every second one sees the mirror image.
+    """Average networks on the part of an image that holds the body.
 
-    Averages over networks and over mirroring each help; taking turns gets both at the price of one.
+    Averages over networks and over mirroring each help; half of the networks mirrored gets both at the price of one.
 
     Args:
-        grey: (H, W) uint8, air = 255.
+        intensity: (H, W) in [0, 1], air 0.
         networks: at least one.
         atlas: of the healthy body, see `mipseg.model.atlas`; None if no network wants it.
         pool: runs networks side by side, those without an atlas while the image is registered to it; None: one after
@@ -46,7 +49,7 @@ def infer(
     Returns:
         (H, W) float32 tumour probability, 0 outside of the body's columns; and the logit of being a patient.
     """
-    intensity = match_window(normalise(grey))
+    intensity = match_window(intensity)
     columns = body_columns(intensity)
     part = intensity[None, :, columns]
     waiting: dict[int, Callable[[], Answer]] = {}  # a network's number, and what waits for its answer
@@ -56,15 +59,17 @@ def infer(
         views = padded, np.ascontiguousarray(padded[:, :, ::-1])
         for number, network in enumerate(networks):
             if network.in_channels == len(channels):
-                waiting[number] = _started(network, views[number % 2], pool)
+                waiting[number] = _started(network, views[network.mirrored], pool)
 
     start(part)
     if atlas is not None:
         start(np.concatenate([part, atlas_maps(intensity, atlas, columns)]))
     mean, patient_logit = np.zeros(part.shape[1:], np.float32), 0.0
-    for number in range(len(networks)):  # always in this order: sums of floats depend on it
+    for number, network in enumerate(networks):  # always in this order: sums of floats depend on it
         tumour, logit = waiting[number]()
-        mean += tumour[:, :: -1 if number % 2 else 1][: part.shape[1], : part.shape[2]] / np.float32(len(networks))
+        mean += tumour[:, :: -1 if network.mirrored else 1][: part.shape[1], : part.shape[2]] / np.float32(
+            len(networks)
+        )
         patient_logit += logit / len(networks)
     probability = np.zeros(intensity.shape, np.float32)
     probability[:, columns] = mean

@@ -1,9 +1,9 @@
-"""From a grey image to the network's input; the same code for training, evaluation and serving. NumPy only."""
+"""From intensity to the network's input; the same code for training, evaluation and serving. NumPy only."""
 
 import numpy as np
 import numpy.typing as npt
 
-from mipseg.types import GreyImage, Intensity
+from mipseg.types import Intensity
 
 MULTIPLE = 64  # the network's coarsest grid
 BODY_LEVEL = 0.03  # intensity above which a pixel is no longer air (noise of air stays below)
@@ -14,11 +14,6 @@ TOLERANCE = 0.1  # how far from that a level is left as it is
 MAX_CORRECTION = 0.6  # largest correction of a level
 MIN_BODY_PIXELS = 2000  # pixels of body that a level can be told from
 SATURATION = 20  # how sharply the correction of a narrow window ends at the window's top
-
-
-def normalise(grey: GreyImage) -> Intensity:
-    """Turn an image (air = 255) into intensity in [0, 1] (air = 0)."""
-    return (255 - grey).astype(np.float32) / np.float32(255)
 
 
 def match_window(intensity: Intensity) -> Intensity:

@@ -1,93 +1,61 @@
-"""The one seam: an image in, a mask out. Command line, library and HTTP all come through here."""
+"""The model as one object: intensity in, tumour out. Command line, library and HTTP all come through here."""
 
-import hashlib
-import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from mipseg.checks import input_warnings
-from mipseg.errors import ModelError
-from mipseg.measure.lesions_2d import Lesion, measure_lesions
-from mipseg.model.classify import Classifier, features
+from mipseg.checks import check_intensity
+from mipseg.model.atlas import AtlasGrid
+from mipseg.model.classify import features
+from mipseg.model.folder import ATLAS, ModelConfig, NetworkFile, read_checked, read_config
 from mipseg.model.inference import Network, infer
-from mipseg.model.postprocess import binarise_if_patient, to_mask
-from mipseg.model.preprocess import normalise
-from mipseg.model.runtime import computes_in_bfloat16, load_bfloat16, load_float32, usable_cores
+from mipseg.model.postprocess import binarise_if_patient
+from mipseg.model.runtime import BFLOAT16, FLOAT32, Runtime, computes_in_bfloat16, usable_cores
 from mipseg.settings import Settings
-from mipseg.types import BinaryMask, GreyImage, Image, Mask, Probability
+from mipseg.types import BinaryMask, Probability
 
 MODELS = Path(__file__).parents[1] / "models"
-ATLAS = "atlas.npy"
-FAST_NETWORKS = 2  # one of each run
+
+
+class Segmentation(NamedTuple):
+    """What the model says about an image.
+
+    Attributes:
+        tumour: (H, W) bool.
+        probability: (H, W) float32 in [0, 1], of each pixel.
+        has_tumour: probability that the image shows a tumour anywhere, calibrated by cross-validation.
+    """
+
+    tumour: BinaryMask
+    probability: Probability
+    has_tumour: float
 
 
 @dataclass(frozen=True)
-class ModelConfig:
-    """What `config.json` in a model folder says.
-
-    Attributes:
-        name: the folder's name.
-        networks: SHA-256 of each network's file, checked at load.
-        atlas: the same of the atlas' file; None if no network wants one.
-        temperature, min_peak, min_patient: how the mask is decoded; see `binarise_if_patient`.
-        classifier: patient or healthy.
-    """
-
-    name: str
-    networks: Mapping[str, str]
-    atlas: str | None
-    temperature: float
-    min_peak: float
-    min_patient: float
-    classifier: Classifier
-
-    @property
-    def sha256(self) -> str:
-        """One digest for all files."""
-        return hashlib.sha256("".join([*self.networks.values(), self.atlas or ""]).encode()).hexdigest()
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """Everything the model says about an image.
-
-    Attributes:
-        mask: (H, W, 3) uint8, 0 or 255.
-        probability: probability that the image shows a tumour, calibrated by cross-validation.
-        lesions: the mask's components, largest first.
-        warnings: reasons to doubt that the image is a MIP-PET; see `input_warnings`.
-    """
-
-    mask: Mask
-    probability: float
-    lesions: list[Lesion]
-    warnings: list[str]
-
-    @property
-    def label(self) -> str:
-        """`tumor` or `healthy`, whichever is more probable."""
-        return "tumor" if self.probability >= 0.5 else "healthy"
+class _Loaded:
+    config: ModelConfig
+    networks: Sequence[Network]
+    atlas: AtlasGrid | None
+    pool: ThreadPoolExecutor
 
 
 class Segmenter:
-    """A loaded model; safe to share between threads.
+    """A model; safe to share between threads. Its files are read at the first use, or by `load`.
 
     Args:
-        folder: a model folder: networks (`*.onnx`), maybe an atlas (`atlas.npy`), and `config.json`.
+        folder: a model folder, see `mipseg.model.folder`.
         threads: CPU threads of one prediction; 0 takes every usable core.
-        fast: take two of the networks only, one of each kind.
+        fast: take the networks of the fast setting only.
         bfloat16: compute in bfloat16 where that is possible; see `mipseg.model.runtime`.
-        min_patient: least probability of being a patient that gets a mask; None: the model's.
-
-    Raises:
-        ModelError: a file is missing, damaged, or not the one that the config names.
+        min_patient: below this probability of a tumour anywhere the mask is left empty; None: the model's own.
     """
 
     def __init__(
@@ -99,111 +67,90 @@ class Segmenter:
         bfloat16: bool = False,
         min_patient: float | None = None,
     ) -> None:
-        self.config = _read_config(folder / "config.json")
-        if min_patient is not None:
-            self.config = replace(self.config, min_patient=min_patient)
-        chosen = list(self.config.networks.items())[: FAST_NETWORKS if fast else None]
-        load = load_bfloat16 if bfloat16 and computes_in_bfloat16() else load_float32
-        threads = threads or usable_cores()
-        self._pool = ThreadPoolExecutor(threads, "network")
+        self._folder, self._threads, self._fast, self._min_patient = folder, threads, fast, min_patient
+        self._bfloat16, self._lock = bfloat16, Lock()
+        self._loaded: _Loaded | None = None
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether its networks are in memory."""
+        return self._loaded is not None
+
+    @property
+    def config(self) -> ModelConfig:
+        """What the model folder says; loads the model if need be."""
+        return self.load().config
+
+    @property
+    def runtime(self) -> Runtime:
+        """What computes the networks, and in which precision."""
+        return BFLOAT16 if self._bfloat16 and computes_in_bfloat16() else FLOAT32
+
+    def load(self) -> _Loaded:
+        """Read all files, once.
+
+        Raises:
+            ModelError: a file is missing, damaged, or not the one that the configuration names.
+        """
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = self._read()
+            return self._loaded
+
+    def _read(self) -> _Loaded:
+        config = read_config(self._folder)
+        if self._min_patient is not None:
+            config = replace(config, min_patient=self._min_patient)
+        chosen = [network for network in config.networks if network.fast or not self._fast]
+        threads = self._threads or usable_cores()
+        pool = ThreadPoolExecutor(threads, "network")
         # Networks side by side use the cores better than one network on all of them; but the two fast ones hardly
         # overlap, since one of them runs while the image is registered to the atlas for the other.
-        each = threads if fast else max(1, threads // len(chosen))
+        each = threads if self._fast else max(1, threads // len(chosen))
+        runtime = self.runtime
 
-        def network(file: tuple[str, str]) -> Network:
-            name, sha256 = file
-            return load(_checked(folder / name, sha256), each)
+        def load(network: NetworkFile) -> Network:
+            run = runtime.load(read_checked(self._folder / network.file, network.sha256), each)
+            return Network(network.in_channels, network.mirrored, run)
 
-        self._networks = list(self._pool.map(network, chosen))
-        sha256 = self.config.atlas
-        self._atlas = np.load(BytesIO(_checked(folder / ATLAS, sha256)), allow_pickle=False) if sha256 else None
-        if self._atlas is None and any(network.in_channels > 1 for network in self._networks):
-            raise ModelError(f"a network in {folder} wants an atlas, but config.json names none")
+        networks = list(pool.map(load, chosen))
+        atlas = None
+        if config.atlas is not None:
+            atlas = np.load(BytesIO(read_checked(self._folder / ATLAS, config.atlas)), allow_pickle=False)
+        return _Loaded(config, networks, atlas, pool)
 
-    def probability(self, grey: GreyImage) -> tuple[Probability, float]:
-        """Run the networks; see `infer`."""
-        return infer(grey, self._networks, self._atlas, self._pool)
-
-    def segment(self, image: Image) -> Mask:
-        """Segment an image.
+    def segment(self, intensity: npt.NDArray[Any]) -> Segmentation:
+        """Find the tumours.
 
         Args:
-            image: (H, W, 3) uint8, air = 255; its first channel is used.
+            intensity: (H, W) float in [0, 1], air 0, at the pitch of the training (about 2 mm).
 
-        Returns:
-            (H, W, 3) uint8: 255 in tumours, else 0.
+        Raises:
+            ArgumentError: anything else.
+            ModelError: the model can't be loaded.
         """
-        probability, logit = self.probability(image[:, :, 0])
-        return to_mask(self._decode(probability, self._patient(probability, logit)))
-
-    def analyze(self, image: Image, spacing: tuple[float, float] | None = None) -> Analysis:
-        """Segment an image, classify it and measure each lesion.
-
-        Args:
-            image: (H, W, 3) uint8, air = 255.
-            spacing: millimetres between rows and between columns, if known.
-        """
-        grey = image[:, :, 0]
-        probability, logit = self.probability(grey)
-        patient = self._patient(probability, logit)
-        tumour, intensity = self._decode(probability, patient), normalise(grey)
-        return Analysis(
-            mask=to_mask(tumour),
-            probability=patient,
-            lesions=measure_lesions(tumour, intensity, probability, spacing),
-            warnings=input_warnings(intensity),
-        )
-
-    def _patient(self, probability: Probability, logit: float) -> float:
-        return self.config.classifier.probability(features(probability, logit))
-
-    def _decode(self, probability: Probability, patient: float) -> BinaryMask:
+        probability, logit = self.probability(check_intensity(intensity))
         config = self.config
-        return binarise_if_patient(probability, patient, config.temperature, config.min_peak, config.min_patient)
+        has_tumour = config.classifier.probability(features(probability, logit))
+        decoding = config.temperature, config.min_peak, config.min_patient
+        return Segmentation(binarise_if_patient(probability, has_tumour, *decoding), probability, has_tumour)
+
+    def probability(self, intensity: npt.NDArray[np.float32]) -> tuple[Probability, float]:
+        """Run the networks; see `infer`."""
+        loaded = self.load()
+        return infer(intensity, loaded.networks, loaded.atlas, loaded.pool)
 
 
-def _checked(file: Path, sha256: str) -> bytes:
-    weights = _read(file)
-    if hashlib.sha256(weights).hexdigest() != sha256:
-        raise ModelError(f"{file} is not the file that config.json names: SHA-256 differs")
-    return weights
+def load_segmenter(settings: Settings | None = None) -> Segmenter:
+    """The model that the settings name: one object for equal settings, whose files are read at its first use.
 
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise ModelError(f"can't read {file}: {error.strerror}") from error
-
-
-def _read_config(file: Path) -> ModelConfig:
-    try:
-        content: dict[str, Any] = json.loads(_read(file))
-        return ModelConfig(
-            name=str(content["name"]),
-            networks={str(name): str(sha256) for name, sha256 in content["networks"].items()},
-            atlas=content.get("atlas"),
-            temperature=float(content["temperature"]),
-            min_peak=float(content["min_peak"]),
-            min_patient=float(content["min_patient"]),
-            classifier=Classifier(**content["classifier"]),
-        )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{file} is damaged: {error!r}") from error
-
-
-@lru_cache(maxsize=1)
-def default_segmenter() -> Segmenter:
-    """The model that the settings name, loaded once per process.
-
-    Raises:
-        ModelError: see `Segmenter`.
+    Args:
+        settings: None: from the environment.
     """
-    settings = Settings()
-    return Segmenter(
-        MODELS / settings.model,
-        settings.threads,
-        fast=settings.fast,
-        bfloat16=settings.bfloat16,
-        min_patient=settings.min_patient,
-    )
+    s = settings or Settings()
+    return _shared(MODELS / s.model, s.threads, s.fast, s.bfloat16, s.min_patient)
+
+
+@lru_cache(maxsize=4)
+def _shared(folder: Path, threads: int, fast: bool, bfloat16: bool, min_patient: float | None) -> Segmenter:
+    return Segmenter(folder, threads, fast=fast, bfloat16=bfloat16, min_patient=min_patient)

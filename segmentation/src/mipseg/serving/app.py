@@ -1,11 +1,15 @@
 """The application that both ports serve; more is added to it in the unified API."""
 
 import asyncio
+import hashlib
+import inspect
 import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import structlog
@@ -15,7 +19,7 @@ from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 
 from mipseg.checks import validate_segmentation
-from mipseg.model.segmenter import default_segmenter
+from mipseg.model.segmenter import Segmenter
 from mipseg.serving import problems
 from mipseg.serving.limits import BodyLimits
 from mipseg.serving.observe import Metrics, Observe, add_metrics
@@ -29,11 +33,12 @@ REQUEST_ID = re.compile(r"[0-9A-Fa-f-]{32,36}")  # what a client may choose; all
 _log = structlog.get_logger()
 
 
-def create_app(predict: Predict, settings: Settings) -> FastAPI:
+def create_app(predict: Predict, segmenter: Segmenter, settings: Settings) -> FastAPI:
     """Build the service around a prediction function.
 
     Args:
-        predict: (H, W, 3) uint8 image -> (H, W, 3) uint8 mask.
+        predict: (H, W, 3) uint8 image -> (H, W, 3) uint8 mask; a team's own, or one around `segmenter`.
+        segmenter: the built-in model, for `/tumor/analyze`; it is loaded by the first that uses it.
         settings: limits and deadlines.
     """
     queue = PredictionQueue(settings.queue_size, settings.deadline_s)
@@ -54,8 +59,9 @@ def create_app(predict: Predict, settings: Settings) -> FastAPI:
     )
     app.state.ready, app.state.started, app.state.queue = False, time.time(), queue
     problems.install(app)
-    app.include_router(make_router(predict, queue, settings))
+    app.include_router(make_router(predict, segmenter, queue, settings))
     _add_health(app)
+    _add_api(app, predict, segmenter)
     metrics = Metrics()
     add_metrics(app, metrics)
     app.add_middleware(BodyLimits, settings=settings)
@@ -69,10 +75,9 @@ def create_app(predict: Predict, settings: Settings) -> FastAPI:
 
 
 async def _warm_up(app: FastAPI, predict: Predict, queue: PredictionQueue) -> None:
-    """Load the model and predict once, so that the first request is as fast as the others; ready only then."""
+    """Predict once, which loads what the function needs: the first request is as fast as the others."""
 
     def work() -> None:
-        default_segmenter()
         image = np.full(WARM_UP_SHAPE, 255, np.uint8)
         validate_segmentation(image, predict(image.copy()))
 
@@ -98,13 +103,28 @@ def _add_health(app: FastAPI) -> None:
             raise ProblemError(503, "not-ready", "the warm-up has not passed", {"Retry-After": "1"})
         return JSONResponse({"status": "ready"})
 
+
+def _add_api(app: FastAPI, predict: Predict, segmenter: Segmenter) -> None:
+    function = _describe(predict)
+
     @app.get("/api", tags=["service"])
     async def api() -> JSONResponse:
-        """What runs here."""
-        content = {"service": "mipseg", "version": app.version, "uptime_s": round(time.time() - app.state.started, 1)}
-        if app.state.ready:
-            config = default_segmenter().config
-            content["model"] = {"name": config.name, "sha256": config.sha256}
-        else:
-            content["model"] = None
-        return JSONResponse(content)
+        """What runs here: the function that answers, and the built-in model if it is in use."""
+        model = None
+        if segmenter.is_loaded:
+            runtime, config = segmenter.runtime, segmenter.config
+            model = {"name": config.name, "sha256": config.sha256} | {
+                "runtime": runtime.name,
+                "precision": runtime.precision,
+            }
+        uptime_s = round(time.time() - app.state.started, 1)
+        content = {"service": "mipseg", "version": app.version, "uptime_s": uptime_s}
+        return JSONResponse(content | {"predict": function, "model": model})
+
+
+def _describe(predict: Predict) -> dict[str, Any]:
+    """The name of a function and the SHA-256 of the file that defines it."""
+    file = inspect.getsourcefile(predict) if inspect.isfunction(predict) else None
+    name = f"{getattr(predict, '__module__', '')}.{getattr(predict, '__qualname__', type(predict).__qualname__)}"
+    sha256 = hashlib.sha256(Path(file).read_bytes()).hexdigest() if file and Path(file).is_file() else None
+    return {"name": name, "sha256": sha256}

@@ -10,11 +10,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mipseg.checks import input_warnings, validate_segmentation
+from mipseg.checks import validate_segmentation
 from mipseg.errors import ModelError
 from mipseg.io.codec import decode_request, encode_request
-from mipseg.model.preprocess import normalise
-from mipseg.model.segmenter import default_segmenter
+from mipseg.model.segmenter import Segmenter
+from mipseg.pipeline import analyze_image, warnings_of_image
 from mipseg.serving.prediction_queue import PredictionQueue
 from mipseg.serving.problems import ProblemError
 from mipseg.settings import Settings
@@ -83,11 +83,12 @@ class AnalyzeResponse(PredictResponse):
     warnings: list[str] = Field(description="reasons to doubt that the image is a MIP-PET")
 
 
-def make_router(predict: Predict, queue: PredictionQueue, settings: Settings) -> APIRouter:
+def make_router(predict: Predict, segmenter: Segmenter, queue: PredictionQueue, settings: Settings) -> APIRouter:
     """The routes of the task.
 
     Args:
-        predict: (H, W, 3) uint8 image -> (H, W, 3) uint8 mask; a team's own, or the default.
+        predict: (H, W, 3) uint8 image -> (H, W, 3) uint8 mask; a team's own, or one around `segmenter`.
+        segmenter: the built-in model.
         queue: where predictions run.
         settings: the limit of pixels.
     """
@@ -96,17 +97,17 @@ def make_router(predict: Predict, queue: PredictionQueue, settings: Settings) ->
     def segment(body: bytes) -> JSONResponse:
         image = decode_request(_parse(PredictRequest, body).img, settings.max_pixels)
         mask = _call(predict, image)
-        warnings = input_warnings(normalise(image[:, :, 0]))
+        warnings = warnings_of_image(image)
         headers = {"X-Input-Warning": ", ".join(warnings)} if warnings else None
         return JSONResponse({"img": encode_request(mask)}, headers=headers)
 
     def analyze(body: bytes) -> JSONResponse:
-        request, segmenter = _parse(AnalyzeRequest, body), default_segmenter()
+        request = _parse(AnalyzeRequest, body)
         image = decode_request(request.img, settings.max_pixels)
-        result = segmenter.analyze(image, request.pixel_spacing)
+        result = analyze_image(image, segmenter, request.pixel_spacing)
         response = AnalyzeResponse(
             img=encode_request(result.mask),
-            classification=Classification(label=result.label, probability=result.probability),
+            classification=Classification(label=result.label, probability=result.has_tumour),
             lesions=[LesionResponse(**asdict(lesion)) for lesion in result.lesions],
             model=ModelResponse(name=segmenter.config.name, sha256=segmenter.config.sha256),
             warnings=result.warnings,

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from mipseg.io.dataset import Case
 from mipseg.model.atlas import AtlasGrid, atlas_maps
-from mipseg.model.preprocess import body_columns, match_window, normalise
+from mipseg.model.preprocess import body_columns, match_window
 from mipseg.training.config import Config
 
 FRAME = (448, 320)  # rows and columns of a training image at full resolution
@@ -38,7 +38,7 @@ class Subject:
     """
 
     def __init__(self, case: Case, atlas: AtlasGrid | None, downscale: int, device: torch.device) -> None:
-        intensity, mask = normalise(case.image), case.mask.astype(np.float32)
+        intensity, mask = case.intensity, case.mask.astype(np.float32)
         channels = intensity[None]
         if atlas is not None:
             channels = np.concatenate([channels, atlas_maps(match_window(intensity), atlas)])

@@ -12,20 +12,22 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from mipseg.errors import ModelError
+from mipseg.io.arrays import intensity_of_image
 from mipseg.io.dataset import Case
 from mipseg.metrics import dice_score
 from mipseg.model.atlas import AtlasGrid
+from mipseg.model.folder import ATLAS
 from mipseg.model.inference import infer
 from mipseg.model.postprocess import binarise
 from mipseg.model.preprocess import MULTIPLE
-from mipseg.model.segmenter import ATLAS, MODELS, Segmenter
+from mipseg.model.segmenter import MODELS, Segmenter
 from mipseg.phantom import make_phantom
 from mipseg.training.config import Config
 from mipseg.training.network import UNet
 from mipseg.training.predict import Probabilities, as_network
 from mipseg.training.refit import refit_folders
 from mipseg.training.train import atlas_of, load_ema_network
-from mipseg.types import GreyImage
+from mipseg.types import Intensity
 
 PHANTOMS = 4
 AGREEMENT = 0.98  # least Dice between the masks of PyTorch and of the exported networks, whose weights are rounded
@@ -107,7 +109,17 @@ def export(cases: Sequence[Case], config: Config, run: Path, models: Path = MODE
         np.save(folder / ATLAS, atlas)
     content = {
         "name": config.name,
-        "networks": {file.name: _sha256(file) for file in files},
+        "networks": [
+            {
+                "file": file.name,
+                "sha256": _sha256(file),
+                "run": config.name,
+                "fold": 0,
+                "refit": bool(config.refit_images),
+            }
+            | {"in_channels": network.in_channels, "mirrored": number % 2 == 1, "fast": number < 2}
+            for number, (file, network) in enumerate(zip(files, networks, strict=True))
+        ],
         "atlas": None if atlas is None else _sha256(folder / ATLAS),
         **report["choices"],
         "cross_validation": {
@@ -116,7 +128,8 @@ def export(cases: Sequence[Case], config: Config, run: Path, models: Path = MODE
         },
     }
     (folder / "config.json").write_text(json.dumps(content, indent=1) + "\n")
-    images = [make_phantom(seed).mip for seed in range(PHANTOMS)] + [case.image for case in cases[::20]]
+    images = [intensity_of_image(make_phantom(seed).mip) for seed in range(PHANTOMS)]
+    images += [case.intensity for case in cases[::20]]
     try:
         _check_agreement(networks, atlas, Segmenter(folder), images)
     except ModelError:
@@ -131,9 +144,11 @@ def _sha256(file: Path) -> str:
 
 
 def _check_agreement(
-    networks: Sequence[UNet], atlas: AtlasGrid | None, segmenter: Segmenter, images: Sequence[GreyImage]
+    networks: Sequence[UNet], atlas: AtlasGrid | None, segmenter: Segmenter, images: Sequence[Intensity]
 ) -> None:
-    originals = [as_network(network, torch.device("cpu")) for network in networks]
+    originals = [
+        as_network(network, torch.device("cpu"), mirrored=number % 2 == 1) for number, network in enumerate(networks)
+    ]
     for number, image in enumerate(images):
         reference, logit = infer(image, originals, atlas)
         probability, exported_logit = segmenter.probability(image)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mipseg.io.dataset import Case
 from mipseg.model.inference import Answer, Channels, Network, infer
 from mipseg.training.network import UNet
-from mipseg.types import GreyImage, Probability
+from mipseg.types import Intensity, Probability
 
 
 class Probabilities(nn.Module):
@@ -28,7 +28,7 @@ class Probabilities(nn.Module):
         return output.tumour.float().sigmoid(), output.patient.float()
 
 
-def as_network(network: UNet, device: torch.device) -> Network:
+def as_network(network: UNet, device: torch.device, *, mirrored: bool = False) -> Network:
     """Wrap a network, which is in evaluation mode and lives on the device, for `infer`."""
 
     @torch.no_grad()
@@ -37,22 +37,30 @@ def as_network(network: UNet, device: torch.device) -> Network:
         tumour, patient = Probabilities(network)(x)
         return tumour[0, 0].cpu().numpy(), float(patient)
 
-    return Network(network.in_channels, run)
+    return Network(network.in_channels, mirrored, run)
 
 
-def predict(networks: Sequence[UNet], image: GreyImage, device: torch.device) -> tuple[Probability, float]:
+def predict(networks: Sequence[UNet], intensity: Intensity, device: torch.device) -> tuple[Probability, float]:
     """Predict one image as the average of what each network says of it and of its mirror image.
 
     Args:
         networks: in evaluation mode.
-        image: (H, W) uint8, air = 255.
+        intensity: (H, W) in [0, 1], air 0.
         device: where the networks live.
 
     Returns:
         See `infer`.
     """
     maps, logits = zip(
-        *(infer(image, [as_network(network, device)] * 2, network.healthy) for network in networks), strict=True
+        *(
+            infer(
+                intensity,
+                [as_network(network, device, mirrored=mirrored) for mirrored in (False, True)],
+                network.healthy,
+            )
+            for network in networks
+        ),
+        strict=True,
     )
     return np.mean(maps, 0), float(np.mean(logits))
 
@@ -61,7 +69,7 @@ def predict_cases(network: UNet, cases: Sequence[Case], file: Path, device: torc
     """Predict cases and keep the answers in one .npz: for each id its (H, W) float16 map and its patient logit."""
     answers: dict[str, Any] = {}
     for case in track(cases, f"predict {file.parent.name}"):
-        probability, logit = predict([network], case.image, device)
+        probability, logit = predict([network], case.intensity, device)
         answers[case.id] = probability.astype(np.float16)
         answers[f"{case.id}/patient"] = np.float32(logit)
     part = file.with_suffix(".part.npz")

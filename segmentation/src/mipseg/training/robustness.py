@@ -15,6 +15,7 @@ from PIL import Image as PillowImage
 from rich.progress import track
 
 from mipseg.errors import DatasetError
+from mipseg.io.arrays import intensity_of_image
 from mipseg.io.dataset import Case
 from mipseg.metrics import dice_score
 from mipseg.model.classify import Classifier, features
@@ -136,7 +137,7 @@ def measure_robustness(cases: Sequence[Case], config: Config, folder: Path, devi
 def _dice(shift: Shift, case: Case, networks: Sequence[UNet], choices: dict[str, Any], device: torch.device) -> float:
     # The same noise for a case, however many others there are.
     image, reference = shift(case.image, case.mask, np.random.default_rng(list(case.id.encode())))
-    probability, logit = predict(networks, image, device)
+    probability, logit = predict(networks, intensity_of_image(image), device)
     patient = Classifier(**choices["classifier"]).probability(features(probability, logit))
     decoding = (choices[name] for name in ("temperature", "min_peak", "min_patient"))
     return dice_score(reference, binarise_if_patient(probability, patient, *decoding))

@@ -15,7 +15,7 @@ from torch.utils.tensorboard import SummaryWriter
 from mipseg.errors import ModelError
 from mipseg.io.dataset import Case
 from mipseg.model.atlas import AtlasGrid, make_atlas
-from mipseg.model.preprocess import match_window, normalise
+from mipseg.model.preprocess import match_window
 from mipseg.training.augment import Sampler
 from mipseg.training.config import Config
 from mipseg.training.loss import training_loss
@@ -191,7 +191,7 @@ def _load(folder: Path, device: torch.device) -> dict[str, Any]:
 
 def atlas_of(cases: Sequence[Case]) -> AtlasGrid:
     """The atlas of the healthy body that the controls among the cases give."""
-    return make_atlas([match_window(normalise(case.image)) for case in cases if not case.has_tumour])
+    return make_atlas([match_window(case.intensity) for case in cases if not case.has_tumour])
 
 
 def bfloat16_is_fast(device: torch.device) -> bool:
