@@ -25,12 +25,13 @@ api: setup  ## the service on http://localhost:8000
 test: setup  ## the whole test suite
 	$(RUN) pytest
 
-lint: setup  ## format, lint, types, and that lock and requirements are fresh
+lint: setup  ## format, lint, types, the direction of imports, and that lock and requirements are fresh
 	$(UV) lock --check
 	@{ echo '-e .'; $(EXPORT); } | diff - segmentation/requirements.txt || { echo "stale: run make lock"; exit 1; }
 	$(RUN) ruff format --check
 	$(RUN) ruff check
 	$(RUN) mypy
+	$(RUN) lint-imports --no-cache
 
 check: lint test  ## what has to hold before a change lands
 

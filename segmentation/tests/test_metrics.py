@@ -1,32 +1,34 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
 from mipseg.metrics import dice_score, match_lesions
 
 
-def test_hand_worked_value():
+def test_hand_worked_value() -> None:
     reference = np.array([[1, 1, 0, 0]])
     prediction = np.array([[0, 1, 1, 1]])
     assert dice_score(reference, prediction) == pytest.approx(2 * 1 / (2 + 3))
 
 
 @pytest.mark.parametrize(("reference", "prediction", "expected"), [(0, 0, 1.0), (1, 0, 0.0), (0, 1, 0.0), (1, 1, 1.0)])
-def test_empty_and_full(reference, prediction, expected):
+def test_empty_and_full(reference: Any, prediction: Any, expected: float) -> None:
     assert dice_score(np.full((3, 4), reference), np.full((3, 4), prediction)) == expected
 
 
-def test_any_representation_of_truth():
+def test_any_representation_of_truth() -> None:
     mask = np.array([[True, False], [True, True]])
     assert dice_score(mask, mask.astype(np.uint8) * 255) == 1
     assert dice_score(np.repeat(mask[:, :, None], 3, 2) * 255, np.repeat(mask[:, :, None], 3, 2)) == 1
 
 
-def test_shapes_must_agree():
+def test_shapes_must_agree() -> None:
     with pytest.raises(ValueError, match=r"\(2, 2\).*\(2, 3\)"):
         dice_score(np.zeros((2, 2)), np.zeros((2, 3)))
 
 
-def test_match_lesions_of_a_image_worked_out_by_hand():
+def test_match_lesions_of_a_image_worked_out_by_hand() -> None:
     reference, prediction = np.zeros((2, 12, 12), bool)
     reference[0:2, 0:2] = True  # 4 px, found with IoU 2 / 4
     prediction[0:1, 0:2] = True
@@ -44,7 +46,7 @@ def test_match_lesions_of_a_image_worked_out_by_hand():
     assert strict.true.tolist() == [True, False, False]
 
 
-def test_match_lesions_of_empty_masks():
+def test_match_lesions_of_empty_masks() -> None:
     empty, full = np.zeros((4, 4), bool), np.ones((4, 4), bool)
     assert match_lesions(empty, empty).found.size == 0
     assert match_lesions(empty, full).true.tolist() == [False]

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import time
 import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from mipseg.phantom import make_phantom
 
 ROOT = Path(__file__).parents[2]
 START_S = 240  # a set-up may have to download
+Start = Callable[..., None]
 
 pytestmark = [
     pytest.mark.timeout(600),
@@ -30,7 +32,7 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory):
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files that git knows or would take, as they are now, elsewhere."""
     folder = tmp_path_factory.mktemp("clone")
     listed = subprocess.run(
@@ -46,18 +48,18 @@ def clone(tmp_path_factory):
     return folder
 
 
-def environment(**changes):
+def environment(**changes: str) -> dict[str, str]:
     """This process's environment without its virtual environment and settings of ours."""
     kept = {k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV" and not k.startswith("MIPSEG_")}
     return kept | changes
 
 
 @pytest.fixture
-def running(clone):
+def running(clone: Path) -> Iterator[Start]:
     """Start a shell command in the copy and wait until its port answers; all its processes end with the test."""
-    started = []
+    started: list[subprocess.Popen[bytes]] = []
 
-    def start(command, port, **changes):
+    def start(command: str, port: int, **changes: str) -> None:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 pytest.skip(f"port {port} is in use, and the literal command would end its holder")
@@ -69,7 +71,7 @@ def running(clone):
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline:
             if process.poll() is not None:
-                pytest.fail(f"ended: {process.stdout.read().decode()[-2000:]}")
+                pytest.fail(f"ended: {process.communicate()[0].decode()[-2000:]}")
             try:
                 with urllib.request.urlopen(f"http://localhost:{port}/readyz", timeout=5):
                     return
@@ -85,10 +87,10 @@ def running(clone):
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        process.stdout.close()
+        process.communicate()
 
 
-def curl(port):
+def curl(port: int) -> np.ndarray:
     """The README's curl command with a small image; gives the mask."""
     mip = make_phantom(1, height=96).mip
     buffer = io.BytesIO()
@@ -105,7 +107,7 @@ def curl(port):
     return mask
 
 
-def test_example_py(clone):
+def test_example_py(clone: Path) -> None:
     command = "cd segmentation && uv sync && uv run python example.py"
     done = subprocess.run(["bash", "-c", command], cwd=clone, env=environment(), check=True, capture_output=True)
     dice = re.search(r"phantom_2: Dice (0\.\d+|1\.0+)", done.stdout.decode())
@@ -114,25 +116,25 @@ def test_example_py(clone):
     assert (clone / "segmentation/prediction.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_api_py(running):
+def test_api_py(running: Start) -> None:
     running("cd segmentation && uv run python api.py", 9051)
     curl(9051)
     with urllib.request.urlopen("http://localhost:9051/") as page:
         assert "running" in page.read().decode()
 
 
-def test_uv_run_api(running):
+def test_uv_run_api(running: Start) -> None:
     running("cd shared && uv sync && uv run api", 8000)
     curl(8000)
 
 
-def test_activated_environment(running, clone):
+def test_activated_environment(running: Start, clone: Path) -> None:
     subprocess.run(["bash", "-c", "cd segmentation && uv sync -q"], cwd=clone, env=environment(), check=True)
     running("source .venv/bin/activate && cd segmentation && python api.py", 9051)
     curl(9051)
 
 
-def test_make_api_where_uv_is_missing(running, tmp_path):
+def test_make_api_where_uv_is_missing(running: Start, tmp_path: Path) -> None:
     # Every program but uv.
     for folder in os.environ["PATH"].split(os.pathsep):
         for program in Path(folder).glob("*") if folder else []:
@@ -143,7 +145,7 @@ def test_make_api_where_uv_is_missing(running, tmp_path):
 
 
 @pytest.mark.skipif(not os.environ.get("CI"), reason="installs everything with pip; runs in CI")
-def test_pip_install_requirements(clone, running):
+def test_pip_install_requirements(clone: Path, running: Start) -> None:
     command = "python3 -m venv pipenv && cd segmentation && ../pipenv/bin/pip install -q -r requirements.txt"
     subprocess.run(["bash", "-c", command], cwd=clone, env=environment(), check=True, capture_output=True)
     running("cd segmentation && ../pipenv/bin/python api.py", 9051)

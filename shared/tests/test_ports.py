@@ -3,6 +3,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 import psutil
 import pytest
@@ -28,12 +29,12 @@ NOBODY, SOMEBODY = 65534, 65533
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can start a process of another user")
 
 
-def can_listen(host, port):
+def can_listen(host: str, port: int) -> bool:
     with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
         return True
 
 
-def test_a_free_port_is_left_alone(port):
+def test_a_free_port_is_left_alone(port: int) -> None:
     with capture_logs() as logs:
         free_port("127.0.0.1", port, keep=False)
         free_port("127.0.0.1", port, keep=True)
@@ -53,7 +54,9 @@ def test_a_free_port_is_left_alone(port):
         ("127.0.0.2", "127.0.0.1"),  # no obstacle, yet what `--port` names is to be ours alone
     ],
 )
-def test_a_holder_is_ended_whatever_its_address(hold, port, held, wanted):
+def test_a_holder_is_ended_whatever_its_address(
+    hold: Callable[..., subprocess.Popen[str]], port: int, held: str, wanted: str
+) -> None:
     process = hold(held, port)
     name = psutil.Process(process.pid).name()
     started = time.monotonic()
@@ -74,21 +77,21 @@ def test_a_holder_is_ended_whatever_its_address(hold, port, held, wanted):
     assert can_listen(wanted, port)
 
 
-def test_a_holder_that_ignores_term_is_killed(hold, port):
+def test_a_holder_that_ignores_term_is_killed(hold: Callable[..., subprocess.Popen[str]], port: int) -> None:
     process = hold("127.0.0.1", port, stubborn=True)
     free_port("127.0.0.1", port, keep=False, term_s=0.3)
     assert process.wait(5) == -9
     assert can_listen("127.0.0.1", port)
 
 
-def test_all_holders_are_ended(hold, port):
+def test_all_holders_are_ended(hold: Callable[..., subprocess.Popen[str]], port: int) -> None:
     processes = [hold("127.0.0.1", port), hold("::1", port)]
     assert {process.pid for process in holders(port)} == {process.pid for process in processes}
     free_port("127.0.0.1", port, keep=False)
     assert [process.wait(5) for process in processes] == [-15, -15]
 
 
-def test_keep_ends_nothing(hold, port):
+def test_keep_ends_nothing(hold: Callable[..., subprocess.Popen[str]], port: int) -> None:
     process = hold("127.0.0.1", port)
     with pytest.raises(PortError) as error:
         free_port("127.0.0.1", port, keep=True)
@@ -97,7 +100,7 @@ def test_keep_ends_nothing(hold, port):
     assert process.poll() is None
 
 
-def test_closed_connections_that_linger_are_no_holders(port):
+def test_closed_connections_that_linger_are_no_holders(port: int) -> None:
     with socket.create_server(("127.0.0.1", port)) as listener:
         client = socket.create_connection(("127.0.0.1", port))
         listener.accept()[0].close()  # who closes first waits
@@ -107,20 +110,22 @@ def test_closed_connections_that_linger_are_no_holders(port):
     free_port("127.0.0.1", port, keep=True)
 
 
-def test_what_started_us_is_not_ended():
+def test_what_started_us_is_not_ended() -> None:
     parent = subprocess.run([sys.executable, "-c", PARENT], capture_output=True, text=True, check=False)
     assert parent.returncode == 0
     assert parent.stdout.startswith("1 ")
     assert "which is or started this program; choose another with --port" in parent.stdout
 
 
-def test_we_do_not_end_ourselves(port):
+def test_we_do_not_end_ourselves(port: int) -> None:
     with socket.create_server(("127.0.0.1", port)), pytest.raises(PortError, match="is or started this program"):
         free_port("127.0.0.1", port, keep=False)
 
 
 @pytest.mark.parametrize("held", ["127.0.0.1", "0.0.0.0", "::1"])
-def test_a_process_of_another_user_is_not_ended(hold, port, monkeypatch, held):
+def test_a_process_of_another_user_is_not_ended(
+    hold: Callable[..., subprocess.Popen[str]], port: int, monkeypatch: pytest.MonkeyPatch, held: str
+) -> None:
     process = hold(held, port)
     monkeypatch.setattr(os, "getuid", lambda: SOMEBODY)
     with pytest.raises(PortError) as error:
@@ -131,7 +136,7 @@ def test_a_process_of_another_user_is_not_ended(hold, port, monkeypatch, held):
 
 
 @needs_root
-def test_root_ends_nobody_elses_process(hold, port):
+def test_root_ends_nobody_elses_process(hold: Callable[..., subprocess.Popen[str]], port: int) -> None:
     process = hold("127.0.0.1", port, user=NOBODY)
     with pytest.raises(PortError, match=rf"\(pid {process.pid}, user \w+\), which is not yours to end; .*--port"):
         free_port("127.0.0.1", port, keep=False)
@@ -139,7 +144,7 @@ def test_root_ends_nobody_elses_process(hold, port):
 
 
 @needs_root
-def test_a_holder_that_cannot_be_seen_is_reported(hold, port):
+def test_a_holder_that_cannot_be_seen_is_reported(hold: Callable[..., subprocess.Popen[str]], port: int) -> None:
     process = hold("127.0.0.1", port, user=NOBODY)
     command = [sys.executable, "-c", FREE, str(port), str(SOMEBODY)]
     other = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -149,18 +154,20 @@ def test_a_holder_that_cannot_be_seen_is_reported(hold, port):
 
 
 @needs_root
-def test_a_process_of_another_user_at_an_address_of_its_own_is_no_obstacle(hold, port):
+def test_a_process_of_another_user_at_an_address_of_its_own_is_no_obstacle(
+    hold: Callable[..., subprocess.Popen[str]], port: int
+) -> None:
     process = hold("127.0.0.2", port, user=NOBODY)
     free_port("127.0.0.1", port, keep=False)
     assert process.poll() is None
 
 
-def test_the_last_port_has_no_next():
+def test_the_last_port_has_no_next() -> None:
     with socket.create_server(("127.0.0.1", 65535)), pytest.raises(PortError, match="such as --port 65534"):
         free_port("127.0.0.1", 65535, keep=True)
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "nowhere.invalid"])
-def test_an_address_of_another_machine_is_reported(port, host):
+def test_an_address_of_another_machine_is_reported(port: int, host: str) -> None:
     with pytest.raises(PortError, match=f"can't listen on {host}, port {port}: .*; see --host and --port"):
         free_port(host, port, keep=False)

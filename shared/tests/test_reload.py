@@ -1,5 +1,8 @@
 import json
 import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -9,7 +12,7 @@ IMAGE = np.repeat(np.random.default_rng(0).integers(0, 256, (120, 110, 1), np.ui
 BUILT_IN, BASELINE = "return segment_image(img, SEGMENTER)", "return get_threshold_segmentation(img, 50)"
 
 
-def test_the_service_follows_every_change_of_example(start, port, tmp_path):
+def test_the_service_follows_every_change_of_example(start: Callable[..., Any], port: int, tmp_path: Path) -> None:
     for name in ("example.py", "utils.py"):
         shutil.copy(project_root() / "segmentation" / name, tmp_path)
     example = tmp_path / "example.py"

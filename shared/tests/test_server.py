@@ -1,8 +1,11 @@
 import signal
+import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -23,14 +26,14 @@ SLOW = "import time\ndef predict(img):\n    time.sleep({seconds})\n    return im
 
 
 @pytest.fixture
-def served(monkeypatch, tmp_path):
+def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
     """What `main` would do, without doing it."""
-    calls = {}
+    calls: dict[str, Any] = {}
 
-    def record_free_port(host, port, *, keep):
+    def record_free_port(host: str, port: int, *, keep: bool) -> None:
         calls.update(host=host, port=port, keep=keep)
 
-    def record_serve(factory, host, port, *, app_dir, reload_dirs):
+    def record_serve(factory: str, host: str, port: int, *, app_dir: str, reload_dirs: list[str] | None) -> None:
         assert (host, port) == (calls["host"], calls["port"])
         calls.update(app_dir=app_dir, reload_dirs=reload_dirs)
 
@@ -44,12 +47,12 @@ def served(monkeypatch, tmp_path):
     return calls
 
 
-def run_main(monkeypatch, *arguments):
+def run_main(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
     monkeypatch.setattr(sys, "argv", ["api", *arguments])
     server.main()
 
 
-def test_the_built_application_learns_where_it_listens(monkeypatch, served):
+def test_the_built_application_learns_where_it_listens(monkeypatch: pytest.MonkeyPatch, served: Any) -> None:
     run_main(monkeypatch, "--host", "0.0.0.0", "--port", "8125")
     # The judge inside takes itself for local, and calls loopback addresses, only where it listens to loopback.
     settings = ServiceSettings()
@@ -57,7 +60,7 @@ def test_the_built_application_learns_where_it_listens(monkeypatch, served):
     assert not JudgeSettings(host=settings.host).is_local
 
 
-def test_defaults(monkeypatch, served):
+def test_defaults(monkeypatch: pytest.MonkeyPatch, served: Any) -> None:
     run_main(monkeypatch)
     segmentation = project_root() / "segmentation"
     assert served == {
@@ -65,12 +68,12 @@ def test_defaults(monkeypatch, served):
         "port": 8000,
         "keep": False,
         "app_dir": str(segmentation),
-        "reload_dirs": [str(segmentation), *(str(Path(p.__file__).parent) for p in (mipseg, mipjudge, mipserve))],
+        "reload_dirs": [str(segmentation), *(str(Path(str(p.__file__)).parent) for p in (mipseg, mipjudge, mipserve))],
     }
     assert (segmentation / "example.py").is_file()
 
 
-def test_settings_from_the_environment(monkeypatch, served, tmp_path):
+def test_settings_from_the_environment(monkeypatch: pytest.MonkeyPatch, served: Any, tmp_path: Path) -> None:
     values = {"HOST": "0.0.0.0", "PORT": "8123", "RELOAD": "false", "KEEP": "1", "TASK_DIR": "."}
     for name, value in values.items():
         monkeypatch.setenv(f"MIPSEG_API_{name}", value)
@@ -84,7 +87,7 @@ def test_settings_from_the_environment(monkeypatch, served, tmp_path):
     }
 
 
-def test_the_command_line_goes_before_the_environment(monkeypatch, served):
+def test_the_command_line_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch, served: Any) -> None:
     for name, value in {"HOST": "0.0.0.0", "PORT": "8123", "RELOAD": "1", "KEEP": "0"}.items():
         monkeypatch.setenv(f"MIPSEG_API_{name}", value)
     run_main(monkeypatch, "--host", "::1", "--port", "8124", "--no-reload", "--keep")
@@ -92,15 +95,19 @@ def test_the_command_line_goes_before_the_environment(monkeypatch, served):
     assert served["reload_dirs"] is None
 
 
-def test_a_task_dir_that_is_missing_is_not_watched(monkeypatch, served, tmp_path):
+def test_a_task_dir_that_is_missing_is_not_watched(
+    monkeypatch: pytest.MonkeyPatch, served: Any, tmp_path: Path
+) -> None:
     monkeypatch.setenv("MIPSEG_API_TASK_DIR", str(tmp_path / "missing"))
     run_main(monkeypatch)
-    assert served["reload_dirs"] == [str(Path(p.__file__).parent) for p in (mipseg, mipjudge, mipserve)]
+    assert served["reload_dirs"] == [str(Path(str(p.__file__)).parent) for p in (mipseg, mipjudge, mipserve)]
 
 
 @pytest.mark.parametrize("value", ["0", "65536", "http"])
 @pytest.mark.parametrize("by", ["argument", "environment"])
-def test_a_port_that_is_none(monkeypatch, served, capsys, value, by):
+def test_a_port_that_is_none(
+    monkeypatch: pytest.MonkeyPatch, served: Any, capsys: pytest.CaptureFixture[str], value: str, by: str
+) -> None:
     if by == "environment":
         monkeypatch.setenv("MIPSEG_API_PORT", value)
     with pytest.raises(SystemExit) as end:
@@ -110,8 +117,10 @@ def test_a_port_that_is_none(monkeypatch, served, capsys, value, by):
     assert served == {}
 
 
-def test_a_held_port_is_reported_in_one_line(monkeypatch, served, capsys):
-    def refuse(host, port, *, keep):
+def test_a_held_port_is_reported_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, served: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(host: str, port: int, *, keep: bool) -> None:
         raise PortError("port 8000 is held")
 
     monkeypatch.setattr(server, "free_port", refuse)
@@ -121,7 +130,7 @@ def test_a_held_port_is_reported_in_one_line(monkeypatch, served, capsys):
     assert capsys.readouterr().err == "error: port 8000 is held\n"
 
 
-def test_keep(start, hold, port):
+def test_keep(start: Callable[..., Any], hold: Callable[..., subprocess.Popen[str]], port: int) -> None:
     holder = hold("127.0.0.1", port)
     service = start(port, "--keep")
     assert service.process.wait(60) == 1
@@ -133,7 +142,7 @@ def test_keep(start, hold, port):
     assert holder.poll() is None
 
 
-def test_a_reloading_service_is_replaced_whole(start, port):
+def test_a_reloading_service_is_replaced_whole(start: Callable[..., Any], port: int) -> None:
     old = start(port)
     old.wait_until_it_answers()
     old_processes = {psutil.Process(pid) for pid in old.tree() if "resource_tracker" not in cmdline(pid)}
@@ -152,12 +161,14 @@ def test_a_reloading_service_is_replaced_whole(start, port):
     assert new.process.wait(15) == 0
 
 
-def cmdline(pid):
+def cmdline(pid: int) -> str:
     return " ".join(psutil.Process(pid).cmdline())
 
 
 @pytest.mark.parametrize("arguments", [["--no-reload"], []], ids=["no-reload", "reload"])
-def test_sigterm_lets_a_running_request_end(start, port, tmp_path, arguments):
+def test_sigterm_lets_a_running_request_end(
+    start: Callable[..., Any], port: int, tmp_path: Path, arguments: Any
+) -> None:
     (tmp_path / "example.py").write_text(SLOW.format(seconds=2))
     service = start(port, *arguments, MIPSEG_API_TASK_DIR=str(tmp_path))
     service.wait_until_it_answers("/readyz")
@@ -176,7 +187,7 @@ def test_sigterm_lets_a_running_request_end(start, port, tmp_path, arguments):
     assert [mask.max() for mask in masks] == [0]
 
 
-def test_sigterm_ends_a_service_whose_predict_hangs(start, port, tmp_path):
+def test_sigterm_ends_a_service_whose_predict_hangs(start: Callable[..., Any], port: int, tmp_path: Path) -> None:
     (tmp_path / "example.py").write_text(SLOW.format(seconds=120))
     service = start(port, "--no-reload", MIPSEG_API_TASK_DIR=str(tmp_path))
     service.wait_until_it_answers()  # the warm-up hangs
@@ -184,7 +195,7 @@ def test_sigterm_ends_a_service_whose_predict_hangs(start, port, tmp_path):
     assert service.process.wait(15) == 0
 
 
-def test_help(monkeypatch, capsys):
+def test_help(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         run_main(monkeypatch, "--help")
     assert end.value.code == 0

@@ -1,3 +1,6 @@
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,13 +10,13 @@ from mipseg.io import dataset
 from mipseg.io.dataset import find_dataset, install, load_dataset, sample_case
 
 
-def save(array, file):
+def save(array: np.ndarray, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(array).save(file)
 
 
 @pytest.fixture
-def source(tmp_path):
+def source(tmp_path: Path) -> Path:
     """A little data set, deep in a folder as in the organisers' repository."""
     root = tmp_path / "repository/tumor-segmentation/data"
     image = np.full((30, 40), 255, np.uint8)
@@ -24,14 +27,14 @@ def source(tmp_path):
     return root
 
 
-def test_reads_patients_with_masks_and_controls_without(source):
+def test_reads_patients_with_masks_and_controls_without(source: Path) -> None:
     patient, control = load_dataset(source)
     assert (patient.id, patient.has_tumour, int(patient.mask.sum())) == ("patient_007", True, 100)
     assert patient.image[patient.mask].max() == 3
     assert (control.id, control.has_tumour, int(control.mask.sum())) == ("control_003", False, 0)
 
 
-def test_cases_come_in_the_order_of_their_names(source):
+def test_cases_come_in_the_order_of_their_names(source: Path) -> None:
     for number in ("009", "001"):
         for name in (f"patients/imgs/patient_{number}", f"patients/labels/segmentation_{number}"):
             save(np.zeros((3, 4), np.uint8), source / f"{name}.png")
@@ -42,24 +45,24 @@ def test_cases_come_in_the_order_of_their_names(source):
     ]
 
 
-def test_install_copies_a_sound_data_set(source, tmp_path):
+def test_install_copies_a_sound_data_set(source: Path, tmp_path: Path) -> None:
     cases = install(tmp_path / "repository", tmp_path / "here")
     assert [case.id for case in load_dataset(tmp_path / "here")] == [case.id for case in cases]
 
 
-def break_values(source):
+def break_values(source: Path) -> None:
     save(np.full((30, 40), 7, np.uint8), source / "patients/labels/segmentation_007.png")
 
 
-def break_shape(source):
+def break_shape(source: Path) -> None:
     save(np.zeros((3, 4), np.uint8), source / "patients/labels/segmentation_007.png")
 
 
-def break_file(source):
+def break_file(source: Path) -> None:
     (source / "controls/imgs/control_003.png").write_bytes(b"not an image")
 
 
-def lose_mask(source):
+def lose_mask(source: Path) -> None:
     (source / "patients/labels/segmentation_007.png").unlink()
 
 
@@ -72,28 +75,32 @@ def lose_mask(source):
         (lose_mask, "has no mask"),
     ],
 )
-def test_damaged_data_set_is_named_and_not_copied(source, tmp_path, damage, message):
+def test_damaged_data_set_is_named_and_not_copied(
+    source: Path, tmp_path: Path, damage: Callable[[Path], None], message: str
+) -> None:
     damage(source)
     with pytest.raises(DatasetError, match=message):
         install(source, tmp_path / "here")
     assert not (tmp_path / "here").exists()
 
 
-def test_missing_data_set_says_what_to_do(tmp_path):
+def test_missing_data_set_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="make data FROM="):
         load_dataset(tmp_path)
     with pytest.raises(DatasetError, match="no patients/imgs"):
         find_dataset(tmp_path)
 
 
-def test_sample_is_the_first_patient_else_a_phantom(source, tmp_path):
+def test_sample_is_the_first_patient_else_a_phantom(source: Path, tmp_path: Path) -> None:
     assert sample_case(source).id == "patient_007"
     phantom = sample_case(tmp_path / "nothing")
     assert phantom.id == f"phantom_{dataset.SAMPLE_PHANTOM}"
     assert phantom.mask.any()
 
 
-def test_command_line_reports_or_fails(source, tmp_path, monkeypatch, capsys):
+def test_command_line_reports_or_fails(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("MIPSEG_DATA_DIR", str(tmp_path / "here"))
     monkeypatch.setattr("sys.argv", ["dataset", str(source)])
     dataset.main()

@@ -23,7 +23,7 @@ def network(delay: float, gain: float) -> Network:
     return Network(1, False, run)
 
 
-def test_networks_side_by_side_give_what_they_give_in_turn():
+def test_networks_side_by_side_give_what_they_give_in_turn() -> None:
     networks = [network(0.02, 0.1), network(0, 0.2), network(0.01, 0.3)]
     probability, logit = infer(BODY, networks)
     with ThreadPoolExecutor(2) as pool:
@@ -32,7 +32,7 @@ def test_networks_side_by_side_give_what_they_give_in_turn():
     assert logit == beside_logit == pytest.approx(0.2)
 
 
-def test_networks_with_a_pool_run_at_the_same_time():
+def test_networks_with_a_pool_run_at_the_same_time() -> None:
     together = Barrier(4, timeout=10)
 
     def meets_the_others(channels: np.ndarray) -> tuple[np.ndarray, float]:
@@ -43,7 +43,7 @@ def test_networks_with_a_pool_run_at_the_same_time():
         infer(BODY, [Network(1, False, meets_the_others)] * 4, pool=pool)
 
 
-def test_an_answer_to_the_mirror_image_is_turned_back():
+def test_an_answer_to_the_mirror_image_is_turned_back() -> None:
     seen = []
 
     def remembers(channels: np.ndarray) -> tuple[np.ndarray, float]:
@@ -59,7 +59,7 @@ def test_an_answer_to_the_mirror_image_is_turned_back():
     np.testing.assert_allclose(one, two)
 
 
-def test_an_error_of_a_network_is_not_lost():
+def test_an_error_of_a_network_is_not_lost() -> None:
     def broken(_: np.ndarray) -> tuple[np.ndarray, float]:
         raise MemoryError("no room")
 
@@ -67,7 +67,7 @@ def test_an_error_of_a_network_is_not_lost():
         infer(BODY, [network(0, 1.0), Network(1, False, broken)], pool=pool)
 
 
-def test_each_network_gets_the_channels_that_it_takes():
+def test_each_network_gets_the_channels_that_it_takes() -> None:
     seen = {}
 
     def asked(name: str, channels: int, mirrored: bool = False) -> Network:
@@ -88,7 +88,7 @@ def test_each_network_gets_the_channels_that_it_takes():
         np.testing.assert_array_equal(seen[f"{name}, mirrored"], seen[name][:, :, ::-1])
 
 
-def test_networks_without_an_atlas_run_while_the_image_is_registered(monkeypatch):
+def test_networks_without_an_atlas_run_while_the_image_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
     ran = Event()
 
     def run(channels: np.ndarray) -> tuple[np.ndarray, float]:
@@ -104,6 +104,6 @@ def test_networks_without_an_atlas_run_while_the_image_is_registered(monkeypatch
         infer(
             BODY,
             [network(0, 1.0)._replace(in_channels=3), Network(1, False, run)],
-            np.zeros((2, *SHAPE)),
+            np.zeros((2, *SHAPE), np.float32),
             pool,
         )

@@ -27,53 +27,53 @@ def body(level: float, saturated: bool = False) -> Intensity:
 
 
 @pytest.mark.parametrize("level", [-TOLERANCE + 0.01, 0.0, TOLERANCE - 0.01])
-def test_usual_window_is_left_alone(level):
+def test_usual_window_is_left_alone(level: float) -> None:
     np.testing.assert_allclose(match_window(body(level)), body(level), rtol=1e-6)
 
 
 @pytest.mark.parametrize(
     ("level", "left"), [(-0.5, -TOLERANCE), (-0.2, -TOLERANCE), (0.2, TOLERANCE), (0.5, TOLERANCE), (0.9, 0.3)]
 )
-def test_other_windows_are_brought_to_the_edge_of_the_usual(level, left):
+def test_other_windows_are_brought_to_the_edge_of_the_usual(level: float, left: float) -> None:
     matched = match_window(body(level))
     assert np.log(matched[100, 80]) - LOG_MEAN == pytest.approx(left, abs=0.01)
     assert matched[0, 0] == 0
     assert matched.dtype == np.float32
 
 
-def test_correction_ends_somewhere():
+def test_correction_ends_somewhere() -> None:
     assert np.log(match_window(body(-1.5))[100, 80]) - LOG_MEAN == pytest.approx(-1.5 + MAX_CORRECTION, abs=0.01)
 
 
-def test_what_a_narrow_window_saturates_stays_saturated():
+def test_what_a_narrow_window_saturates_stays_saturated() -> None:
     matched = match_window(body(0.5, saturated=True))
     assert matched.max() == pytest.approx(1)
     assert matched[100, 80] < 0.75 * body(0.5)[100, 80]
 
 
-def test_what_a_wide_window_shows_saturates_at_most():
+def test_what_a_wide_window_shows_saturates_at_most() -> None:
     assert match_window(body(-0.5, saturated=True)).max() == 1
 
 
 @pytest.mark.parametrize("air", [0, BODY_LEVEL - 0.001])
-def test_air_beside_a_body_does_not_count(air):
+def test_air_beside_a_body_does_not_count(air: float) -> None:
     wide = np.pad(body(0.5), ((0, 0), (300, 300)), constant_values=air)
     np.testing.assert_allclose(match_window(wide)[:, 300:-300], match_window(body(0.5)), rtol=1e-6)
 
 
-def test_images_of_two_windows_come_together():
+def test_images_of_two_windows_come_together() -> None:
     intensity = intensity_of_image(make_phantom(1).mip)
     halved = match_window(intensity * np.float32(0.6))
     assert np.abs(halved - match_window(intensity)).mean() < 0.25 * np.abs(intensity * 0.6 - intensity).mean()
 
 
 @pytest.mark.parametrize("intensity", [np.zeros((9, 9)), np.ones((9, 9)), np.eye(300)])
-def test_images_without_a_body_are_left_alone(intensity):
+def test_images_without_a_body_are_left_alone(intensity: Intensity) -> None:
     np.testing.assert_array_equal(match_window(intensity.astype(np.float32)), intensity)
 
 
 @pytest.mark.parametrize("left", [0, 3, 90, 180, 270])
-def test_body_columns_hold_the_body_and_its_margin(left):
+def test_body_columns_hold_the_body_and_its_margin(left: float) -> None:
     intensity = np.zeros((100, 400), np.float32)
     intensity[:, left : left + 130] = 0.3
     columns = body_columns(intensity)
@@ -83,16 +83,16 @@ def test_body_columns_hold_the_body_and_its_margin(left):
     assert columns.stop - columns.start < 400
 
 
-def test_image_without_a_body_is_kept_whole():
+def test_image_without_a_body_is_kept_whole() -> None:
     assert body_columns(np.zeros((50, 70), np.float32)) == slice(0, 70)
 
 
-def test_wide_body_is_kept_whole():
+def test_wide_body_is_kept_whole() -> None:
     assert body_columns(np.full((50, 400), 0.5, np.float32)) == slice(0, 400)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (64, 64), (65, 400), (991, 256)])
-def test_pad_adds_air_below_and_to_the_right(shape):
+def test_pad_adds_air_below_and_to_the_right(shape: tuple[int, int]) -> None:
     padded = pad(np.ones((2, *shape), np.float32))
     assert padded.shape == (2, *(-(-side // MULTIPLE) * MULTIPLE for side in shape))
     assert padded[:, : shape[0], : shape[1]].all()

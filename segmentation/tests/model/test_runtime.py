@@ -2,6 +2,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,23 +24,23 @@ OPENVINO = pytest.mark.skipif(
 )
 
 
-def test_usable_cores_is_not_more_than_the_machine_has():
+def test_usable_cores_is_not_more_than_the_machine_has() -> None:
     assert runtime.usable_cores() >= 1
 
 
 @pytest.fixture(scope="module")
-def bfloat16():
+def bfloat16() -> Network:
     return Network(3, False, runtime.load_bfloat16(FILE.read_bytes(), 2))
 
 
 @pytest.fixture(scope="module")
-def float32():
+def float32() -> Network:
     return Network(3, False, runtime.load_float32(FILE.read_bytes(), 1))
 
 
 @OPENVINO
 @pytest.mark.parametrize(("seed", "height"), [(1, 489), (2, 991), (3, 200)])
-def test_both_runtimes_give_nearly_the_same(bfloat16, float32, seed, height):
+def test_both_runtimes_give_nearly_the_same(bfloat16: Network, float32: Network, seed: int, height: int) -> None:
     intensity = intensity_of_image(make_phantom(seed, height=height).mip)
     probability, logit = infer(intensity, [bfloat16], HEALTHY)
     reference, reference_logit = infer(intensity, [float32], HEALTHY)
@@ -49,7 +50,7 @@ def test_both_runtimes_give_nearly_the_same(bfloat16, float32, seed, height):
 
 
 @OPENVINO
-def test_threads_at_once_each_get_their_own_answer(bfloat16):
+def test_threads_at_once_each_get_their_own_answer(bfloat16: Network) -> None:
     images = [intensity_of_image(make_phantom(seed, height=200 + 64 * seed).mip) for seed in range(3) for _ in range(4)]
     alone = [infer(intensity, [bfloat16], HEALTHY)[0] for intensity in images]
     with ThreadPoolExecutor(4) as pool:
@@ -78,13 +79,13 @@ assert len(answers) == 2
 
 
 @OPENVINO
-def test_first_calls_in_two_threads_at_once_end():
+def test_first_calls_in_two_threads_at_once_end() -> None:
     # In a process of its own: only the first calls of a process can hang. The time allowed is for slow machines.
     subprocess.run([sys.executable, "-c", FIRST_CALLS_AT_ONCE, str(FILE)], timeout=60, check=True)
 
 
 @OPENVINO
-def test_openvino_is_loaded_without_its_telemetry(tmp_path):
+def test_openvino_is_loaded_without_its_telemetry(tmp_path: Path) -> None:
     (tmp_path / "openvino_telemetry.py").write_text("raise SystemExit('telemetry was imported')")
     code = "from mipseg.model.runtime import computes_in_bfloat16; computes_in_bfloat16(); import openvino"
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
@@ -92,6 +93,6 @@ def test_openvino_is_loaded_without_its_telemetry(tmp_path):
     assert subprocess.run([sys.executable, "-c", "import openvino"], cwd=tmp_path, check=False).returncode == 1
 
 
-def test_without_openvino_there_is_no_bfloat16(monkeypatch):
+def test_without_openvino_there_is_no_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     assert not runtime.computes_in_bfloat16()
