@@ -8,8 +8,10 @@ import pytest
 
 from mipseg.model.segmenter import Segmenter, load_segmenter
 from mipseg.pipeline import segment_image
+from mipseg.settings import project_root
 from mipserve.app import load_predict
 
+EXAMPLE = project_root() / "segmentation"  # whose example.py is served, by way of which matplotlib could come
 IMAGE = np.repeat(np.random.default_rng(0).integers(0, 256, (120, 110, 1), np.uint8), 3, axis=2)
 
 
@@ -40,6 +42,6 @@ def test_an_example_without_predict_is_an_error(task_dir: Path) -> None:
 
 def test_serving_loads_no_training_framework() -> None:
     unwanted = {"torch", "monai", "lightning", "matplotlib"}
-    code = f"import sys, mipserve.app; print(sorted({unwanted} & set(sys.modules)))"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    code = f"import sys, mipserve.app; mipserve.app.make_app(); print(sorted({unwanted} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", code], cwd=EXAMPLE, capture_output=True, text=True, check=True)
     assert run.stdout == "[]\n"

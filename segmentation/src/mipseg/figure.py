@@ -5,8 +5,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
 from mipseg.metrics import dice_score
 from mipseg.types import BinaryMask, GreyImage
@@ -48,6 +46,10 @@ def plot_prediction(
         prediction: like reference.
         file: where to save.
     """
+    # Here, not above: it takes a second, and the service imports this module by way of the starter kit.
+    from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib.patches import Patch  # noqa: PLC0415
+
     grey, true, found = _channel(mip), _channel(reference) != 0, _channel(prediction) != 0
     height, width = grey.shape
     figure = Figure(figsize=(12, max(3.0, 3 * height / width + 0.8)), layout="constrained")
