@@ -1,5 +1,5 @@
 # `make api` runs the service and `make test` runs the tests; both set up everything they need.
-.PHONY: help api test lint check setup data train bench bench-judge lock
+.PHONY: help api test test-all lint check setup data train bench bench-judge lock
 .DEFAULT_GOAL := help
 
 # uv from the PATH; where it is missing, a copy of our own in .uv/.
@@ -22,7 +22,10 @@ setup: $(filter $(CURDIR)/%,$(UV))  ## make the environment (.venv)
 api: setup  ## the service on http://localhost:8000
 	$(UV) run --package mipserve --inexact api
 
-test: setup  ## the whole test suite
+test: setup  ## the tests, but for those that take long
+	$(RUN) pytest -m "not long"
+
+test-all: setup  ## every test
 	$(RUN) pytest
 
 lint: setup  ## format, lint, types, the direction of imports, and that lock and requirements are fresh
@@ -33,7 +36,7 @@ lint: setup  ## format, lint, types, the direction of imports, and that lock and
 	$(RUN) mypy
 	$(RUN) lint-imports --no-cache
 
-check: lint test  ## what has to hold before a change lands
+check: lint test-all  ## what has to hold before a change lands
 
 lock: setup  ## refresh uv.lock and segmentation/requirements.txt
 	$(UV) lock

@@ -23,6 +23,7 @@ def test_phantom_mask(segmenter: Segmenter, seed: int) -> None:
     assert dice_score(expected, tumour) > 0.995
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not (DATA / "patients").is_dir(), reason=f"THE DATA SET IS NOT INSTALLED in {DATA}: make data")
 def test_dice_on_real_patients(segmenter: Segmenter) -> None:
     recorded = json.loads((GOLDEN / "real_data.json").read_text())

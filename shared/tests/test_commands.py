@@ -25,6 +25,7 @@ START_S = 240  # a set-up may have to download
 Start = Callable[..., None]
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.timeout(600),
     pytest.mark.skipif(shutil.which("git") is None or not (ROOT / ".git").exists(), reason="not a git checkout"),
     pytest.mark.skipif(shutil.which("uv") is None, reason="uv is missing, and these are its commands"),
