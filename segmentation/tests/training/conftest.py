@@ -1,19 +1,25 @@
 """Training tests need PyTorch (`uv sync --extra train`); without it they are skipped, and pytest says so."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from mipseg.io.dataset import Case
 from mipseg.phantom import make_phantom
-from mipseg.training import evaluate, model_selection
 from mipseg.training.config import Config, Stage
+from mipseg.training.runs import Run
+from mipseg.training.split import Split
 
-ChangeAnswers: TypeAlias = Callable[[Callable[[str, npt.NDArray[np.float16]], npt.NDArray[np.float16]]], None]
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """Tiny networks wait for threads longer than they compute."""
+    try:
+        import torch  # noqa: PLC0415
+    except ImportError:
+        return
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
@@ -26,31 +32,45 @@ def cases() -> list[Case]:
     return drawn
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
+def split(cases: list[Case]) -> Split:
+    """Two folds, each of two patients and two controls."""
+    return Split(cases, {case.id: number % 2 for number, case in enumerate(cases)})
+
+
+@pytest.fixture(scope="session")
 def config() -> Config:
     """A schedule of a few seconds."""
     return Config(
         name="tiny",
-        init_from="",
-        ensemble=(),
         seed=3,
         pixel_unshuffle=4,
         channels=(8, 8, 8, 8, 8),
         atlas=False,
         learning_rate=3e-3,
-        weight_decay=1e-2,
         warmup_steps=2,
-        ema=0.9,
-        patients=0.6,
-        hard=0.5,
-        window=0.4,
+        ema_decay=0.9,
+        hard_mining_fraction=0.5,
+        window_jitter=0.4,
         compose_patients=0.5,
         compose_controls=0.5,
         cross_entropy=2.0,
-        image_dice=0.5,
         refit_images=0,
         stages=(Stage(2, 4, 2), Stage(1, 4, 2)),
     )
+
+
+@pytest.fixture(scope="session")
+def trained_run(config: Config, split: Split, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Both folds of the tiny run, trained and predicted. Shared: copy its folder before changing it."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed: uv sync --extra train")
+    from mipseg.training.fold import train_fold  # noqa: PLC0415
+    from mipseg.training.train import Options  # noqa: PLC0415
+
+    run = Run(config, tmp_path_factory.mktemp("runs") / config.name)
+    for fold in range(2):
+        train_fold(run, fold, split, Options(torch.device("cpu")))
+    return run
 
 
 @pytest.fixture
@@ -63,35 +83,3 @@ def empty_case() -> Case:
 def run_folder(tmp_path: Path) -> Path:
     """Where a run writes."""
     return tmp_path / "run"
-
-
-@pytest.fixture
-def answered(cases: list[Case], run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Answers of two folds: half of each tumour is found with certainty, the other half at 0.3."""
-    folds = {case.id: number % 2 for number, case in enumerate(cases)}
-    for module in (model_selection, evaluate):
-        monkeypatch.setattr(module, "FOLDS", 2)
-    monkeypatch.setattr(model_selection, "read_folds", lambda _: folds)
-    for fold in range(2):
-        answers = {}
-        for case in cases:
-            if folds[case.id] == fold:
-                half = np.arange(case.mask.shape[1]) % 2 == 0
-                answers[case.id] = np.where(case.mask, np.where(half, 0.99, 0.3), 0.001).astype(np.float16)
-                answers[f"{case.id}/patient"] = np.float32(4 if case.has_tumour else -4)
-        (run_folder / f"fold{fold}").mkdir(parents=True)
-        np.savez_compressed(run_folder / f"fold{fold}/probabilities.npz", **answers)
-    return run_folder
-
-
-@pytest.fixture
-def change_answers(answered: Path) -> ChangeAnswers:
-    """A function that applies another function to every answer: case id and map -> new map."""
-
-    def change(new: Callable[[str, npt.NDArray[np.float16]], npt.NDArray[np.float16]]) -> None:
-        for file in answered.glob("fold*/probabilities.npz"):
-            with np.load(file) as old:
-                answers = {name: value if "/" in name else new(name, value) for name, value in old.items()}
-            np.savez_compressed(file, **answers)
-
-    return change

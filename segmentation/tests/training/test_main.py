@@ -1,33 +1,66 @@
+import math
 import sys
-from types import SimpleNamespace
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-pytest.importorskip("torch", reason="PyTorch is not installed: uv sync --extra train")
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: uv sync --extra train")
 pytest.importorskip("onnx", reason="onnx is not installed: uv sync --extra train")
+pytest.importorskip("sklearn", reason="scikit-learn is not installed: uv sync --extra train")
 
-from mipseg.errors import DatasetError
-from mipseg.training import __main__ as module
+from mipseg.errors import DatasetError  # noqa: E402
+from mipseg.training import __main__ as module  # noqa: E402
+from mipseg.training.config import CONFIGS  # noqa: E402
+from mipseg.training.predict import PROBABILITIES, read_probabilities  # noqa: E402
+from mipseg.training.runs import Run, load_run  # noqa: E402
+from mipseg.training.split import Split  # noqa: E402
+from mipseg.training.train import Options, TimeIsUpError  # noqa: E402
+
+
+@dataclass
+class Called:
+    """What the command line called, in order, and the options of the last call."""
+
+    work: list[tuple[Any, ...]] = field(default_factory=list)
+    options: Options | None = None
+
+
+Call = Callable[..., Called]
 
 
 @pytest.fixture
-def call(monkeypatch, tmp_path, cases):
+def call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, split: Split) -> Call:
     """Run the command line with everything replaced that works; returns what was called."""
     monkeypatch.setattr(module, "project_root", lambda: tmp_path)
-    monkeypatch.setattr(module, "load_dataset", lambda _: cases)
-    called = []
+    monkeypatch.setattr(module, "load_dataset", lambda _: split.cases)
+    monkeypatch.setattr(module, "read_folds", lambda _: {c.id: n % 5 for n, c in enumerate(split.cases)})
+    called = Called()
 
-    def note(name, answer=None):
-        monkeypatch.setattr(
-            module, name, lambda _, config, *others: (called.append((name, config.name, *others)), answer)[1]
-        )
+    def train_fold(run: Run, fold: int, split: Split, options: Options) -> None:
+        called.work.append(("train_fold", run.config.name, fold))
+        called.options = options
 
-    for name in ("_train_fold", "evaluate", "refit", "export"):
-        note(name)
+    def refit(run: Run, split: Split, options: Options) -> None:
+        called.work.append(("refit", run.config.name))
+
+    def note(name: str, answer: str) -> None:
+        def noted(run: Run, split: Split, *others: object) -> str:
+            called.work.append((name, run.config.name, *others))
+            return answer
+
+        monkeypatch.setattr(module, name, noted)
+
+    monkeypatch.setattr(module, "train_fold", train_fold)
+    monkeypatch.setattr(module, "refit", refit)
+    note("evaluate", "")
+    note("export", "")
     note("measure_robustness", "| table |\n")
     note("draw_failure_cases", "1. list\n")
 
-    def run(*arguments):
+    def run(*arguments: str) -> Called:
         monkeypatch.setattr(sys, "argv", ["training", *arguments])
         module.main()
         return called
@@ -35,78 +68,120 @@ def call(monkeypatch, tmp_path, cases):
     return run
 
 
-def test_run_does_everything_in_order(call, tmp_path):
-    runs = tmp_path / "runs"
-    folds = [("_train_fold", name, fold, runs) for name in ("unet_v6", "unet_v8") for fold in range(5)]
-    *before, (name, config, folder, _), export = call("run")
-    assert before == [*folds, ("evaluate", "unet_v8", runs / "unet_v8")]
-    assert (name, config, folder) == ("refit", "unet_v8", runs / "unet_v8")
-    assert export == ("export", "unet_v8", runs / "unet_v8")
+def test_run_does_everything_in_order(call: Call) -> None:
+    folds = [("train_fold", name, fold) for name in ("unet_v6", "unet_v8") for fold in range(5)]
+    assert call("run").work == [*folds, ("evaluate", "unet_v8"), ("refit", "unet_v8"), ("export", "unet_v8")]
 
 
-def test_final_pass_alone(call, tmp_path):
-    ((name, config, folder, _),) = call("final")
-    assert (name, config, folder) == ("refit", "unet_v8", tmp_path / "runs/unet_v8")
+@pytest.mark.parametrize("name", ["refit", "final"])
+def test_refit_alone(call: Call, name: str) -> None:
+    assert call(name).work == [("refit", "unet_v8")]
 
 
-def test_one_fold(call, tmp_path):
-    assert call("fold", "--fold", "3") == [("_train_fold", "unet_v8", 3, tmp_path / "runs")]
+def test_one_fold(call: Call) -> None:
+    called = call("fold", "--fold", "3")
+    assert called.work == [("train_fold", "unet_v8", 3)]
+    assert called.options is not None
+    assert called.options.deadline == math.inf
 
 
-def test_a_fold_is_trained_after_the_same_fold_of_the_run_that_it_starts_from(monkeypatch, tmp_path, cases):
-    started = []
-
-    def trainer(_, config, folder, device, start):
-        started.append((config.name, folder, start))
-        return SimpleNamespace(run=lambda: None)
-
-    def predict_cases(network, left_out, file, device):
-        file.parent.mkdir(parents=True)
-        file.touch()
-
-    monkeypatch.setattr(module, "Trainer", trainer)
-    monkeypatch.setattr(module, "predict_cases", predict_cases)
-    monkeypatch.setattr(module, "read_folds", lambda _: {case.id: 0 for case in cases})
-    config = module.load_config(module.CONFIGS / "unet_v3.toml")
-    first, second, third = (tmp_path / f"unet_v{number}/fold2" for number in (1, 2, 3))
-    for _ in range(2):  # what is finished is not trained again
-        module._train_fold(cases, config, 2, tmp_path)
-        assert started == [("unet_v1", first, None), ("unet_v2", second, first), ("unet_v3", third, second)]
+def test_device_and_time_are_passed_on(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(module.time, "monotonic", lambda: 1000.0)
+    options = call("fold", "--fold", "3", "--device", "cuda", "--minutes", "2.5").options
+    assert options is not None
+    assert options.device.type == "cuda"
+    assert options.deadline == 1150
+    assert options.workers >= 1
 
 
-@pytest.mark.parametrize("arguments", [["fold"], ["evaluate", "--fold", "1"], ["train"]])
-def test_wrong_use(call, arguments):
+@pytest.mark.parametrize(
+    "arguments", [["fold"], ["evaluate", "--fold", "1"], ["train"], ["run", "--minutes", "0"], ["run", "--device", "x"]]
+)
+def test_wrong_use(call: Call, arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as failed:
         call(*arguments)
     assert failed.value.code == 2
 
 
-def test_worst_prints_its_list(call, capsys, tmp_path):
-    assert call("worst", "--count", "4") == [("draw_failure_cases", "unet_v8", tmp_path / "runs/unet_v8", 4)]
+def test_old_names_are_understood_and_not_shown(call: Call, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        call("--help")
+    text = capsys.readouterr().out
+    assert "failure-cases" in text
+    assert not {"worst", "final", "shifts"} & set(text.replace(",", " ").split())
+
+
+@pytest.mark.parametrize("name", ["failure-cases", "worst"])
+def test_failure_cases_prints_its_list(call: Call, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    assert call(name, "--count", "4").work == [("draw_failure_cases", "unet_v8", 4)]
     assert capsys.readouterr().out == "1. list\n"
 
 
-def test_shifts_prints_its_table(call, capsys, tmp_path):
-    ((name, config, folder, _),) = call("shifts")
-    assert (name, config, folder) == ("measure_robustness", "unet_v8", tmp_path / "runs/unet_v8")
+@pytest.mark.parametrize("name", ["robustness", "shifts"])
+def test_robustness_prints_its_table(call: Call, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    assert call(name, "--device", "cpu").work == [("measure_robustness", "unet_v8", torch.device("cpu"))]
     assert capsys.readouterr().out == "| table |\n"
 
 
-def test_a_configuration_that_is_missing_is_one_line(call, capsys, tmp_path):
+def fails(call: Call, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line that a call ends with."""
     with pytest.raises(SystemExit) as failed:
-        call("evaluate", str(tmp_path / "no.toml"))
+        call(*arguments)
     assert failed.value.code == 1
     error = capsys.readouterr().err
-    assert error.startswith("error: ")
     assert error.count("\n") == 1
+    return error
 
 
-def test_error_is_one_line(call, capsys, monkeypatch):
-    def fail(*_):
+def test_what_is_wrong_is_one_line(
+    call: Call, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert fails(call, capsys, "evaluate", str(tmp_path / "no.toml")).startswith("error: can't read ")
+    assert fails(call, capsys, "fold", "--fold", "5") == "error: --fold 5: there are folds 0 to 4\n"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert fails(call, capsys, "run", "--device", "cuda").startswith("error: --device cuda: PyTorch finds no")
+
+    def fail(*_: object) -> None:
         raise DatasetError("fold 0 is missing")
 
     monkeypatch.setattr(module, "evaluate", fail)
+    assert fails(call, capsys, "evaluate") == "error: fold 0 is missing\n"
+
+
+def test_time_that_is_up_is_no_error(
+    call: Call, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise TimeIsUpError("stopped at step 7 of 9 of fold3")
+
+    monkeypatch.setattr(module, "train_fold", stop)
+    call("fold", "--fold", "3", "--minutes", "2")
+    assert capsys.readouterr().out == ("stopped at step 7 of 9 of fold3, after 2 minutes; the same command goes on\n")
+
+
+def test_an_edited_copy_under_the_same_name_is_trained_and_kept_apart(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, split: Split, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny = (
+        "channels = [8, 8, 8]\natlas = false\npixel_unshuffle = 4\n[[stages]]\ndownscale = 2\nimages = 2\nbatch = 2\n"
+    )
+    file = tmp_path / "unet_v8.toml"
+    file.write_text(f'name = "unet_v8"\nlearning_rate = 1e-3\n{tiny}')
+    monkeypatch.setattr(module, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(module, "load_dataset", lambda _: split.cases)
+    monkeypatch.setattr(module, "read_folds", lambda _: split.folds)
+    monkeypatch.setattr(sys, "argv", ["training", "fold", str(file), "--fold", "0", "--device", "cpu"])
+    module.main()
+    trained = load_run(file, tmp_path / "runs")
+    probabilities = trained.fold_folder(0) / PROBABILITIES
+    assert read_probabilities(probabilities, trained.identity(split, 0))
+    file.write_text(f'name = "unet_v8"\nlearning_rate = 5e-4\n{tiny}')
     with pytest.raises(SystemExit) as failed:
-        call("evaluate")
+        module.main()
     assert failed.value.code == 1
-    assert capsys.readouterr().err == "error: fold 0 is missing\n"
+    assert "config.learning_rate is 0.001, not 0.0005" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "argv", ["training", "fold", str(CONFIGS / "unet_v8.toml"), "--fold", "0"])
+    with pytest.raises(SystemExit):
+        module.main()
+    assert "config.atlas is false, not true" in capsys.readouterr().err

@@ -1,10 +1,14 @@
 import json
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
+import pytest
 
+from mipseg.errors import DatasetError
 from mipseg.io.dataset import Case
-from mipseg.training.split import FOLDS_FILE, make_folds, read_folds
+from mipseg.training import split as module
+from mipseg.training.split import FOLDS_FILE, Split, make_folds, read_folds
 
 
 def many_cases() -> list[Case]:
@@ -18,7 +22,7 @@ def many_cases() -> list[Case]:
     return drawn
 
 
-def test_folds_are_even_stratified_and_repeatable():
+def test_folds_are_even_stratified_and_repeatable() -> None:
     cases = many_cases()
     folds = make_folds(cases)
     assert folds == make_folds(list(reversed(cases)))
@@ -33,13 +37,42 @@ def test_folds_are_even_stratified_and_repeatable():
     assert smallest == dict.fromkeys(range(5), 2)
 
 
-def test_kept_file_decides_and_unknown_cases_are_dealt_anew():
+def test_the_kept_file_names_the_whole_data_set() -> None:
     kept = json.loads(FOLDS_FILE.read_text())
     assert sum(name.startswith("patient") for name in kept) == 142
     assert sum(name.startswith("control") for name in kept) == 342
-    known = Case(
-        "patient_001" if "patient_001" in kept else next(iter(kept)), np.zeros((9, 9), np.uint8), np.ones((9, 9), bool)
-    )
-    folds = read_folds([*many_cases(), known])
-    assert folds[known.id] == kept[known.id]
-    assert folds.keys() == {known.id, *(c.id for c in many_cases())}
+    assert set(kept.values()) == set(range(5))
+    name = next(iter(kept))
+    assert read_folds([Case(name, np.zeros((9, 9), np.uint8), np.zeros((9, 9), bool))]) == {name: kept[name]}
+
+
+def test_cases_without_a_fold_are_named(tmp_path: Path) -> None:
+    file, cases = tmp_path / "folds.json", many_cases()
+    file.write_text(json.dumps({case.id: 3 for case in cases[:60]}))
+    assert read_folds(cases[:60], file) == {case.id: 3 for case in cases[:60]}
+    with pytest.raises(DatasetError, match=r"3 cases have no fold in .*: control_x60, control_x61, control_x62\. "):
+        read_folds(cases, file)
+    with pytest.raises(DatasetError, match=r"63 cases .*: patient_x0, patient_x1, .*patient_x4, …\. "):
+        read_folds(cases, write(tmp_path / "none.json"))
+
+
+def write(file: Path) -> Path:
+    file.write_text("{}")
+    return file
+
+
+def test_the_data_set_is_dealt_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cases, file = many_cases(), tmp_path / "folds.json"
+    monkeypatch.setattr(module, "load_dataset", lambda _: cases)
+    monkeypatch.setattr("sys.argv", ["split"])
+    module.main(file)
+    assert json.loads(file.read_text()) == make_folds(cases)
+    assert "dealt 63 cases to 5 folds" in capsys.readouterr().out
+
+
+def test_a_split_parts_the_cases(split: Split) -> None:
+    assert split.count == 2
+    assert [case.id for case in split.left_out(1)] == ["patient_001", "patient_003", "control_005", "control_007"]
+    assert [case.id for case in split.training(1)] == ["patient_000", "patient_002", "control_004", "control_006"]

@@ -1,14 +1,20 @@
-"""One experiment is one TOML file; these are its fields."""
+"""One experiment is one TOML file, which states what differs from the defaults; these are its fields."""
 
 import tomllib
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from mipseg.errors import ConfigError
 
 STRICT = ConfigDict(extra="forbid")
+CONFIGS = Path(__file__).parent / "configs"  # the experiments that ship with the code
+
+Name = Annotated[str, Field(pattern=r"^[\w-]{1,64}$")]  # it becomes the name of folders
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(ge=1)]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -21,9 +27,9 @@ class Stage:
         batch: images in one step.
     """
 
-    downscale: int
-    images: int
-    batch: int
+    downscale: Positive
+    images: Positive
+    batch: Positive
 
     @property
     def steps(self) -> int:
@@ -55,7 +61,7 @@ class Config:
         ema_decay: decay of the averaged weights, which are the ones that are evaluated and shipped.
         patient_fraction: share of drawn images that are patients; the rest are controls.
         hard_mining_fraction: share of the draws in which a case counts by its cost so far; the rest are
-            uniform, see `Sampler.learn`.
+            uniform, see `mipseg.training.augment.learn`.
         window_jitter: how far the top of the SUV window is changed, as the log of a factor, up and down.
         compose_patients: share of patients that get another patient's lesions added.
         compose_controls: share of controls that get a patient's lesions, and so become patients.
@@ -65,26 +71,27 @@ class Config:
         stages: the schedule, in order.
     """
 
-    name: str
-    init_from: str
-    ensemble: tuple[str, ...]
-    seed: int
-    pixel_unshuffle: int
-    channels: tuple[int, ...]
-    atlas: bool
-    learning_rate: float
-    weight_decay: float
-    warmup_steps: int
-    ema_decay: float
-    patient_fraction: float
-    hard_mining_fraction: float
-    window_jitter: float
-    compose_patients: float
-    compose_controls: float
-    cross_entropy: float
-    image_dice: float
-    refit_images: int
-    stages: tuple[Stage, ...]
+    name: Name
+    init_from: Annotated[str, Field(pattern=r"^[\w-]{0,64}$")] = ""
+    ensemble: tuple[Name, ...] = ()
+    seed: int = 8
+    pixel_unshuffle: Positive = 2
+    channels: Annotated[tuple[Positive, ...], Field(min_length=3)] = (16, 16, 32, 64, 128, 256)
+    atlas: bool = True
+    learning_rate: float = 2e-3
+    weight_decay: float = 2e-2
+    warmup_steps: Positive = 200
+    ema_decay: Share = 0.998
+    patient_fraction: Share = 0.6
+    hard_mining_fraction: Share = 0.3
+    window_jitter: float = 0.55
+    compose_patients: Share = 0.4
+    compose_controls: Share = 0.45
+    cross_entropy: float = 6.0
+    image_dice: Share = 0.5
+    refit_images: int = 6000
+    # What is healthy is learned on small images, which cost a quarter; outlines on full ones.
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1)] = (Stage(2, 14000, 4), Stage(1, 18000, 4))
 
     @property
     def steps(self) -> int:

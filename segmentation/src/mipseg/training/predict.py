@@ -1,6 +1,9 @@
-"""Probabilities from PyTorch networks."""
+"""Probabilities from PyTorch networks, and the file that keeps them."""
 
-from collections.abc import Sequence
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +12,15 @@ import torch
 from rich.progress import track
 from torch import Tensor, nn
 
+from mipseg.errors import ModelError
 from mipseg.io.dataset import Case
 from mipseg.model.inference import Answer, Channels, Network, infer
+from mipseg.training.identity import Identity
 from mipseg.training.network import UNet
 from mipseg.types import Intensity, Probability
+
+PROBABILITIES = "probabilities.npz"
+IDENTITY, PATIENT = "identity", "/patient"  # of the file: a name, and the end of the names of logits
 
 
 class Probabilities(nn.Module):
@@ -65,13 +73,65 @@ def predict(networks: Sequence[UNet], intensity: Intensity, device: torch.device
     return np.mean(maps, 0), float(np.mean(logits))
 
 
-def predict_cases(network: UNet, cases: Sequence[Case], file: Path, device: torch.device) -> None:
-    """Predict cases and keep the answers in one .npz: for each id its (H, W) float16 map and its patient logit."""
-    answers: dict[str, Any] = {}
-    for case in track(cases, f"predict {file.parent.name}"):
+def predict_cases(network: UNet, cases: Sequence[Case], device: torch.device) -> dict[str, Answer]:
+    """Predict cases: for each id its (H, W) float16 map, and the logit of being a patient."""
+    answers: dict[str, Answer] = {}
+    for case in track(cases, "predict"):
         probability, logit = predict([network], case.intensity, device)
-        answers[case.id] = probability.astype(np.float16)
-        answers[f"{case.id}/patient"] = np.float32(logit)
+        answers[case.id] = probability.astype(np.float16), logit
+    return answers
+
+
+def write_probabilities(file: Path, answers: Mapping[str, Answer], identity: Identity) -> None:
+    """Keep answers, and the identity of the network that gave them, in one .npz.
+
+    Args:
+        file: to write; one that was there is replaced at once, never in part.
+        answers: of `predict_cases`.
+        identity: of the network.
+    """
+    arrays: dict[str, Any] = {IDENTITY: np.array(json.dumps(identity.to_json()))}
+    for name, (probability, logit) in answers.items():
+        arrays |= {name: probability, f"{name}{PATIENT}": np.float32(logit)}
     part = file.with_suffix(".part.npz")
-    np.savez_compressed(part, **answers)
+    np.savez_compressed(part, **arrays)
     part.replace(file)
+
+
+def check_probabilities(file: Path, expected: Identity) -> None:
+    """Check that answers are there and belong to a network; reads the identity only.
+
+    Raises:
+        ModelError: the file is missing or damaged, or belongs to another run, or was made by an older version.
+    """
+    _read(file, expected, [])
+
+
+def read_probabilities(file: Path, expected: Identity) -> dict[str, Answer]:
+    """Read answers: for each case id its (H, W) float16 map, and the logit of being a patient.
+
+    Args:
+        file: of `write_probabilities`.
+        expected: the identity of the network that must have given them.
+
+    Raises:
+        ModelError: see `check_probabilities`.
+    """
+    arrays = _read(file, expected, None)
+    names = [name for name in arrays if not name.endswith(PATIENT)]
+    return {name: (arrays[name], float(arrays[f"{name}{PATIENT}"])) for name in names}
+
+
+def _read(file: Path, expected: Identity, names: Sequence[str] | None) -> dict[str, Any]:
+    """The arrays of some names, or of all that there are but the identity."""
+    if not file.is_file():
+        raise ModelError(f"{file} is missing; train {file.parent.name} first")
+    try:
+        with np.load(file) as arrays:
+            if IDENTITY not in arrays:
+                raise ModelError(f"{file} was made by an older version; remove it and train again")
+            Identity(**json.loads(str(arrays[IDENTITY]))).require(expected, file)
+            wanted = [name for name in arrays if name != IDENTITY] if names is None else names
+            return {name: arrays[name] for name in wanted}
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise ModelError(f"{file} is damaged: {error}") from error

@@ -1,47 +1,111 @@
 """The fixed split: five folds, stratified by image height and tumour size."""
 
+import argparse
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from mipseg.io.dataset import Case
+from mipseg.errors import DatasetError, MipsegError
+from mipseg.io.dataset import Case, load_dataset
+from mipseg.settings import Settings
+from mipseg.training.identity import hash_cases, hash_folds
 
 FOLDS = 5
 SEED = 20251
 FOLDS_FILE = Path(__file__).parent / "folds.json"
+NAMED = 5  # most cases that an error names
 
 
-def make_folds(cases: Sequence[Case]) -> dict[str, int]:
+@dataclass(frozen=True)
+class Split:
+    """The data set and the fold of each case.
+
+    Attributes:
+        cases: all of them.
+        folds: the fold, counted from 0, of each case id.
+    """
+
+    cases: Sequence[Case]
+    folds: Mapping[str, int]
+
+    @property
+    def count(self) -> int:
+        """Number of folds."""
+        return max(self.folds.values()) + 1
+
+    @cached_property
+    def data_hash(self) -> str:
+        """See `hash_cases`."""
+        return hash_cases(self.cases)
+
+    @cached_property
+    def split_hash(self) -> str:
+        """See `hash_folds`."""
+        return hash_folds({case.id: self.folds[case.id] for case in self.cases})
+
+    def training(self, fold: int) -> list[Case]:
+        """The cases of all other folds."""
+        return [case for case in self.cases if self.folds[case.id] != fold]
+
+    def left_out(self, fold: int) -> list[Case]:
+        """The cases of a fold."""
+        return [case for case in self.cases if self.folds[case.id] == fold]
+
+
+def make_folds(cases: Sequence[Case], count: int = FOLDS) -> dict[str, int]:
     """Deal cases to folds so that each fold gets short and tall images, and small and large tumours, alike.
 
     Patients and controls are dealt apart. Each group is sorted by height class and then by tumour area, cut into
-    runs of five, and each run dealt to the five folds in random order.
+    runs of as many cases as there are folds, and each run dealt to the folds in random order.
 
     Returns:
-        The fold, 0 to 4, of each case id.
+        The fold, 0 to `count` - 1, of each case id.
     """
     rng = np.random.default_rng(SEED)
     folds: dict[str, int] = {}
     for group in ([c for c in cases if c.has_tumour], [c for c in cases if not c.has_tumour]):
         ordered = sorted(group, key=lambda c: (c.image.shape[0] > 600, int(c.mask.sum()), c.image.shape[0], c.id))
-        for start in range(0, len(ordered), FOLDS):
-            run = ordered[start : start + FOLDS]
-            folds.update({case.id: int(fold) for case, fold in zip(run, rng.permutation(FOLDS), strict=False)})
+        for start in range(0, len(ordered), count):
+            run = ordered[start : start + count]
+            folds.update({case.id: int(fold) for case, fold in zip(run, rng.permutation(count), strict=False)})
     return dict(sorted(folds.items()))
 
 
-def read_folds(cases: Sequence[Case]) -> dict[str, int]:
-    """The fold of each case: the file that is kept with the code decides; cases it does not name are dealt anew."""
-    kept: dict[str, int] = json.loads(FOLDS_FILE.read_text())
-    fresh = make_folds([case for case in cases if case.id not in kept])
-    folds = kept | fresh
-    return {case.id: folds[case.id] for case in cases}
+def read_folds(cases: Sequence[Case], file: Path = FOLDS_FILE) -> dict[str, int]:
+    """The fold of each case, from the file that is kept with the code.
+
+    Raises:
+        DatasetError: the file does not name some of the cases.
+    """
+    kept: dict[str, int] = json.loads(file.read_text())
+    unknown = [case.id for case in cases if case.id not in kept]
+    if unknown:
+        names = ", ".join(unknown[:NAMED]) + (", …" if len(unknown) > NAMED else "")
+        raise DatasetError(
+            f"{len(unknown)} cases have no fold in {file}: {names}. "
+            "`python -m mipseg.training.split` deals the whole data set anew; runs of the old split can't go on then"
+        )
+    return {case.id: kept[case.id] for case in cases}
+
+
+def main(file: Path = FOLDS_FILE) -> None:
+    """Command line: `python -m mipseg.training.split` deals the installed data set anew."""
+    parser = argparse.ArgumentParser(
+        prog="python -m mipseg.training.split", description=f"Deal the data set to {FOLDS} folds and write {file}."
+    )
+    parser.parse_args()
+    try:
+        folds = make_folds(load_dataset(Settings().data_dir))
+    except MipsegError as error:
+        parser.exit(1, f"error: {error}\n")
+    file.write_text(json.dumps(folds, indent=0) + "\n")
+    sys.stdout.write(f"dealt {len(folds)} cases to {FOLDS} folds in {file}\n")
 
 
 if __name__ == "__main__":
-    from mipseg.io.dataset import load_dataset
-    from mipseg.settings import Settings
-
-    FOLDS_FILE.write_text(json.dumps(make_folds(load_dataset(Settings().data_dir)), indent=0) + "\n")
+    main()

@@ -1,192 +1,216 @@
-"""The training loop of one model: one fold, or all cases."""
+"""The training loop of one network: without one fold, or on all cases."""
 
-import copy
-import os
-from collections.abc import Mapping, Sequence
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
-import numpy as np
 import torch
-from rich.progress import Progress
 from torch import Tensor, nn
-from torch.utils.tensorboard import SummaryWriter
+from torch.optim.swa_utils import AveragedModel
 
-from mipseg.errors import ModelError
+from mipseg.errors import ConfigError, ModelError
 from mipseg.io.dataset import Case
 from mipseg.model.atlas import AtlasGrid, make_atlas
 from mipseg.model.preprocess import match_window
-from mipseg.training.augment import Sampler
-from mipseg.training.config import Config
+from mipseg.training.augment import Example, learn, make_sampler
+from mipseg.training.batches import draw_batches
+from mipseg.training.checkpoint import (
+    CHECKPOINT,
+    State,
+    load_ema_network,
+    make_network,
+    restore_checkpoint,
+    save_checkpoint,
+)
+from mipseg.training.config import Config, Stage
+from mipseg.training.identity import Identity
 from mipseg.training.loss import training_loss
+from mipseg.training.monitor import Monitor
 from mipseg.training.network import UNet
 
-CHECKPOINT = "checkpoint.pt"
-CHECKPOINT_STEPS = 100
+Tensors: TypeAlias = tuple[Tensor, ...] | list[Tensor]
+
 GRADIENT_NORM = 5.0
-ARCHITECTURE = "channels", "pixel_unshuffle", "atlas"  # fields of the configuration that make the network
+COST_STEPS = 8  # steps between two readings of what images cost: each makes a GPU wait
 
 
-class Trainer:
-    """Trains one network; can be stopped anywhere and goes on from its last checkpoint.
+class TimeIsUpError(Exception):
+    """The time that was given is over; the checkpoint is written, and the same call goes on from it."""
 
-    Args:
-        cases: the cases to train on, all of which the network will have seen.
-        config: the experiment.
-        folder: where checkpoints and TensorBoard logs go.
-        device: where to train.
-        start: folder of a finished run, whose averaged weights to start from; None: random weights.
 
-    Raises:
-        ModelError: there is no checkpoint in `start`; or its network, or the one to go on with, is another than the
-            configuration's.
+@dataclass(frozen=True)
+class Start:
+    """The finished network to start from.
+
+    Attributes:
+        folder: holds its checkpoint.
+        identity: the one that it must have.
     """
 
-    def __init__(
-        self, cases: Sequence[Case], config: Config, folder: Path, device: torch.device, start: Path | None = None
-    ) -> None:
-        self._cases, self._config, self._folder, self._device = cases, config, folder, device
-        folder.mkdir(parents=True, exist_ok=True)
-        torch.manual_seed(config.seed)
-        self._rng = np.random.default_rng(config.seed)
-        network = UNet(**_architecture(vars(config)))
-        self.network: UNet = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        resumes = self._checkpoint.is_file()
-        if start is not None and not resumes:
-            self.network.load_state_dict(self._load_fitting(start)["ema_network"])
-        if self.network.atlas is not None and not resumes:
-            self.network.atlas.copy_(torch.from_numpy(atlas_of(cases)))
-        self.ema_network = copy.deepcopy(self.network).eval()
-        self._optimizer = torch.optim.AdamW(
-            self.network.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
-        )
-        self._step = 0
-        if resumes:
-            self._resume()
+    folder: Path
+    identity: Identity
 
-    @property
-    def _checkpoint(self) -> Path:
-        return self._folder / CHECKPOINT
 
-    def _load_fitting(self, folder: Path) -> dict[str, Any]:
-        state = _load(folder, self._device)
-        if _architecture(state) != _architecture(vars(self._config)):
-            raise ModelError(f"{folder} holds another network than the configuration's")
-        return state
+@dataclass(frozen=True)
+class Job:
+    """One network to train.
 
-    def _resume(self) -> None:
-        state = self._load_fitting(self._folder)
-        self.network.load_state_dict(state["network"])
-        self.ema_network.load_state_dict(state["ema_network"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self._step = state["step"]
-        # A new stream of draws for each start: a stream that began again would repeat the same images.
-        self._rng = np.random.default_rng((self._config.seed, self._step))
+    Attributes:
+        config: the experiment.
+        identity: kept with the network; a checkpoint of another is refused.
+        folder: where checkpoints and TensorBoard logs go.
+        cases: those to train on, all of which the network will have seen.
+        validation: cases that it does not see, to watch it by; may be empty.
+        start: None: random weights.
+    """
 
-    def _save(self) -> None:
-        part = self._checkpoint.with_suffix(".part")
-        state = {"network": self.network, "ema_network": self.ema_network, "optimizer": self._optimizer}
-        rest = _architecture(vars(self._config)) | {"step": self._step}
-        torch.save({name: part.state_dict() for name, part in state.items()} | rest, part)
-        os.replace(part, self._checkpoint)
+    config: Config
+    identity: Identity
+    folder: Path
+    cases: Sequence[Case]
+    validation: Sequence[Case] = ()
+    start: Start | None = None
 
-    def _learning_rate(self, done: float) -> float:
-        warm = min(1.0, (self._step + 1) / self._config.warmup_steps)
-        return self._config.learning_rate * warm * (1 - done)
 
-    def run(self) -> UNet:
-        """Train to the end of the schedule.
+@dataclass(frozen=True)
+class Options:
+    """How to train; changes nothing of what is learned, but for the order of random numbers.
 
-        Returns:
-            The network with averaged weights, in evaluation mode.
-        """
-        stages, first = self._config.stages, 0
-        cost, spent = sum(stage.cost for stage in stages), 0.0
-        with (
-            SummaryWriter(str(self._folder)) as log,
-            Progress() as bar,
-        ):
-            task = bar.add_task(self._folder.name, total=self._config.steps, completed=self._step)
-            for stage in stages:
-                if self._step < first + stage.steps:
-                    sampler = Sampler(
-                        self._cases, self.network.healthy, stage.downscale, self._config, self._rng, self._device
-                    )
-                while self._step < first + stage.steps:
-                    done = (spent + stage.cost * (self._step - first) / stage.steps) / cost
-                    rate = self._learning_rate(done)
-                    loss, costs = self._train_step(*sampler.batch(stage.batch), rate)
-                    sampler.learn(costs.tolist())
-                    bar.advance(task)
-                    if self._step % CHECKPOINT_STEPS == 0:
-                        self._save()
-                        log.add_scalar("loss", loss.item(), self._step)
-                        log.add_scalar("learning_rate", rate, self._step)
-                        bar.update(task, description=f"{self._folder.name}, loss {loss.item():.3f}")
-                first, spent = first + stage.steps, spent + stage.cost
-            self._save()
-        return self.ema_network
+    Attributes:
+        device: where the network lives.
+        workers: processes that draw images, see `choose_workers`.
+        deadline: value of `time.monotonic` from which to stop.
+        checkpoint_steps: steps between two checkpoints.
+        validation_seconds: time between two validations.
+    """
 
-    def _train_step(self, images: Tensor, masks: Tensor, rate: float) -> tuple[Tensor, Tensor]:
-        """One step of the optimiser; returns the loss, and what each image cost."""
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=bfloat16_is_fast(self._device)):
-            output = self.network(images)
-        loss, costs = training_loss(output, masks, self._config.cross_entropy, self._config.image_dice)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_NORM)
-        self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
-        self._step += 1
-        self._update_average()
-        return loss.detach(), costs.detach()
+    device: torch.device
+    workers: int = 0
+    deadline: float = math.inf
+    checkpoint_steps: int = 100
+    validation_seconds: float = 300
+
+
+def train(job: Job, options: Options) -> UNet:
+    """Train to the end of the schedule, from the last checkpoint if there is one.
+
+    Returns:
+        The network with averaged weights, in evaluation mode.
+
+    Raises:
+        ModelError: the checkpoint in the folder, or the one to start from, belongs to another run; or the network to
+            start from is missing or has another architecture.
+        TimeIsUpError: the deadline came first.
+    """
+    job.folder.mkdir(parents=True, exist_ok=True)
+    state, last = begin(job, options.device), 0
+    with Monitor(job.folder, job.config.steps, job.validation, options.validation_seconds) as monitor:
+        for stage in job.config.stages:
+            last += stage.steps
+            if state.step < last:
+                _train_until(last, stage, job, options, state, monitor)
+    return state.ema_network
+
+
+def begin(job: Job, device: torch.device) -> State:
+    """The state that a job's checkpoint holds, or that of a network with no step made; see `train`."""
+    config = job.config
+    torch.manual_seed(config.seed)
+    network: UNet = make_network(config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    resumes = (job.folder / CHECKPOINT).is_file()
+    if job.start is not None and not resumes:
+        _start_from(network, job.start)
+    if network.atlas is not None and not resumes:
+        network.atlas.copy_(torch.from_numpy(atlas_of(job.cases)))
+    state = State(
+        network,
+        AveragedModel(network, multi_avg_fn=_averaging(config.ema_decay), use_buffers=True),
+        torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True),
+        torch.ones(len(job.cases)).share_memory_(),
+    )
+    state.average.update_parameters(network)  # the average begins with the weights at the start
+    if resumes:
+        restore_checkpoint(state, job.folder, job.identity, device)
+    return state
+
+
+def _start_from(network: UNet, start: Start) -> None:
+    weights = load_ema_network(start.folder, start.identity).state_dict()
+    own = network.state_dict()
+    if {name: value.shape for name, value in weights.items()} != {name: value.shape for name, value in own.items()}:
+        raise ModelError(f"{start.folder} holds another network than the configuration's")
+    network.load_state_dict(weights)
+
+
+def _averaging(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
+    """An exponential moving average that follows faster in the first steps; integers are copied."""
 
     @torch.no_grad()
-    def _update_average(self) -> None:
-        weight = 1 - min(self._config.ema_decay, self._step / (self._step + 20))
-        for average, current in zip(
-            self.ema_network.state_dict().values(), self.network.state_dict().values(), strict=True
-        ):
+    def update(averages: Tensors, currents: Tensors, count: Tensor | int) -> None:
+        step = torch.as_tensor(count)  # on the device: a GPU is not waited for
+        weight = 1 - (step / (step + 20)).clamp(max=decay)
+        for average, current in zip(averages, currents, strict=True):
             if average.is_floating_point():
                 average.lerp_(current, weight)
             else:
                 average.copy_(current)
 
-
-def load_ema_network(folder: Path) -> UNet:
-    """The averaged weights of a run's fold, in evaluation mode on the CPU.
-
-    Raises:
-        ModelError: there is no checkpoint, or one of an older version.
-    """
-    state = _load(folder, torch.device("cpu"))
-    network = UNet(**_architecture(state))
-    network.load_state_dict(state["ema_network"])
-    return network.eval()
+    return update
 
 
-def load_architecture(folder: Path) -> dict[str, Any]:
-    """The fields of the configuration that made the network of a run's fold: the arguments of `UNet`.
-
-    Raises:
-        ModelError: there is no checkpoint, or one of an older version.
-    """
-    return _architecture(_load(folder, torch.device("cpu")))
-
-
-def _architecture(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: values[name] for name in ARCHITECTURE}
+def learning_rate(config: Config, step: int) -> float:
+    """Of the step that follows `step` others: a linear warm-up, then linear to zero over the cost of the schedule."""
+    spent, first = 0.0, 0
+    for stage in config.stages:
+        spent += stage.cost * min(max(step - first, 0) / stage.steps, 1)
+        first += stage.steps
+    warm = min(1.0, (step + 1) / config.warmup_steps)
+    return config.learning_rate * warm * (1 - spent / sum(stage.cost for stage in config.stages))
 
 
-def _load(folder: Path, device: torch.device) -> dict[str, Any]:
-    checkpoint = folder / CHECKPOINT
-    if not checkpoint.is_file():
-        raise ModelError(f"{checkpoint} is missing; train {folder.name} first")
-    state: dict[str, Any] = torch.load(checkpoint, map_location=device, weights_only=True)
-    if not state.keys() >= set(ARCHITECTURE):
-        raise ModelError(f"{folder} was trained by an older version; train it again")
-    return state
+def _train_until(last: int, stage: Stage, job: Job, options: Options, state: State, monitor: Monitor) -> None:
+    """Train to the end of a stage, which is at step `last`; or to the deadline."""
+    config = job.config
+    sampler = make_sampler(job.cases, state.network.healthy, stage.downscale, config, state.costs)
+    # A new stream of draws for each start: a stream that began again would repeat the same images.
+    batches = draw_batches(sampler, stage.batch, (config.seed, state.step), options.workers, options.device)
+    seen: list[tuple[Tensor, Tensor]] = []  # numbers of the cases, and what they cost, since the last reading
+    while state.step < last:
+        batch = next(batches)
+        loss, costs = train_step(state, batch, config, options.device)
+        seen.append((batch.case, costs))
+        late = time.monotonic() >= options.deadline and state.step < config.steps
+        saves = late or state.step == last or state.step % options.checkpoint_steps == 0
+        if saves or state.step % COST_STEPS == 0:
+            learn(state.costs, torch.cat([case for case, _ in seen]), torch.cat([cost for _, cost in seen]))
+            seen.clear()
+        if saves:
+            save_checkpoint(state, job.folder, job.identity)
+            monitor.show(state.step, {"loss": loss.item(), "learning_rate": learning_rate(config, state.step)})
+        monitor.advance(state, stage.batch, options.device, ends=late or state.step == config.steps)
+        if late:
+            raise TimeIsUpError(f"stopped at step {state.step} of {config.steps} of {job.folder}")
+
+
+def train_step(state: State, batch: Example, config: Config, device: torch.device) -> tuple[Tensor, Tensor]:
+    """One step of the optimiser; returns the loss, and (B,) what each image cost."""
+    for group in state.optimizer.param_groups:
+        group["lr"] = learning_rate(config, state.step)
+    images = batch.image.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
+    masks = batch.mask.to(device, non_blocking=True)[:, None].float()
+    with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16_is_fast(device)):
+        output = state.network(images)
+    loss, costs = training_loss(output, masks, config.cross_entropy, config.image_dice)
+    loss.backward()
+    nn.utils.clip_grad_norm_(state.network.parameters(), GRADIENT_NORM)
+    state.optimizer.step()
+    state.optimizer.zero_grad(set_to_none=True)
+    state.average.update_parameters(state.network)
+    state.step += 1
+    return loss.detach(), costs.detach()
 
 
 def atlas_of(cases: Sequence[Case]) -> AtlasGrid:
@@ -200,6 +224,12 @@ def bfloat16_is_fast(device: torch.device) -> bool:
     return device.type == "cuda" or bool(able.get("amx_bf16") or able.get("avx512_bf16"))
 
 
-def pick_device() -> torch.device:
-    """A CUDA GPU where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def pick_device(name: str) -> torch.device:
+    """The device of a name: `cuda`, `cpu`, or `auto`: a CUDA GPU where there is one, else the CPU.
+
+    Raises:
+        ConfigError: `cuda` is wanted, and there is none.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("--device cuda: PyTorch finds no CUDA GPU here; --device auto takes the CPU then")
+    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)

@@ -1,0 +1,105 @@
+"""What a training run keeps on disk, so that it can go on and its networks can be used."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+
+from mipseg.errors import ModelError
+from mipseg.training.config import Config
+from mipseg.training.identity import Identity
+from mipseg.training.network import UNet
+
+CHECKPOINT = "checkpoint.pt"
+ARCHITECTURE = "channels", "pixel_unshuffle", "atlas"  # fields of the configuration that make the network
+
+
+@dataclass
+class State:
+    """All that changes while a network is trained.
+
+    Attributes:
+        network: the network in training.
+        average: its exponential moving average, which is evaluated and ships.
+        optimizer: with its moments.
+        costs: (N,) float32 in shared memory, what each training case has cost lately, see `learn`.
+        step: how many steps were made.
+    """
+
+    network: UNet
+    average: AveragedModel
+    optimizer: torch.optim.Optimizer
+    costs: Tensor
+    step: int = 0
+
+    @property
+    def ema_network(self) -> UNet:
+        """The averaged weights, in evaluation mode."""
+        network: UNet = self.average.module  # type: ignore[assignment]
+        return network.eval()
+
+
+def make_network(config: Config) -> UNet:
+    """A network with random weights."""
+    return UNet(config.channels, config.pixel_unshuffle, atlas=config.atlas)
+
+
+def save_checkpoint(state: State, folder: Path, identity: Identity) -> None:
+    """Write a checkpoint; one that was there is replaced at once, never in part."""
+    content = {
+        "identity": identity.to_json(),
+        "step": state.step,
+        "costs": state.costs.clone(),
+        "network": state.network.state_dict(),
+        "ema_network": state.ema_network.state_dict(),
+        "optimizer": state.optimizer.state_dict(),
+    }
+    part = folder / f"{CHECKPOINT}.part"
+    torch.save(content, part)
+    os.replace(part, folder / CHECKPOINT)
+
+
+def restore_checkpoint(state: State, folder: Path, identity: Identity, device: torch.device) -> None:
+    """Go on from a folder's checkpoint.
+
+    Raises:
+        ModelError: there is none, or it belongs to another run.
+    """
+    content = _load(folder, identity, device)
+    state.network.load_state_dict(content["network"])
+    state.average.module.load_state_dict(content["ema_network"])
+    state.average.n_averaged.fill_(content["step"] + 1)  # the start counts as one
+    state.optimizer.load_state_dict(content["optimizer"])
+    state.costs.copy_(content["costs"])
+    state.step = content["step"]
+
+
+def load_ema_network(folder: Path, expected: Identity) -> UNet:
+    """The averaged weights of a network, in evaluation mode on the CPU.
+
+    Args:
+        folder: holds the checkpoint.
+        expected: the identity that the network must have.
+
+    Raises:
+        ModelError: there is no checkpoint, or it belongs to another run, or it was made by an older version.
+    """
+    content = _load(folder, expected, torch.device("cpu"))
+    network = UNet(**{name: content["identity"]["config"][name] for name in ARCHITECTURE})
+    network.load_state_dict(content["ema_network"])
+    return network.eval()
+
+
+def _load(folder: Path, expected: Identity, device: torch.device) -> dict[str, Any]:
+    file = folder / CHECKPOINT
+    if not file.is_file():
+        raise ModelError(f"{file} is missing; train {folder.name} first")
+    content: dict[str, Any] = torch.load(file, map_location=device, weights_only=True)
+    if "identity" not in content:
+        raise ModelError(f"{file} was made by an older version; train it again")
+    Identity(**content["identity"]).require(expected, file)
+    return content

@@ -1,0 +1,54 @@
+"""How a network does on a fixed part of the cases that it does not see, while it is trained."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from mipseg.io.dataset import Case
+from mipseg.metrics import dice_score
+from mipseg.training.network import UNet
+from mipseg.training.predict import predict
+
+CASES_PER_GROUP = 12
+THRESHOLD = 0.5  # probability from which a pixel counts as tumour; the decoding is chosen after training
+FALSE_PX = 20  # so many false pixels make a control count as not clean
+
+
+class Score(NamedTuple):
+    """What validation found.
+
+    Attributes:
+        dice: mean Dice of the patients; NaN without patients.
+        clean: share of the controls with less than `FALSE_PX` false pixels; NaN without controls.
+    """
+
+    dice: float
+    clean: float
+
+
+def validation_part(cases: Sequence[Case], count: int = CASES_PER_GROUP) -> list[Case]:
+    """At most `count` patients and as many controls: those whose ids have the lowest SHA-256, so always the same."""
+    ordered = sorted(cases, key=lambda case: hashlib.sha256(case.id.encode()).hexdigest())
+    patients, controls = ([case for case in ordered if case.has_tumour is kind][:count] for kind in (True, False))
+    return patients + controls
+
+
+def validate(network: UNet, cases: Sequence[Case], device: torch.device) -> Score:
+    """Predict cases and score them.
+
+    Args:
+        network: in evaluation mode, on the device.
+        cases: patients and controls that it did not see.
+        device: where to predict.
+    """
+    dice, clean = [], []
+    for case in cases:
+        prediction = predict([network], case.intensity, device)[0] > THRESHOLD
+        if case.has_tumour:
+            dice.append(dice_score(case.mask, prediction))
+        else:
+            clean.append(int(prediction.sum()) < FALSE_PX)
+    return Score(float(np.mean(dice)) if dice else np.nan, float(np.mean(clean)) if clean else np.nan)
