@@ -1,15 +1,11 @@
 """The cross-validated report: every case is judged by models, and by choices, that never saw it."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mipseg.io.dataset import Case
-from mipseg.training.config import Config
 from mipseg.training.model_selection import (
     DECODINGS,
     MIN_PATIENT,
@@ -19,27 +15,31 @@ from mipseg.training.model_selection import (
     decodings_with,
     fit_classifier,
     load_answers,
-    member_folders,
 )
 from mipseg.training.report_figure import save_report_figure
+from mipseg.training.runs import Run
 from mipseg.training.scores import auc, bootstrap_interval, lesion_report, reliability
-from mipseg.training.split import FOLDS
+from mipseg.training.split import FOLDS, Split
 
 
-def evaluate(cases: Sequence[Case], config: Config, folder: Path) -> dict[str, Any]:
+def evaluate(run: Run, split: Split) -> dict[str, Any]:
     """Judge a run, averaged with those of its configuration, and write `report.json` and `report.png` into its folder.
 
     Returns:
         The report, with the shipped choices under `choices`.
     """
-    validation = cross_validate(load_answers(cases, member_folders(config, folder)))
+    validation = cross_validate(load_answers(run, split))
     table, score, truth = validation.table, validation.patient, validation.table.has_tumour
     dice, clean = table.result(validation.chosen)
     patients = np.flatnonzero(truth).tolist()
     references = [validation.answers[number].case for number in patients]
     everything = np.ones(len(truth), bool)
     report = {
-        "config": asdict(config),
+        "config": asdict(run.config),
+        "identities": {
+            member.config.name: [member.identity(split, fold).to_json() for fold in range(split.count)]
+            for member in run.members
+        },
         "patients": len(patients),
         "controls": len(truth) - len(patients),
         "dice": {
@@ -69,8 +69,10 @@ def evaluate(cases: Sequence[Case], config: Config, folder: Path) -> dict[str, A
         "choices_of_folds": [DECODINGS[number]._asdict() for number in validation.chosen],
         "cases": {case.id: round(float(d), 4) for case, d in zip(references, dice, strict=True)},
     }
-    (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n")
-    save_report_figure(folder / "report.png", dice, np.array([case.mask.sum() for case in references]), score, truth)
+    (run.folder / "report.json").write_text(json.dumps(report, indent=1) + "\n")
+    save_report_figure(
+        run.folder / "report.png", dice, np.array([case.mask.sum() for case in references]), score, truth
+    )
     return report
 
 

@@ -13,7 +13,6 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mipseg.errors import ModelError
 from mipseg.io.arrays import intensity_of_image
-from mipseg.io.dataset import Case
 from mipseg.metrics import dice_score
 from mipseg.model.atlas import AtlasGrid
 from mipseg.model.folder import ATLAS
@@ -22,11 +21,13 @@ from mipseg.model.postprocess import binarise
 from mipseg.model.preprocess import MULTIPLE
 from mipseg.model.segmenter import MODELS, Segmenter
 from mipseg.phantom import make_phantom
-from mipseg.training.config import Config
+from mipseg.training.checkpoint import load_ema_network
 from mipseg.training.network import UNet
 from mipseg.training.predict import Probabilities, as_network
-from mipseg.training.refit import refit_folders
-from mipseg.training.train import atlas_of, load_ema_network
+from mipseg.training.refit import shipped_networks
+from mipseg.training.runs import Run
+from mipseg.training.split import Split
+from mipseg.training.train import atlas_of
 from mipseg.types import Intensity
 
 PHANTOMS = 4
@@ -81,13 +82,12 @@ def _round_weights(graph: onnx.GraphProto) -> None:
             graph.node.insert(0, helper.make_node("Cast", [rounded.name], [unscaled], to=TensorProto.FLOAT))
 
 
-def export(cases: Sequence[Case], config: Config, run: Path, models: Path = MODELS) -> Path:
-    """Write the model folder of a run: the networks of `refit_folders`, the atlas if one wants it, and `config.json`.
+def export(run: Run, split: Split, models: Path = MODELS) -> Path:
+    """Write the model folder of a run: those of `shipped_networks`, the atlas if one wants it, and `config.json`.
 
     Args:
-        cases: the whole data set, whose controls make the atlas; on every twentieth PyTorch and ONNX are compared.
-        config: the experiment.
-        run: folder of the run, with its checkpoints and `report.json`.
+        run: with its checkpoints and `report.json`.
+        split: the whole data set, whose controls make the atlas; on every twentieth case PyTorch and ONNX are compared.
         models: where model folders live.
 
     Returns:
@@ -97,9 +97,10 @@ def export(cases: Sequence[Case], config: Config, run: Path, models: Path = MODE
         ModelError: a network was not trained, or the masks of PyTorch and of the exported networks differ; nothing is
             kept then.
     """
-    networks = [load_ema_network(folder) for folder in refit_folders(config, run)]
-    folder = models / config.name
-    report: dict[str, Any] = json.loads((run / "report.json").read_text())
+    shipped, cases = shipped_networks(run, split), split.cases
+    networks = [load_ema_network(network.folder, network.identity) for network in shipped]
+    folder = models / run.config.name
+    report: dict[str, Any] = json.loads((run.folder / "report.json").read_text())
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"network-{number}.onnx" for number in range(len(networks))]
     for network, file in zip(networks, files, strict=True):
@@ -108,17 +109,17 @@ def export(cases: Sequence[Case], config: Config, run: Path, models: Path = MODE
     if atlas is not None:
         np.save(folder / ATLAS, atlas)
     content = {
-        "name": config.name,
+        "name": run.config.name,
         "networks": [
             {
                 "file": file.name,
                 "sha256": _sha256(file),
-                "run": config.name,
-                "fold": 0,
-                "refit": bool(config.refit_images),
+                "run": source.run.config.name,
+                "fold": source.fold,
+                "refit": source.refit,
             }
             | {"in_channels": network.in_channels, "mirrored": number % 2 == 1, "fast": number < 2}
-            for number, (file, network) in enumerate(zip(files, networks, strict=True))
+            for number, (file, network, source) in enumerate(zip(files, networks, shipped, strict=True))
         ],
         "atlas": None if atlas is None else _sha256(folder / ATLAS),
         **report["choices"],

@@ -1,37 +1,33 @@
 """Images of a run's worst cases, to see what goes wrong. They show the data set: they stay on your machine."""
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import numpy as np
 
 from mipseg.figure import plot_prediction
-from mipseg.io.dataset import Case
-from mipseg.training.config import Config
-from mipseg.training.model_selection import cross_validate, load_answers, member_folders
+from mipseg.training.model_selection import cross_validate, load_answers
+from mipseg.training.runs import Run
+from mipseg.training.split import Split
 
 
-def draw_failure_cases(cases: Sequence[Case], config: Config, folder: Path, count: int) -> str:
+def draw_failure_cases(run: Run, split: Split, count: int) -> str:
     """Draw the patients of lowest cross-validated Dice into `worst/<rank>_<case id>.png` of the run's folder.
 
     Images of an earlier call are removed.
 
     Args:
-        cases: the data set.
-        config: the experiment.
-        folder: of the run, with the answers of all folds.
+        run: with the answers of all folds.
+        split: the data set.
         count: how many patients.
 
     Returns:
         A Markdown list of them, worst first.
 
     Raises:
-        DatasetError: a fold was not trained yet.
+        ModelError: a fold was not trained yet, or what is there belongs to another run.
     """
-    validation = cross_validate(load_answers(cases, member_folders(config, folder)))
+    validation = cross_validate(load_answers(run, split))
     dice, _ = validation.table.result(validation.chosen)
     patients = np.flatnonzero(validation.table.has_tumour)
-    images = folder / "worst"
+    images = run.folder / "worst"
     images.mkdir(exist_ok=True)
     for old in images.glob("*.png"):
         old.unlink()

@@ -9,20 +9,19 @@ gave those were fitted without their own fold but with the judged one. Five weig
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy import optimize
 
-from mipseg.errors import DatasetError
 from mipseg.io.dataset import Case
 from mipseg.model.classify import Classifier, features
 from mipseg.model.postprocess import binarise_if_patient, find_components, max_expected_dice
-from mipseg.training.config import Config
+from mipseg.training.predict import PROBABILITIES, read_probabilities
+from mipseg.training.runs import Run
 from mipseg.training.scores import Truth, Vector
-from mipseg.training.split import FOLDS, read_folds
+from mipseg.training.split import FOLDS, Split
 from mipseg.types import BinaryMask, Probability
 
 TEMPERATURES = (0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
@@ -93,37 +92,23 @@ class Table(NamedTuple):
         return self.dice[rows, columns][self.has_tumour], float(self.clean[rows, columns][~self.has_tumour].mean())
 
 
-def member_folders(config: Config, folder: Path) -> list[Path]:
-    """The folder of a run, and of the runs that it is averaged with."""
-    return [folder, *(folder.parent / name for name in config.ensemble)]
-
-
-def load_answers(cases: Sequence[Case], folders: Sequence[Path]) -> list[Answer]:
-    """Read the answers of all folds, averaged over runs.
-
-    Args:
-        cases: the data set.
-        folders: one per run.
+def load_answers(run: Run, split: Split) -> list[Answer]:
+    """Read the answers of all folds, averaged over the run and its ensemble.
 
     Raises:
-        DatasetError: a fold was not trained yet.
+        ModelError: a fold was not trained yet, or what is there belongs to another run.
     """
-    folds, answered = read_folds(cases), []
-    for fold in range(FOLDS):
-        members = [_read_fold(folder / f"fold{fold}" / "probabilities.npz") for folder in folders]
-        for case in cases:
-            if folds[case.id] == fold:
-                probability = np.asarray(np.mean([answers[case.id] for answers in members], 0, np.float32))
-                logit = float(np.mean([answers[f"{case.id}/patient"] for answers in members]))
-                answered.append(Answer(case, fold, probability, logit))
+    answered = []
+    for fold in range(split.count):
+        members = [
+            read_probabilities(member.fold_folder(fold) / PROBABILITIES, member.identity(split, fold))
+            for member in run.members
+        ]
+        for case in split.left_out(fold):
+            probability = np.asarray(np.mean([answers[case.id][0] for answers in members], 0, np.float32))
+            logit = float(np.mean([answers[case.id][1] for answers in members]))
+            answered.append(Answer(case, fold, probability, logit))
     return answered
-
-
-def _read_fold(file: Path) -> dict[str, npt.NDArray[Any]]:
-    if not file.is_file():
-        raise DatasetError(f"{file} is missing; train it first")
-    with np.load(file) as answers:
-        return dict(answers)
 
 
 def fit_classifier(values: Vector, has_tumour: Truth) -> Classifier:

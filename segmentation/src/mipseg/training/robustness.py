@@ -6,7 +6,6 @@ Every patient is predicted by the networks of the fold, which never saw it, deco
 import io
 import json
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,13 +19,12 @@ from mipseg.io.dataset import Case
 from mipseg.metrics import dice_score
 from mipseg.model.classify import Classifier, features
 from mipseg.model.postprocess import binarise_if_patient
-from mipseg.training.config import Config
-from mipseg.training.model_selection import member_folders
+from mipseg.training.checkpoint import load_ema_network
 from mipseg.training.network import UNet
 from mipseg.training.predict import predict
+from mipseg.training.runs import Run
 from mipseg.training.scores import bootstrap_interval
-from mipseg.training.split import FOLDS, read_folds
-from mipseg.training.train import load_ema_network
+from mipseg.training.split import Split
 from mipseg.types import BinaryMask, GreyImage
 
 DATA_TOP_SUV = 6.0  # about where the data set's images saturate
@@ -92,13 +90,12 @@ SHIFTS: dict[str, Shift] = {
 }
 
 
-def measure_robustness(cases: Sequence[Case], config: Config, folder: Path, device: torch.device) -> str:
+def measure_robustness(run: Run, split: Split, device: torch.device) -> str:
     """Measure every shift on every patient and write `shifts.json` into the run's folder.
 
     Args:
-        cases: the data set; its patients are taken.
-        config: the experiment.
-        folder: of the run, with each fold's checkpoint and `report.json`.
+        run: with each fold's checkpoint and `report.json`.
+        split: the data set; its patients are taken.
         device: where to predict.
 
     Returns:
@@ -108,13 +105,14 @@ def measure_robustness(cases: Sequence[Case], config: Config, folder: Path, devi
         DatasetError: the run was not evaluated yet.
         ModelError: a fold was not trained yet.
     """
-    if not (folder / "report.json").is_file():
-        raise DatasetError(f"{folder / 'report.json'} is missing; run `evaluate` first")
-    choices: dict[str, Any] = json.loads((folder / "report.json").read_text())["choices"]
-    folds, patients = read_folds(cases), [case for case in cases if case.has_tumour]
+    if not (run.folder / "report.json").is_file():
+        raise DatasetError(f"{run.folder / 'report.json'} is missing; run `evaluate` first")
+    choices: dict[str, Any] = json.loads((run.folder / "report.json").read_text())["choices"]
+    folder, folds = run.folder, split.folds
+    patients = [case for case in split.cases if case.has_tumour]
     members = [
-        [load_ema_network(member / f"fold{fold}").to(device) for member in member_folders(config, folder)]
-        for fold in range(FOLDS)
+        [load_ema_network(m.fold_folder(fold), m.identity(split, fold)).to(device) for m in run.members]
+        for fold in range(split.count)
     ]
     dice = np.array(
         [
