@@ -31,6 +31,7 @@ def test_a_batch_holds_its_images_one_after_the_other(sampler: Sampler) -> None:
     assert not torch.equal(first.image, other.image)
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # of Python 3.12; a worker uses no thread of ours
 def test_workers_draw_streams_of_their_own_and_see_new_costs(sampler: Sampler) -> None:
     batches = draw_batches(sampler, 2, (5, 0), 2, CPU)
     first, second, alone = next(batches), next(batches), next(draw_batches(sampler, 2, (5, 0), 0, CPU))

@@ -87,7 +87,7 @@ def test_one_fold(call: Call) -> None:
 
 def test_device_and_time_are_passed_on(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(module.time, "monotonic", lambda: 1000.0)
+    monkeypatch.setattr("mipseg.training.__main__.time.monotonic", lambda: 1000.0)
     options = call("fold", "--fold", "3", "--device", "cuda", "--minutes", "2.5").options
     assert options is not None
     assert options.device.type == "cuda"

@@ -15,7 +15,7 @@ from mipseg.training.network import Output, UNet  # noqa: E402
     ("channels", "pixel_unshuffle", "coarse"), [((8, 8, 8, 8, 16), 4, 8), ((8, 8, 8, 8, 8, 16), 2, 4)]
 )
 @pytest.mark.parametrize("atlas", [False, True])
-def test_shapes_follow_the_input(channels, pixel_unshuffle, coarse, atlas):
+def test_shapes_follow_the_input(channels: tuple[int, ...], pixel_unshuffle: int, coarse: int, atlas: bool) -> None:
     network = UNet(channels, pixel_unshuffle, atlas=atlas)
     output = network(torch.rand(2, network.in_channels, 2 * MULTIPLE, 3 * MULTIPLE))
     assert output.tumour.shape == (2, 1, 2 * MULTIPLE, 3 * MULTIPLE)
@@ -23,7 +23,7 @@ def test_shapes_follow_the_input(channels, pixel_unshuffle, coarse, atlas):
     assert output.patient.shape == (2,)
 
 
-def test_network_sees_how_far_intensity_is_off_from_the_atlas():
+def test_network_sees_how_far_intensity_is_off_from_the_atlas() -> None:
     network, seen = UNet((8, 8, 8, 8, 16), 4, atlas=True).eval(), []
     network.down[0].register_forward_pre_hook(lambda _, inputs: seen.append(pixel_shuffle(inputs[0], 4)))
     channels = torch.zeros(1, 3, MULTIPLE, MULTIPLE)
@@ -34,13 +34,13 @@ def test_network_sees_how_far_intensity_is_off_from_the_atlas():
     assert torch.equal(seen[0][:, :2], channels[:, :2])
 
 
-def test_untrained_network_calls_little_tumour():
+def test_untrained_network_calls_little_tumour() -> None:
     torch.manual_seed(0)
     output = UNet((8, 8, 8, 8, 16), 4, atlas=False)(torch.rand(2, 1, MULTIPLE, MULTIPLE))
     assert output.tumour.sigmoid().mean() < 0.1
 
 
-def test_soft_dice_of_hand_worked_batch():
+def test_soft_dice_of_hand_worked_batch() -> None:
     # 2 x 1 x 10 x 10: one image with two pixels of tumour, one of which is found beside two false ones; one healthy.
     target, probability = torch.zeros(2, 1, 10, 10), torch.zeros(2, 1, 10, 10)
     target[0, 0, 0, :2] = 1
@@ -55,11 +55,11 @@ def test_soft_dice_of_hand_worked_batch():
 
 
 @pytest.mark.parametrize("image_share", [0, 1])
-def test_soft_dice_of_empty_images_is_nothing(image_share):
+def test_soft_dice_of_empty_images_is_nothing(image_share: float) -> None:
     assert soft_dice(torch.zeros(2, 1, 4, 4), torch.zeros(2, 1, 4, 4), image_share)[0].item() == 0
 
 
-def test_loss_falls_from_wrong_to_right():
+def test_loss_falls_from_wrong_to_right() -> None:
     target = torch.zeros(2, 1, 64, 64)
     target[0, 0, 10:30, 10:30] = 1
 
@@ -72,7 +72,7 @@ def test_loss_falls_from_wrong_to_right():
     assert training_loss(output(-1), target, 2.0, 0.5)[0].item() > 10
 
 
-def test_loss_of_undecided_output_worked_out_by_hand():
+def test_loss_of_undecided_output_worked_out_by_hand() -> None:
     # One pixel of tumour makes its coarse pixel tumour, and the image one of a patient.
     target = torch.zeros(1, 1, 8, 8)
     target[0, 0, 3, 3] = 1

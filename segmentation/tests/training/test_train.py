@@ -8,7 +8,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: uv sync --extra train")
 
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # noqa: E402
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]  # noqa: E402
+from torch import Tensor  # noqa: E402
 
 from mipseg.errors import ConfigError, ModelError  # noqa: E402
 from mipseg.io.dataset import Case  # noqa: E402
@@ -139,7 +140,7 @@ def test_costs_survive_a_resume(
 def test_a_resumed_run_draws_other_images(
     cases: list[Case], config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[torch.Tensor] = []
+    seen: list[Tensor] = []
 
     def noted(state: State, batch: Example, *arguments: object) -> object:
         seen.append(batch.image)
@@ -168,6 +169,7 @@ def test_time_that_is_up_stops_after_a_checkpoint_and_a_validation(
     assert checkpoint(tmp_path)["step"] == 4
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # of Python 3.12; a worker uses no thread of ours
 def test_images_drawn_by_workers_train_as_well(cases: list[Case], config: Config, tmp_path: Path) -> None:
     alone, fed = (train(new_job(config, tmp_path / str(workers), cases), Options(CPU, workers)) for workers in (0, 1))
     # One worker draws the stream of a single process, and no cost was read before the end.
@@ -185,7 +187,7 @@ def test_another_run_is_refused_by_name(cases: list[Case], config: Config, tmp_p
         ({"seed": 4}, r"config\.seed is 3, not 4"),
     ):
         with pytest.raises(ModelError, match=words):
-            train(new_job(replace(config, **change), tmp_path, cases), OPTIONS)  # type: ignore[arg-type]
+            train(new_job(replace(config, **change), tmp_path, cases), OPTIONS)
     other_data = make_identity(config, "e" * 64, "s" * 64, None, None)
     with pytest.raises(ModelError, match="data_hash is dddddddddddd, not eeeeeeeeeeee"):
         train(replace(job, identity=other_data), OPTIONS)

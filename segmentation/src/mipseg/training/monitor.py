@@ -13,6 +13,14 @@ from mipseg.io.dataset import Case
 from mipseg.training.checkpoint import State
 from mipseg.training.validation import validate
 
+# Scores that the bar shows, and what it calls them.
+ON_THE_BAR = {
+    "loss": "loss",
+    "validation_dice": "Dice",
+    "validation_clean_controls": "clean",
+    "images_per_second": "images/s",
+}
+
 
 class Monitor:
     """Shows how a run does, and validates it every few minutes.
@@ -51,7 +59,7 @@ class Monitor:
         for name, value in scores.items():
             self._log.add_scalar(name, value, step)
         self._scores.update(scores)
-        words = [f"{name.replace('_', ' ')} {value:.3g}" for name, value in self._scores.items()]
+        words = [f"{word} {self._scores[name]:.3g}" for name, word in ON_THE_BAR.items() if name in self._scores]
         self._bar.update(self._task, completed=step, description=", ".join([self._folder.name, *words]))
 
     def advance(self, state: State, images: int, device: torch.device, *, ends: bool) -> None:
