@@ -38,11 +38,11 @@ def test_a_split_is_who_is_in_which_fold() -> None:
 
 def test_every_decisive_field_is_compared_and_named(config: Config, identity: Identity) -> None:
     assert identity.differences(make_identity(config, "d" * 64, "s" * 64, 0, None)) == []
-    other = make_identity(replace(config, learning_rate=0.1, channels=(8, 16)), "e" * 64, "t" * 64, 1, identity)
+    other = make_identity(replace(config, learning_rate=0.1, channels=(8, 16, 8)), "e" * 64, "t" * 64, 1, identity)
     with pytest.raises(ModelError, match=r"here\.pt belongs to another run") as refused:
         other.require(identity, Path("here.pt"))
     for words in (
-        "config.channels is [8, 16], not [8, 8, 8, 8, 8]",
+        "config.channels is [8, 16, 8], not [8, 8, 8, 8, 8]",
         "config.learning_rate is 0.1, not 0.003",
         f"data_hash is {'e' * 12}, not {'d' * 12}",
         f"split_hash is {'t' * 12}, not {'s' * 12}",
