@@ -68,9 +68,9 @@ class Identity:
             ModelError: it is not; the message names every field that differs.
         """
         if differences := self.differences(expected):
-            made = f"made at commit {_short(self.commit)}{' with changes' if self.dirty else ''} with " + ", ".join(
-                f"{name} {number}" for name, number in self.versions.items()
-            )
+            changes = " with changes" if self.dirty else ""
+            code = f"at commit {_short(self.commit)}{changes}" if self.commit else "outside of a checkout"
+            made = f"made {code}, " + ", ".join(f"{name} {number}" for name, number in self.versions.items())
             raise ModelError(f"{file} belongs to another run ({made}): {'; '.join(differences)}")
 
     def to_json(self) -> dict[str, Any]:
