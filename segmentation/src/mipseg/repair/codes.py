@@ -1,0 +1,38 @@
+"""What a repair or a doubt is called, and what it means in plain words."""
+
+from enum import StrEnum
+
+
+class InputWarning(StrEnum):
+    """Codes that go out with an answer; `PLAIN` has the words for each."""
+
+    BORDER_REMOVED = "border-removed"
+    INVERTED = "inverted"
+    ORIENTATION = "orientation"
+    SCALE = "scale"
+    SEVERAL_BODIES = "several-bodies"
+    PART_OF_BODY = "part-of-body"
+    WINDOW = "window"
+    UNIFORM = "uniform"
+    NO_BODY = "no-body"
+    NO_AIR = "no-air"
+    NOISE = "noise"
+    SMALL = "small"
+    IMPLAUSIBLE = "implausible"
+
+
+PLAIN = {
+    InputWarning.BORDER_REMOVED: "A border, text or colour bar around the body was taken for air.",
+    InputWarning.INVERTED: "The background was dark, so the image was inverted.",
+    InputWarning.ORIENTATION: "The body did not stand upright, so the image was turned.",
+    InputWarning.SCALE: "The body is much larger or smaller than expected at 2 mm per pixel; give the pixel spacing.",
+    InputWarning.SEVERAL_BODIES: "The image seems to show several bodies or views; send one frontal view.",
+    InputWarning.PART_OF_BODY: "The image does not look like a body from head to thighs; the mask may be wrong.",
+    InputWarning.WINDOW: "The SUV window is very narrow or very wide; it should end near SUV 6.",
+    InputWarning.UNIFORM: "All pixels are nearly alike, so the mask is empty.",
+    InputWarning.NO_BODY: "No body was found, so the mask is empty.",
+    InputWarning.NO_AIR: "There is hardly any air around the body; this may not be a MIP-PET.",
+    InputWarning.NOISE: "The image is very noisy; the mask may be wrong.",
+    InputWarning.SMALL: "The image is smaller than 100 pixels along a side; the mask may be wrong.",
+    InputWarning.IMPLAUSIBLE: "The mask covers more than a quarter of the image; this is probably wrong.",
+}

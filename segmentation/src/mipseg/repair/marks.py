@@ -1,0 +1,51 @@
+"""Text, scales and colour bars beside the body: apart from it, and with sharper edges than PET can have."""
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from mipseg.repair.coarse import blocks, highest
+from mipseg.types import BinaryMask, Intensity
+
+LEVEL = 0.1  # intensity that counts as something
+REACH = 2  # blocks between letters of one mark
+# What is seen beside bodies of the data set (splashes, noise) is smaller or softer: pixels, and their mean intensity.
+LARGE, HOT = 100, 0.3
+SMALL, SATURATED = 30, 0.75
+EIGHT = np.ones((3, 3), bool)
+
+
+def without_marks(intensity: Intensity) -> Intensity:
+    """Blank marks beside the body to air.
+
+    Args:
+        intensity: (H, W) in [0, 1].
+
+    Returns:
+        The same array if there are none, else a copy.
+    """
+    seen = highest(intensity) > LEVEL
+    components, _ = ndimage.label(seen, EIGHT)
+    sizes = np.bincount(components.ravel())[1:]
+    if sizes.size < 2:
+        return intensity
+    body = components == sizes.argmax() + 1
+    beside = seen & ~body
+    groups, _ = ndimage.label(ndimage.binary_dilation(beside, EIGHT, REACH), EIGHT)
+    marks = np.zeros_like(seen)
+    marks[beside] = _are_marks(blocks(intensity).swapaxes(1, 2)[beside], groups[beside])
+    if not marks.any():
+        return intensity
+    # With the pale rim around a mark, but nothing of the body.
+    rim = ndimage.binary_dilation(marks, EIGHT, REACH) & ~body
+    height, width = intensity.shape
+    return np.where(rim.repeat(2, 0).repeat(2, 1)[:height, :width], np.float32(0), intensity)
+
+
+def _are_marks(pixels: npt.NDArray[np.float32], groups: npt.NDArray[np.integer]) -> BinaryMask:
+    """Which of (N, 2, 2) blocks are of a mark, given the number of the group that each is of."""
+    inside = pixels > LEVEL
+    count = np.bincount(groups, inside.sum((1, 2)))
+    mean = np.bincount(groups, (pixels * inside).sum((1, 2))) / np.maximum(count, 1)
+    found: BinaryMask = (((count >= LARGE) & (mean >= HOT)) | ((count >= SMALL) & (mean >= SATURATED)))[groups]
+    return found
