@@ -101,19 +101,23 @@ def _judge(intensity: Intensity) -> tuple[int, list[InputWarning]]:
     box = body_box(half)
     if box is None or box.of(half).size < MIN_BODY_SHARE * half.size:
         return 0, [InputWarning.NO_BODY]
-    turns, likeness = pose(box.of(half))
-    half, body = np.rot90(half, turns), np.rot90(box.of(half), turns)
-    found = {
+    several = bodies.are_several(half)
+    found = pose(box.of(half))
+    turns = 0 if several else found.turns
+    body = np.rot90(box.of(half), turns)
+    bright, is_other_window = window.brightened(body), window.is_unusual(body)
+    doubtful = {
         InputWarning.ORIENTATION: turns > 0,
-        InputWarning.SEVERAL_BODIES: bodies.are_several(half),
-        InputWarning.PART_OF_BODY: bodies.is_part(body, likeness),
-        InputWarning.SCALE: scale.is_unusual(body),
-        InputWarning.WINDOW: window.is_unusual(body),
+        InputWarning.SEVERAL_BODIES: several,
+        InputWarning.WINDOW: is_other_window,
+        # With another window, what is hot can't be told.
+        InputWarning.PART_OF_BODY: not is_other_window and bodies.is_part(bright, found.likeness),
+        InputWarning.SCALE: not is_other_window and scale.is_unusual(bright),
         InputWarning.NO_AIR: float((intensity < AIR).mean()) < MIN_AIR,
         InputWarning.NOISE: _is_noisy(intensity),
         InputWarning.SMALL: min(intensity.shape) < MIN_SIDE,
     }
-    return turns, [code for code, is_so in found.items() if is_so]
+    return turns, [code for code, is_so in doubtful.items() if is_so]
 
 
 def _is_noisy(intensity: Intensity) -> bool:

@@ -8,7 +8,7 @@ LEVEL = 0.1  # intensity of a body, at half resolution
 AIR_SHARE = 0.01  # of a column between two bodies that may be body
 MIN_PART = 0.1  # of the body pixels that lie on each side of such a column; at most 0.003 in the data set
 MIN_ASPECT = 1.15  # rows over columns of a body from head to thighs; at least 1.19 in the data set
-HOT, MIN_HOT_SHARE = 0.95, 0.004  # brain, heart or bladder are hot; a smaller share is legs
+HOT, MIN_HOT_SHARE = 0.7, 0.012  # brain, heart or bladder are hot; a smaller share is legs
 MIN_LIKENESS = 0.2  # see `Pose`; half a body has less
 
 

@@ -17,6 +17,7 @@ from mipseg.repair.coarse import halved
 from mipseg.repair.learned import FILE
 from mipseg.repair.orientation import SIDE, body_box, thumbnail
 from mipseg.repair.scale import log_lengths
+from mipseg.repair.window import brightened
 from mipseg.settings import Settings
 from mipseg.types import Intensity
 
@@ -44,7 +45,7 @@ def fit_template(thumbnails: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]
 def fit_lengths(log_lengths: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], float]:
     """Find the weights, of sum 1, whose sum of (N, K) log-lengths has the least variance; and the sum's mean."""
     covariance = np.cov(log_lengths.T) + LENGTH_RIDGE * np.eye(log_lengths.shape[1])
-    weights = np.linalg.solve(covariance, np.ones(len(covariance)))
+    weights = np.asarray(np.linalg.solve(covariance, np.ones(len(covariance))), np.float64)
     weights /= weights.sum()
     return weights, float(log_lengths.mean(0) @ weights)
 
@@ -59,7 +60,7 @@ def main() -> None:
             if box is not None:
                 bodies.append(box.of(half))
     template = fit_template(np.stack([thumbnail(body) for body in bodies]))
-    weights, mean = fit_lengths(np.stack([log_lengths(body) for body in bodies]))
+    weights, mean = fit_lengths(np.stack([log_lengths(brightened(body)) for body in bodies]))
     content = {
         "template": [[round(value, 4) for value in row] for row in template.tolist()],
         "weights": [round(value, 5) for value in weights.tolist()],

@@ -1,5 +1,7 @@
 """Text, scales and colour bars beside the body: apart from it, and with sharper edges than PET can have."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
@@ -12,6 +14,7 @@ REACH = 2  # blocks between letters of one mark
 # What is seen beside bodies of the data set (splashes, noise) is smaller or softer: pixels, and their mean intensity.
 LARGE, HOT = 100, 0.3
 SMALL, SATURATED = 30, 0.75
+MAX_SHARE = 0.25  # of the body; what is larger is another body
 EIGHT = np.ones((3, 3), bool)
 
 
@@ -33,7 +36,7 @@ def without_marks(intensity: Intensity) -> Intensity:
     beside = seen & ~body
     groups, _ = ndimage.label(ndimage.binary_dilation(beside, EIGHT, REACH), EIGHT)
     marks = np.zeros_like(seen)
-    marks[beside] = _are_marks(blocks(intensity).swapaxes(1, 2)[beside], groups[beside])
+    marks[beside] = _are_marks(blocks(intensity).swapaxes(1, 2)[beside], groups[beside], MAX_SHARE * 4 * sizes.max())
     if not marks.any():
         return intensity
     # With the pale rim around a mark, but nothing of the body.
@@ -42,10 +45,11 @@ def without_marks(intensity: Intensity) -> Intensity:
     return np.where(rim.repeat(2, 0).repeat(2, 1)[:height, :width], np.float32(0), intensity)
 
 
-def _are_marks(pixels: npt.NDArray[np.float32], groups: npt.NDArray[np.integer]) -> BinaryMask:
+def _are_marks(pixels: npt.NDArray[np.float32], groups: npt.NDArray[np.integer[Any]], largest: float) -> BinaryMask:
     """Which of (N, 2, 2) blocks are of a mark, given the number of the group that each is of."""
     inside = pixels > LEVEL
     count = np.bincount(groups, inside.sum((1, 2)))
     mean = np.bincount(groups, (pixels * inside).sum((1, 2))) / np.maximum(count, 1)
-    found: BinaryMask = (((count >= LARGE) & (mean >= HOT)) | ((count >= SMALL) & (mean >= SATURATED)))[groups]
+    sharp = ((count >= LARGE) & (mean >= HOT)) | ((count >= SMALL) & (mean >= SATURATED))
+    found: BinaryMask = (sharp & (count <= largest))[groups]
     return found

@@ -24,3 +24,9 @@ def log_level(body: Intensity) -> float:
 def is_unusual(body: Intensity) -> bool:
     """Whether the window is so narrow or so wide that correcting it does not help; see `match_window`."""
     return not PALEST < log_level(body) < HOTTEST
+
+
+def brightened(body: Intensity) -> Intensity:
+    """Bring a pale body to the usual level, so that what is hot can be told."""
+    factor = max(1.0, float(np.exp(-log_level(body))))
+    return np.asarray(np.minimum(body * np.float32(factor), 1), np.float32)
