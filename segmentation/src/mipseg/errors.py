@@ -4,6 +4,7 @@ MipsegError
 ├── InputError              what was sent can't be used
 │   ├── Base64Error         not base64
 │   ├── ImageError          not a readable PNG or JPEG, or not one we accept
+│   │   └── NotGreyError    a coloured image
 │   ├── ImageTooLargeError  more pixels than the limit
 │   └── ArgumentError       an array or a number that a caller of the library passed; a ValueError as well
 ├── SegmentationError       a mask breaks the contract (shape, values, channels)
@@ -27,6 +28,12 @@ class Base64Error(InputError):
 
 class ImageError(InputError):
     """The bytes are not a readable PNG or JPEG, or one that is not accepted."""
+
+
+class NotGreyError(ImageError):
+    """The image is coloured, but a MIP-PET is grey."""
+
+    code = "not-grey"
 
 
 class ImageTooLargeError(InputError):

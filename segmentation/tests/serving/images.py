@@ -102,7 +102,7 @@ def equivalents(grey: npt.NDArray[np.uint8]) -> dict[str, bytes]:
         for colour, depths in ((GREY, (1, 2, 4, 8, 16)), (PALETTE, (1, 2, 4, 8))):
             for depth in depths:
                 top = 1 if colour == PALETTE else 2**depth - 1
-                extra = chunk(b"PLTE", b"\0\0\0\xff\xff\xff") + chunk(b"tRNS", b"\x80") if colour == PALETTE else b""
+                extra = chunk(b"PLTE", b"\0\0\0\xff\xff\xff") + chunk(b"tRNS", b"\xff") if colour == PALETTE else b""
                 samples = (grey // 255).astype(np.int64) * top
                 name = f"colour {colour}, {depth} bit, interlace {interlace}"
                 found[name] = build(samples, depth, colour, interlace, extra)
@@ -110,10 +110,12 @@ def equivalents(grey: npt.NDArray[np.uint8]) -> dict[str, bytes]:
             for depth in (8, 16):
                 samples = np.repeat(grey[:, :, None].astype(np.int64) * (1 if depth == 8 else 257), channels, axis=2)
                 if colour in (GREY_ALPHA, RGBA):
-                    samples[:, :, -1] = np.arange(grey.shape[1]) % 256  # transparency must not matter
+                    samples[:, :, -1] = 255 if depth == 8 else 65535
+                    samples[:, :, :-1][grey == 255] = 0  # air may be transparent, whatever its colour
+                    samples[:, :, -1][grey == 255] = 0
                 name = f"colour {colour}, {depth} bit, interlace {interlace}"
                 found[name] = build(samples, depth, colour, interlace)
-    found["grey with a transparent value"] = build(grey, 8, GREY, 0, chunk(b"tRNS", b"\0\0"))
+    found["grey with a transparent value"] = build(grey, 8, GREY, 0, chunk(b"tRNS", b"\0\x07"))
     colours = np.repeat(grey[:, :, None], 3, axis=2)
-    found["RGB with a transparent colour"] = build(colours, 8, RGB, 0, chunk(b"tRNS", b"\0\0\0\0\0\0"))
+    found["RGB with a transparent colour"] = build(colours, 8, RGB, 0, chunk(b"tRNS", b"\0\x07\0\x07\0\x07"))
     return found

@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image as PillowImage
 
 from mipseg.errors import ImageError
@@ -19,7 +20,7 @@ _FILLING = bytes(range(1, 255)) * 8  # packed pixels that follow nothing
 
 
 def check_jpeg(data: bytes) -> bytes:
-    """Check the structure of a JPEG file, and that its packed pixels are neither too few nor too many.
+    """Check the structure of a JPEG file.
 
     Args:
         data: a file that begins with the signature.
@@ -28,7 +29,7 @@ def check_jpeg(data: bytes) -> bytes:
         The file without what follows its end.
 
     Raises:
-        ImageError: it is damaged.
+        ImageError: it is damaged, or would take too long.
     """
     markers = list(_markers(data))
     if sum(marker == _SCAN for marker, _ in markers) > MAX_SCANS:
@@ -49,7 +50,7 @@ def check_pixels(data: bytes, pixels: PillowImage.Image) -> None:
     Raises:
         ImageError: pixels are missing, or some were damaged.
     """
-    shown, packed = np.asarray(pixels), data[:-2]
+    shown, packed = np.asarray(pixels), data[:-2].rstrip(b"\xff")  # 0xFF would make a marker of what follows
     if not np.array_equal(_decoded(packed + _FILLING + data[-2:]), shown):
         raise ImageError("the JPEG is damaged: pixels are missing")
     markers = dict(_markers(data))
@@ -59,7 +60,7 @@ def check_pixels(data: bytes, pixels: PillowImage.Image) -> None:
         raise ImageError("the JPEG is damaged: it has more data than pixels")
 
 
-def _decoded(data: bytes) -> np.ndarray:
+def _decoded(data: bytes) -> npt.NDArray[np.uint8]:
     with PillowImage.open(io.BytesIO(data), formats=["JPEG"]) as image:
         image.load()
         return np.asarray(image)

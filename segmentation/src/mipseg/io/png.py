@@ -2,10 +2,10 @@
 
 import struct
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from mipseg.errors import ImageError
+from mipseg.io.sizes import check_size
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PALETTE = 3  # the colour type
@@ -33,15 +33,16 @@ class PngInfo:
     entries: int
 
 
-def check_png(data: bytes, check_size: Callable[[int, int], None]) -> PngInfo:
+def check_png(data: bytes, max_pixels: int) -> PngInfo:
     """Check size, chunks, checksums, the palette, the amount of pixels and the end.
 
     Args:
         data: a file that begins with the signature.
-        check_size: raises if a width and height are not accepted.
+        max_pixels: largest number of pixels.
 
     Raises:
         ImageError: the file is damaged.
+        ImageTooLargeError: it is larger.
     """
     place, header, pixels = len(SIGNATURE), b"", []
     significant, entries = None, 0
@@ -59,7 +60,7 @@ def check_png(data: bytes, check_size: Callable[[int, int], None]) -> PngInfo:
             if length != 13:
                 raise ImageError("the PNG's header does not have 13 bytes")
             header = content
-            check_size(int.from_bytes(header[:4]), int.from_bytes(header[4:8]))
+            check_size(int.from_bytes(header[:4]), int.from_bytes(header[4:8]), max_pixels)
         elif kind == b"IDAT":
             pixels.append(content)
         elif kind == b"PLTE" and not pixels:

@@ -8,6 +8,7 @@ class InputWarning(StrEnum):
 
     BORDER_REMOVED = "border-removed"
     INVERTED = "inverted"
+    BIT_DEPTH = "bit-depth"
     ORIENTATION = "orientation"
     SCALE = "scale"
     SEVERAL_BODIES = "several-bodies"
@@ -24,6 +25,7 @@ class InputWarning(StrEnum):
 PLAIN = {
     InputWarning.BORDER_REMOVED: "A border, text or colour bar around the body was taken for air.",
     InputWarning.INVERTED: "The background was dark, so the image was inverted.",
+    InputWarning.BIT_DEPTH: "The 16-bit file uses fewer bits, so its values were scaled.",
     InputWarning.ORIENTATION: "The body did not stand upright, so the image was turned.",
     InputWarning.SCALE: "The body is much larger or smaller than expected at 2 mm per pixel; give the pixel spacing.",
     InputWarning.SEVERAL_BODIES: "The image seems to show several bodies or views; send one frontal view.",

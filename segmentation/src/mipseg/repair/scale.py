@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mipseg.errors import ImageError
+from mipseg.io.sizes import MAX_PIXELS
 from mipseg.repair.learned import learned
 from mipseg.types import BinaryMask, Intensity
 
@@ -11,7 +12,6 @@ PITCH = 2.0  # mm per pixel that the networks were trained with
 SMALLEST, LARGEST = 0.74, 1.30  # body size over the usual one; 0.75 to 1.28 in the data set
 LEVELS = 0.06, 0.1, 0.2  # intensities that outline a body at half resolution
 HOT = 0.7
-MAX_PIXELS = 2_000_000
 MAX_FACTOR = 5.0
 
 
