@@ -63,7 +63,7 @@ def repair(intensity: Intensity, spacing: tuple[float, float] | None = None) -> 
         spacing: millimetres between rows and between columns, if known.
 
     Raises:
-        ImageError: the spacing is not a possible one.
+        ArgumentError: the spacing is not a possible one.
     """
     warnings = []
     if is_inverted(intensity) and not _is_uniform(intensity):

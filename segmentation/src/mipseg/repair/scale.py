@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from mipseg.errors import ImageError
+from mipseg.errors import ArgumentError
 from mipseg.io.sizes import MAX_PIXELS
 from mipseg.repair.learned import learned
 from mipseg.types import BinaryMask, Intensity
@@ -23,17 +23,21 @@ def resampled_shape(shape: tuple[int, int], spacing: tuple[float, float] | None)
         spacing: millimetres between rows and between columns; None: unknown, taken for the pitch of the training.
 
     Raises:
-        ImageError: the spacing is not a possible one, or the resampled image would be too large.
+        ArgumentError: the spacing is not a possible one, or the resampled image would be too large.
     """
     if spacing is None:
         return shape
     factors = [mm / PITCH for mm in spacing]
     if not all(1 / MAX_FACTOR <= factor <= MAX_FACTOR for factor in factors):
         limits = f"{PITCH / MAX_FACTOR:g} to {PITCH * MAX_FACTOR:g} mm"
-        raise ImageError(f"the pixel spacing is {spacing[0]:g} x {spacing[1]:g} mm, but only {limits} is accepted")
+        raise ArgumentError(
+            f"the pixel spacing is {spacing[0]:g} x {spacing[1]:g} mm, but only {limits} can be resampled"
+        )
     height, width = (max(1, round(side * factor)) for side, factor in zip(shape, factors, strict=True))
     if height * width > MAX_PIXELS:
-        raise ImageError(f"at {PITCH:g} mm per pixel the image would have {height * width} pixels; send a smaller part")
+        raise ArgumentError(
+            f"at {PITCH:g} mm per pixel the image would have {height * width} pixels; send a smaller part"
+        )
     return height, width
 
 

@@ -1,0 +1,213 @@
+"""What is done to images is recognised, undone where it can be, and said."""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from mipseg.errors import ArgumentError
+from mipseg.repair import PLAIN, InputWarning, doubts, repair
+from mipseg.types import BinaryMask, GreyImage
+from tests.repair.bodies import (
+    SEEDS,
+    in_window,
+    intensity,
+    phantom,
+    resized,
+    with_colour_bar,
+    with_ruler,
+    with_text,
+)
+
+Change = Callable[[GreyImage], npt.NDArray[np.uint8]]
+
+
+def pad(pixels: tuple[int, int], shade: int) -> Change:
+    return lambda image: np.pad(image, ((pixels[0],) * 2, (pixels[1],) * 2), constant_values=shade)
+
+
+def thin_frame(image: GreyImage) -> GreyImage:
+    return np.pad(np.pad(image, 1), 20, constant_values=255)
+
+
+def bars_with_text(image: GreyImage) -> GreyImage:
+    return with_text(np.pad(image, ((0, 0), (60, 60))), "R", 24, shade=255)
+
+
+@pytest.mark.parametrize(("seed", "height"), [*((seed, height) for seed in SEEDS for height in (350, 489)), (0, 930)])
+def test_a_phantom_passes_as_it_is(seed: int, height: int) -> None:
+    wanted = intensity(phantom(seed, height))
+    repaired = repair(wanted)
+    assert repaired.warnings == ()
+    np.testing.assert_array_equal(repaired.intensity, wanted)
+    mask = wanted > 0.5
+    np.testing.assert_array_equal(repaired.restore(mask), mask)
+    np.testing.assert_array_equal(repaired.restore(wanted), wanted)
+
+
+@pytest.mark.parametrize("change", [
+    pad((0, 100), 0), pad((0, 12), 0), pad((80, 0), 0), pad((12, 12), 0), pad((0, 100), 40), pad((0, 60), 225),
+    thin_frame, bars_with_text,
+], ids=["100 px", "12 px", "letterbox", "frame", "grey", "pale", "thin frame in a margin", "with text"])  # fmt: skip
+@pytest.mark.parametrize("seed", SEEDS)
+def test_bars_and_frames_are_cut_off(seed: int, change: Change) -> None:
+    plain, changed = intensity(phantom(seed)), intensity(change(phantom(seed)))
+    repaired = repair(changed)
+    assert repaired.warnings == (InputWarning.BORDER_REMOVED,)
+    np.testing.assert_array_equal(repaired.intensity, plain)
+    mask = repaired.restore(plain > 0.5)
+    assert mask.shape == changed.shape
+    top, left = ((full - part) // 2 for full, part in zip(changed.shape, plain.shape, strict=True))
+    expected = np.zeros(changed.shape, bool)
+    expected[top : top + plain.shape[0], left : left + plain.shape[1]] = plain > 0.5
+    np.testing.assert_array_equal(mask, expected)
+
+
+@pytest.mark.parametrize("change", [
+    with_colour_bar, with_ruler, lambda image: with_text(image, "R", 24), lambda image: with_text(image, "SUV 0-6", 12),
+], ids=["colour bar", "ruler", "letter", "text"])  # fmt: skip
+@pytest.mark.parametrize("seed", SEEDS)
+def test_marks_beside_the_body_are_blanked(seed: int, change: Change) -> None:
+    plain, changed = intensity(phantom(seed)), intensity(change(phantom(seed)))
+    repaired = repair(changed)
+    assert repaired.warnings == (InputWarning.BORDER_REMOVED,)
+    assert repaired.intensity.shape == plain.shape
+    # Nothing but the mark's pale end (below the level of a body) is left of it, and nothing of the body is lost.
+    left = np.abs(repaired.intensity - plain)
+    assert left.max() <= 0.1
+    assert (left > 0).sum() < 600
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_an_inverted_image_becomes_exactly_what_was_meant(seed: int) -> None:
+    for image in (255 - phantom(seed), np.pad(255 - phantom(seed), ((0, 0), (50, 50)), constant_values=255)):
+        repaired = repair(intensity(image))
+        assert repaired.warnings[0] == InputWarning.INVERTED
+        np.testing.assert_array_equal(repaired.intensity, intensity(phantom(seed)))
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_turned_body_is_turned_upright_and_its_mask_back(seed: int, turns: int) -> None:
+    plain, changed = intensity(phantom(seed)), intensity(np.rot90(phantom(seed), turns))
+    repaired = repair(changed)
+    assert repaired.warnings == (InputWarning.ORIENTATION,)
+    np.testing.assert_array_equal(repaired.intensity, plain)
+    np.testing.assert_array_equal(repaired.restore(plain > 0.5), changed > 0.5)
+
+
+def test_steps_are_undone_in_the_opposite_order() -> None:
+    """Bars, an inversion, other pixels and a turn at once; a lesion is found at its place."""
+    image = phantom(2).copy()
+    y, x = np.mgrid[: image.shape[0], : image.shape[1]]
+    spot: BinaryMask = np.hypot(y - 200, x - 260) < 9
+    changed = np.pad(255 - np.rot90(resized(image, 1.5)), ((0, 0), (100, 30)), constant_values=128)
+    repaired = repair(intensity(changed), spacing=(2 / 1.5, 2 / 1.5))
+    assert repaired.intensity.shape == image.shape
+    assert {InputWarning.INVERTED, InputWarning.BORDER_REMOVED, InputWarning.ORIENTATION} == set(repaired.warnings)
+    found = repaired.restore(spot)
+    expected = np.pad(np.rot90(resized(spot.astype(np.uint8) * 255, 1.5)) >= 128, ((0, 0), (100, 30)))
+    assert found.shape == changed.shape
+    assert 2 * (found & expected).sum() / (found.sum() + expected.sum()) > 0.98
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.8, 1.25, 2])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_pixel_spacing_brings_an_image_to_the_pitch_of_the_training(seed: int, factor: float) -> None:
+    changed = intensity(resized(phantom(seed), factor))
+    repaired = repair(changed, spacing=(2 / factor, 2 / factor))
+    assert repaired.warnings == ()
+    assert np.abs(np.subtract(repaired.intensity.shape, (489, 400))).max() <= 1
+    restored = repaired.restore(repaired.intensity > 0.5)
+    assert restored.dtype == bool
+    expected = changed > 0.5
+    assert 2 * (restored & expected).sum() / (restored.sum() + expected.sum()) > 0.93
+
+
+def test_the_spacing_of_each_axis_counts() -> None:
+    repaired = repair(intensity(phantom(2)[::2]), spacing=(4, 2))
+    assert repaired.intensity.shape == (490, 400)
+    assert repaired.warnings == ()
+
+
+@pytest.mark.parametrize(("spacing", "message"), [
+    ((2, 0.1), "2 x 0.1 mm, but only 0.4 to 10 mm"), ((20, 2), "20 x 2 mm"), ((9, 9), "would have 3960000 pixels"),
+])  # fmt: skip
+def test_a_spacing_that_can_not_be_is_refused(spacing: tuple[float, float], message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        repair(intensity(phantom(2)), spacing)
+
+
+@pytest.mark.parametrize(("change", "code"), [
+    (lambda image: resized(image, 0.6), InputWarning.SCALE),
+    (lambda image: resized(image, 1.6), InputWarning.SCALE),
+    (lambda image: np.hstack([image, image]), InputWarning.SEVERAL_BODIES),
+    (lambda image: np.hstack([image, np.ascontiguousarray(image[:, ::2])]), InputWarning.SEVERAL_BODIES),
+    (lambda image: in_window(image, 2), InputWarning.WINDOW),
+    (lambda image: in_window(image, 20), InputWarning.WINDOW),
+    (lambda image: image[:110], InputWarning.PART_OF_BODY),
+], ids=["x 0.6", "x 1.6", "twice", "two views", "to SUV 2", "to SUV 20", "head"])  # fmt: skip
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_can_not_be_repaired_is_said(seed: int, change: Change, code: InputWarning) -> None:
+    assert code in repair(intensity(change(phantom(seed)))).warnings
+
+
+def test_legs_alone_are_part_of_a_body() -> None:
+    assert InputWarning.PART_OF_BODY in repair(intensity(phantom(0, 930)[520:])).warnings
+
+
+def test_a_window_to_suv_2_5_is_said() -> None:
+    assert repair(intensity(in_window(phantom(2), 2.5))).warnings == (InputWarning.WINDOW,)
+
+
+@pytest.mark.parametrize("shade", [0, 100, 255])
+def test_a_uniform_image_has_no_body(shade: int) -> None:
+    repaired = repair(np.full((300, 200), shade / 255, np.float32))
+    assert repaired.warnings == (InputWarning.UNIFORM,)
+    assert not repaired.has_body
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (2, 2), (3, 300), (300, 3)])
+def test_every_shape_is_judged_and_restored(shape: tuple[int, int]) -> None:
+    random = np.random.default_rng(0).random(shape, np.float32)
+    for values in (random, np.zeros(shape, np.float32), np.ones(shape, np.float32), (random > 0.5).astype(np.float32)):
+        repaired = repair(values)
+        assert repaired.warnings
+        assert repaired.restore(repaired.intensity).shape == shape
+
+
+def test_a_speck_is_no_body() -> None:
+    image = np.zeros((300, 300), np.float32)
+    image[150:154, 150:154] = 1
+    repaired = repair(image)
+    assert repaired.warnings == (InputWarning.NO_BODY,)
+    assert not repaired.has_body
+
+
+def test_noise_is_said_and_no_mark() -> None:
+    image = phantom(2).copy()
+    image[np.random.default_rng(0).random(image.shape) < 0.06] = 0
+    repaired = repair(intensity(image))
+    assert InputWarning.NOISE in repaired.warnings
+    assert InputWarning.BORDER_REMOVED not in repaired.warnings
+    np.testing.assert_array_equal(repaired.intensity, intensity(image))
+
+
+def test_an_image_without_air_and_a_small_one_are_said() -> None:
+    body = intensity(phantom(2)[100:330, 150:250])
+    assert InputWarning.NO_AIR in repair(body).warnings
+    assert InputWarning.SMALL in repair(intensity(phantom(2)[:99])).warnings
+
+
+def test_a_mask_over_more_than_a_quarter_is_implausible() -> None:
+    image, mask = np.zeros((10, 20), np.float32), np.zeros((10, 20), bool)
+    mask.flat[:50] = True
+    assert doubts(image, mask) == ()
+    mask.flat[50] = True
+    assert doubts(image, mask) == (InputWarning.IMPLAUSIBLE,)
+
+
+def test_every_code_has_words() -> None:
+    assert set(PLAIN) == set(InputWarning)
+    assert all(words.endswith(".") and len(words) < 120 for words in PLAIN.values())
