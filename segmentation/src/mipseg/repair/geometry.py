@@ -51,9 +51,9 @@ class Geometry:
 
 
 def _resized(image: npt.NDArray[Any], shape: tuple[int, int]) -> npt.NDArray[Any]:
-    """Resample linearly, averaging where the image shrinks."""
+    """Resample values in [0, 1]: cubic, for linear would blur what grows, and averaging where the image shrinks."""
     if image.shape == shape:
         return image
     values = PillowImage.fromarray(np.ascontiguousarray(image, np.float32))
-    resized = np.asarray(values.resize((shape[1], shape[0]), PillowImage.Resampling.BILINEAR))
+    resized = np.asarray(values.resize((shape[1], shape[0]), PillowImage.Resampling.BICUBIC)).clip(0, 1)
     return resized >= 0.5 if image.dtype == bool else resized.astype(image.dtype)
