@@ -3,10 +3,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mipseg.checks import input_warnings, validate_segmentation
+from mipseg.checks import validate_segmentation
 from mipseg.errors import SegmentationError
-from mipseg.io.arrays import intensity_of_image
-from mipseg.phantom import make_phantom
 
 IMAGE = np.full((4, 5, 3), 255, np.uint8)
 
@@ -51,24 +49,3 @@ def test_a_bad_mask_is_refused_with_what_is_wrong(bad: Any, message: str) -> Non
 def test_a_grey_image_with_a_grey_mask_is_refused() -> None:
     with pytest.raises(SegmentationError, match=r"must be \(H, W, 3\)"):
         validate_segmentation(IMAGE[:, :, 0], mask()[:, :, 0])
-
-
-@pytest.mark.parametrize("tumours", [True, False])
-@pytest.mark.parametrize("height", [350, 489])
-def test_no_warning_for_a_phantom(height: int, tumours: bool) -> None:
-    phantom = make_phantom(height, height=height, tumours=tumours)
-    assert input_warnings(intensity_of_image(phantom.mip)) == []
-
-
-def test_warnings() -> None:
-    noise = np.random.default_rng(0).random((200, 200), np.float32)
-    assert input_warnings(np.zeros((200, 200), np.float32)) == ["uniform"]
-    assert input_warnings(np.ones((200, 200), np.float32)) == ["uniform", "no-air"]
-    assert input_warnings(noise) == ["no-air", "noise"]
-    assert input_warnings(noise[:99]) == ["no-air", "noise", "small"]
-    assert input_warnings(noise[:, :99]) == ["no-air", "noise", "small"]
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1)])
-def test_one_row_or_column_can_be_judged(shape: tuple[int, int]) -> None:
-    assert input_warnings(np.zeros(shape, np.float32)) == ["uniform", "small"]

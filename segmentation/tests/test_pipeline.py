@@ -11,15 +11,16 @@ from PIL import Image
 
 from mipseg.errors import ArgumentError, ImageError
 from mipseg.io.arrays import intensity_of_image
-from mipseg.model.segmenter import Segmenter
+from mipseg.model.segmenter import MODELS, Segmenter
 from mipseg.pipeline import Result, analyze, analyze_file, analyze_image, segment_image
+from mipseg.settings import Settings
 from tests.conftest import MakePhantom
 
 
 @pytest.fixture(scope="module")
 def result(segmenter: Segmenter, phantom: MakePhantom) -> Result:
     """Of phantom 2."""
-    return analyze_image(phantom(2).mip, segmenter, spacing=(2.0, 1.5))
+    return analyze_image(phantom(2).mip, segmenter, spacing=(2.0, 2.0))
 
 
 def test_every_way_in_gives_the_same(
@@ -44,7 +45,7 @@ def test_mask_and_lesions_agree(result: Result) -> None:
     for lesion in result.lesions:
         top, left, bottom, right = lesion.bbox
         assert result.tumour[top:bottom, left:right].any()
-        assert lesion.area_mm2 == 3 * lesion.area_px
+        assert lesion.area_mm2 == 4 * lesion.area_px
 
 
 def test_white_image_is_healthy(segmenter: Segmenter) -> None:
@@ -85,6 +86,50 @@ def test_memory_layout_and_float_type_do_not_matter(segmenter: Segmenter, phanto
     assert expected.any()
     for other in (np.asfortranarray(intensity), np.repeat(intensity, 2, axis=1)[:, ::2], intensity.astype(np.float64)):
         np.testing.assert_array_equal(analyze(other, segmenter).tumour, expected)
+
+
+def test_repairs_are_undone_and_said(segmenter: Segmenter, phantom: MakePhantom, result: Result) -> None:
+    grey = phantom(2).mip
+    for image, rows, columns, warning in (
+        (np.pad(grey, ((0, 0), (100, 100))), slice(None), slice(100, -100), "border-removed"),
+        (255 - grey, slice(None), slice(None), "inverted"),
+    ):
+        other = analyze_image(image, segmenter)
+        assert other.tumour.shape == image.shape
+        np.testing.assert_array_equal(other.tumour[rows, columns], result.tumour)
+        assert other.tumour.sum() == result.tumour.sum()
+        assert other.warnings == (warning,)
+        assert [lesion.mean_intensity for lesion in other.lesions] == pytest.approx(
+            [lesion.mean_intensity for lesion in result.lesions]
+        )
+
+
+def test_twelve_bits_are_scaled_and_said(
+    segmenter: Segmenter, phantom: MakePhantom, result: Result, tmp_path: Path
+) -> None:
+    Image.fromarray(phantom(2).mip.astype(np.uint16) * 16).save(tmp_path / "image.png")
+    other = analyze_file(tmp_path / "image.png", segmenter)
+    np.testing.assert_array_equal(other.tumour, result.tumour)
+    assert other.warnings == ("bit-depth",)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (64, 64)])
+@pytest.mark.parametrize("spacing", [None, (1.0, 3.0)])
+def test_the_smallest_images_are_answered_in_their_shape(
+    segmenter: Segmenter, shape: tuple[int, int], spacing: tuple[float, float] | None
+) -> None:
+    for intensity in (np.zeros(shape), np.ones(shape), np.random.default_rng(0).random(shape)):
+        result = analyze(intensity, segmenter, spacing)
+        assert result.tumour.shape == result.probability.shape == shape
+        assert result.warnings
+
+
+def test_label_and_mask_have_one_operating_point(segmenter: Segmenter, phantom: MakePhantom) -> None:
+    image = phantom(2).mip
+    sure = analyze_image(image, segmenter)
+    assert (sure.label, sure.threshold) == ("tumor", segmenter.config.min_patient)
+    strict = analyze_image(image, Segmenter(MODELS / Settings().model, fast=True, min_patient=1.0))
+    assert (strict.label, strict.threshold, strict.lesions) == ("healthy", 1.0, [])
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -81,24 +81,3 @@ def validate_segmentation(pet_mip: npt.NDArray[np.generic], seg_pred: npt.NDArra
         )
     if not (seg_pred == seg_pred[:, :, :1]).all():
         raise SegmentationError("the mask's three channels must be equal: white is tumour, black is none")
-
-
-def input_warnings(intensity: npt.NDArray[np.float32]) -> list[str]:
-    """A sanity check: reasons to doubt that an image is a MIP-PET. It warns, it never refuses.
-
-    Args:
-        intensity: (H, W) in [0, 1], air = 0.
-
-    Returns:
-        Short codes, none for every image of the championship's data set.
-    """
-    warnings = []
-    if float(np.ptp(intensity)) < 0.1:
-        warnings.append("uniform")
-    if float((intensity < 0.1).mean()) < 0.2:
-        warnings.append("no-air")
-    if min(intensity.shape) > 1 and float(np.abs(np.diff(intensity, axis=1)).mean()) > 0.1:
-        warnings.append("noise")
-    if intensity.shape[1] < 100 or intensity.shape[0] < 100:
-        warnings.append("small")
-    return warnings

@@ -3,20 +3,22 @@
 Command line, HTTP and the library all call these functions, so they agree.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mipseg.checks import check_intensity, check_spacing, input_warnings
+from mipseg.checks import check_intensity, check_spacing
 from mipseg.errors import ImageError
 from mipseg.io.arrays import intensity_of_image
-from mipseg.io.codec import decode_image
+from mipseg.io.codec import decode
+from mipseg.io.sizes import MAX_PIXELS
 from mipseg.measure.lesions_2d import Lesion, measure_lesions
 from mipseg.model.postprocess import to_mask
-from mipseg.model.segmenter import Segmenter
+from mipseg.model.segmenter import Segmentation, Segmenter
+from mipseg.repair import InputWarning, doubts, repair
 from mipseg.types import BinaryMask, Mask, Probability, Spacing
 
 
@@ -28,15 +30,17 @@ class Result:
         tumour: (H, W) bool.
         probability: (H, W) float32 in [0, 1], of each pixel.
         has_tumour: probability that the image shows a tumour anywhere, calibrated by cross-validation.
+        threshold: the operating point: where `has_tumour` is below it, the mask is empty.
         lesions: the components of `tumour`, largest first.
-        warnings: reasons to doubt that the image is a MIP-PET; see `input_warnings`.
+        warnings: what was repaired and what is doubtful; `mipseg.repair.PLAIN` has the words.
     """
 
     tumour: BinaryMask
     probability: Probability
     has_tumour: float
+    threshold: float
     lesions: list[Lesion]
-    warnings: list[str]
+    warnings: tuple[InputWarning, ...]
 
     @property
     def mask(self) -> Mask:
@@ -45,27 +49,37 @@ class Result:
 
     @property
     def label(self) -> str:
-        """`tumor` or `healthy`, whichever is more probable."""
-        return "tumor" if self.has_tumour >= 0.5 else "healthy"
+        """`tumor` where there is any in the mask, else `healthy`: one operating point decides both."""
+        return "tumor" if self.tumour.any() else "healthy"
 
 
 def analyze(intensity: npt.NDArray[Any], segmenter: Segmenter, spacing: Spacing | None = None) -> Result:
-    """Segment, classify and measure.
+    """Repair what can be repaired, segment, classify and measure.
 
     Args:
         intensity: (H, W) float in [0, 1], air 0.
         segmenter: the model.
-        spacing: millimetres between rows and between columns, if known.
+        spacing: millimetres between rows and between columns, if known; the image is then brought to the pitch of the
+            training, and the mask back.
 
     Raises:
         ArgumentError: an array or a spacing of another kind.
         ModelError: the model can't be loaded.
     """
     check_spacing(spacing)
-    intensity = check_intensity(intensity)
-    tumour, probability, has_tumour = segmenter.segment(intensity)
-    lesions = measure_lesions(tumour, intensity, probability, spacing)
-    return Result(tumour, probability, has_tumour, lesions, input_warnings(intensity))
+    repaired = repair(check_intensity(intensity), spacing)
+    if repaired.has_body:
+        tumour, probability, has_tumour = segmenter.segment(repaired.intensity)
+    else:
+        tumour, probability, has_tumour = _nothing(repaired.intensity.shape)
+    warnings = (*repaired.warnings, *doubts(repaired.intensity, tumour))
+    tumour, probability, seen = (repaired.restore(part) for part in (tumour, probability, repaired.intensity))
+    lesions = measure_lesions(tumour, seen, probability, spacing)
+    return Result(tumour, probability, has_tumour, segmenter.config.min_patient, lesions, warnings)
+
+
+def _nothing(shape: tuple[int, ...]) -> Segmentation:
+    return Segmentation(np.zeros(shape, bool), np.zeros(shape, np.float32), 0.0)
 
 
 def analyze_image(image: npt.NDArray[Any], segmenter: Segmenter, spacing: Spacing | None = None) -> Result:
@@ -73,17 +87,33 @@ def analyze_image(image: npt.NDArray[Any], segmenter: Segmenter, spacing: Spacin
     return analyze(intensity_of_image(image), segmenter, spacing)
 
 
+def analyze_bytes(
+    data: bytes, segmenter: Segmenter, spacing: Spacing | None = None, max_pixels: int = MAX_PIXELS
+) -> Result:
+    """`analyze` for the content of a PNG or JPEG file.
+
+    Raises:
+        ImageError: it is damaged, coloured, or not one that is accepted; see `mipseg.io.codec`.
+        ImageTooLargeError: it has more than `max_pixels`.
+    """
+    image, bit_depth = decode(data, max_pixels)
+    result = analyze_image(image, segmenter, spacing)
+    if bit_depth is None:
+        return result
+    return replace(result, warnings=(InputWarning.BIT_DEPTH, *result.warnings))
+
+
 def analyze_file(file: Path | str, segmenter: Segmenter, spacing: Spacing | None = None) -> Result:
     """`analyze` for a PNG or JPEG file.
 
     Raises:
-        ImageError: it can't be read.
+        ImageError: it can't be read; and see `analyze_bytes`.
     """
     try:
         content = Path(file).read_bytes()
     except OSError as error:
         raise ImageError(f"can't read {file}: {error.strerror}") from error
-    return analyze_image(decode_image(content), segmenter, spacing)
+    return analyze_bytes(content, segmenter, spacing)
 
 
 def segment_image(image: npt.NDArray[Any], segmenter: Segmenter) -> Mask:
@@ -96,9 +126,15 @@ def segment_image(image: npt.NDArray[Any], segmenter: Segmenter) -> Mask:
     Returns:
         (H, W, 3) uint8: 255 where there is tumour, else 0.
     """
-    return to_mask(segmenter.segment(intensity_of_image(image)).tumour)
+    return analyze_image(image, segmenter).mask
 
 
-def warnings_of_image(image: npt.NDArray[np.uint8]) -> list[str]:
-    """Reasons to doubt that an image is a MIP-PET; see `input_warnings`."""
-    return input_warnings(intensity_of_image(image))
+def warnings_about(image: npt.NDArray[np.uint8], mask: Mask) -> tuple[InputWarning, ...]:
+    """What is unusual about an image and its mask, whoever made the mask; see `mipseg.repair`.
+
+    Args:
+        image: (H, W, 3) uint8, air 255.
+        mask: (H, W, 3) uint8, 255 where there is tumour.
+    """
+    intensity = intensity_of_image(image)
+    return (*repair(intensity).warnings, *doubts(intensity, mask[:, :, 0] != 0))

@@ -14,7 +14,7 @@ from mipseg.checks import validate_segmentation
 from mipseg.errors import ModelError
 from mipseg.io.codec import decode_request, encode_request
 from mipseg.model.segmenter import Segmenter
-from mipseg.pipeline import analyze_image, warnings_of_image
+from mipseg.pipeline import analyze_image, warnings_about
 from mipseg.serving.prediction_queue import PredictionQueue
 from mipseg.serving.problems import ProblemError
 from mipseg.settings import Settings
@@ -97,7 +97,7 @@ def make_router(predict: Predict, segmenter: Segmenter, queue: PredictionQueue, 
     def segment(body: bytes) -> JSONResponse:
         image = decode_request(_parse(PredictRequest, body).img, settings.max_pixels)
         mask = _call(predict, image)
-        warnings = warnings_of_image(image)
+        warnings = warnings_about(image, mask)
         headers = {"X-Input-Warning": ", ".join(warnings)} if warnings else None
         return JSONResponse({"img": encode_request(mask)}, headers=headers)
 
@@ -110,7 +110,7 @@ def make_router(predict: Predict, segmenter: Segmenter, queue: PredictionQueue, 
             classification=Classification(label=result.label, probability=result.has_tumour),
             lesions=[LesionResponse(**asdict(lesion)) for lesion in result.lesions],
             model=ModelResponse(name=segmenter.config.name, sha256=segmenter.config.sha256),
-            warnings=result.warnings,
+            warnings=list(result.warnings),
         )
         return JSONResponse(response.model_dump())
 
