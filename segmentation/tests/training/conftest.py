@@ -50,6 +50,7 @@ def config() -> Config:
         learning_rate=3e-3,
         warmup_steps=2,
         ema_decay=0.9,
+        patient_fraction=0.6,
         hard_mining_fraction=0.5,
         window_jitter=0.4,
         compose_patients=0.5,

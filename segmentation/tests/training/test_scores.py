@@ -1,18 +1,12 @@
 import numpy as np
 import pytest
 
-from mipseg.training.scores import auc, bootstrap_interval, lesion_report, reliability
+pytest.importorskip("sklearn", reason="scikit-learn is not installed: uv sync --extra train")
+
+from mipseg.training.scores import bootstrap_interval, calibration_bins, lesion_report
 
 
-def test_auc_of_hand_worked_ranks():
-    truth = np.array([True, True, False, False])
-    assert auc(np.array([0.9, 0.8, 0.2, 0.1]), truth) == 1
-    assert auc(np.array([0.1, 0.2, 0.8, 0.9]), truth) == 0
-    assert auc(np.array([0.9, 0.3, 0.5, 0.1]), truth) == 0.75
-    assert auc(np.array([0.5, 0.5, 0.5, 0.5]), truth) == 0.5
-
-
-def test_bootstrap_interval_holds_the_mean_and_is_repeatable():
+def test_bootstrap_interval_holds_the_mean_and_is_repeatable() -> None:
     values = np.random.default_rng(0).normal(0.7, 0.2, 142)
     low, high = bootstrap_interval(values)
     assert low < values.mean() < high
@@ -21,17 +15,23 @@ def test_bootstrap_interval_holds_the_mean_and_is_repeatable():
     assert bootstrap_interval(values) == (low, high)
 
 
-def test_reliability_counts_every_case_in_its_bin():
-    # Eight bins: up to 0.125, up to 0.25, ...; the last one holds 1.0 as well.
-    score = np.array([0.0, 0.1, 0.125, 0.9, 0.95, 1.0])
-    truth = np.array([False, True, False, True, True, False])
-    first, second, last = reliability(score, truth)
-    assert first == pytest.approx((0.05, 0.5, 2))
-    assert second == (0.125, 0.0, 1)
+def test_bootstrap_interval_of_two_cases_is_known() -> None:
+    # The mean of two draws from {0, 1} is 0, 0.5 or 1, with 1/4, 1/2 and 1/4: the middle 95 % hold all of them.
+    assert bootstrap_interval(np.array([0.0, 1.0])) == (0, 1)
+    assert bootstrap_interval(np.array([0.5, 0.5])) == (0.5, 0.5)
+
+
+def test_calibration_curve_counts_every_case_in_its_bin() -> None:
+    # Eight bins: up to 0.125, which it holds, up to 0.25, ..., up to 1.
+    score = np.array([0.0, 0.1, 0.125, 0.2, 0.9, 0.95, 1.0])
+    truth = np.array([False, True, False, False, True, True, False])
+    first, second, last = calibration_bins(score, truth)
+    assert first == pytest.approx((0.075, 1 / 3, 3))
+    assert second == pytest.approx((0.2, 0.0, 1))
     assert last == pytest.approx((0.95, 2 / 3, 3))
 
 
-def test_lesion_report_worked_out_by_hand():
+def test_lesion_report_worked_out_by_hand() -> None:
     reference, prediction = np.zeros((2, 30, 30), bool)
     reference[0:4, 0:4] = prediction[0:4, 0:4] = True  # 16 px, found
     reference[10, 0:10] = True  # 10 px, missed
@@ -42,16 +42,22 @@ def test_lesion_report_worked_out_by_hand():
     loose, strict = report["any_overlap"], report["iou_0.1"]
     assert (loose["sensitivity"], loose["ppv"], loose["f1"]) == pytest.approx((2 / 3, 1 / 2, 4 / 7))
     assert (strict["sensitivity"], strict["ppv"], strict["f1"]) == pytest.approx((1 / 3, 1 / 4, 2 / 7))
+    nothing = {"share": None, "lesions": 0}
     assert loose["sensitivity_by_px"] == {
-        "1-9": [None, 0],
-        "10-49": [0.6667, 3],
-        "50-249": [None, 0],
-        "250+": [None, 0],
+        "1-9": nothing,
+        "10-49": {"share": pytest.approx(2 / 3), "lesions": 3},
+        "50-249": nothing,
+        "250+": nothing,
     }
-    assert strict["ppv_by_px"] == {"1-9": [0.0, 3], "10-49": [1.0, 1], "50-249": [None, 0], "250+": [None, 0]}
+    assert strict["ppv_by_px"] == {
+        "1-9": {"share": 0.0, "lesions": 3},
+        "10-49": {"share": 1.0, "lesions": 1},
+        "50-249": nothing,
+        "250+": nothing,
+    }
 
 
-def test_lesion_report_of_nothing_found():
+def test_lesion_report_of_nothing_found() -> None:
     reference = np.ones((4, 4), bool)
     report = lesion_report([(reference, np.zeros((4, 4), bool))])["any_overlap"]
     assert (report["sensitivity"], report["ppv"], report["f1"]) == (0, 0, 0)

@@ -1,85 +1,109 @@
-"""The cross-validated report: every case is judged by models, and by choices, that never saw it."""
+"""The cross-validated report: every case is judged by networks, and by a model selection, that never saw it."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from mipseg.training.model_selection import (
-    DECODINGS,
-    MIN_PATIENT,
-    PATIENTS,
+    CrossValidation,
+    SearchSpace,
     Table,
     cross_validate,
-    decodings_with,
     fit_classifier,
     load_answers,
 )
 from mipseg.training.report_figure import save_report_figure
-from mipseg.training.runs import Run
-from mipseg.training.scores import auc, bootstrap_interval, lesion_report, reliability
-from mipseg.training.split import FOLDS, Split
+from mipseg.training.scores import Vector, bootstrap_interval, calibration_bins, lesion_report
+
+DEFAULT_SPACE = SearchSpace()
+DICE_EDGES = (0.0, 0.25, 0.5, 0.75, 1.0)
+LOWEST = 10  # patients of lowest Dice that are named
 
 
-def evaluate(run: Run, split: Split) -> dict[str, Any]:
-    """Judge a run, averaged with those of its configuration, and write `report.json` and `report.png` into its folder.
+def evaluate(
+    cases: Sequence[Case], folds: Mapping[str, int], config: Config, folder: Path, space: SearchSpace = DEFAULT_SPACE
+) -> dict[str, Any]:
+    """Judge a run, averaged with those of its ensemble, and write `report.json` and `report.png` into its folder.
+
+    Args:
+        cases: the data set.
+        folds: the fold of each case id.
+        config: the experiment.
+        folder: of the run, with the answers of all folds.
+        space: the decodings to select from.
 
     Returns:
-        The report, with the shipped choices under `choices`.
+        The report; the decoding and the classifier that ship are under `decoding` and `classifier`.
+
+    Raises:
+        DatasetError: a fold was not trained yet.
     """
-    validation = cross_validate(load_answers(run, split))
-    table, score, truth = validation.table, validation.patient, validation.table.has_tumour
-    dice, clean = table.result(validation.chosen)
-    patients = np.flatnonzero(truth).tolist()
-    references = [validation.answers[number].case for number in patients]
-    everything = np.ones(len(truth), bool)
-    report = {
-        "config": asdict(run.config),
-        "identities": {
-            member.config.name: [member.identity(split, fold).to_json() for fold in range(split.count)]
-            for member in run.members
-        },
-        "patients": len(patients),
-        "controls": len(truth) - len(patients),
-        "dice": {
-            "mean": float(dice.mean()),
-            "median": float(np.median(dice)),
-            "interval_95": bootstrap_interval(dice),
-            "deciles": np.percentile(dice, range(0, 101, 10)).tolist(),  # from the lowest Dice to the highest
-            "per_fold": [float(dice[table.fold[truth] == fold].mean()) for fold in range(FOLDS)],
-            "below_0.5": int((dice < 0.5).sum()),
-        },
-        "lesions": lesion_report(
-            [(case.mask, validation.mask(n)) for n, case in zip(patients, references, strict=True)]
-        ),
-        "controls_without_false_lesion": clean,
-        "by_min_patient": _by_min_patient(table),
-        "classification": {
-            "auc": auc(score, truth),
-            "auc_summed_probability": auc(validation.values[:, 2], truth),
-            "auc_head": auc(validation.values[:, 0], truth),
-            "brier": float(((score - truth) ** 2).mean()),
-        },
-        "reliability": [group._asdict() for group in reliability(score, truth)],
-        "choices": {
-            **DECODINGS[table.best(everything, decodings_with(MIN_PATIENT))]._asdict(),
-            "classifier": asdict(fit_classifier(validation.values, truth)),
-        },
-        "choices_of_folds": [DECODINGS[number]._asdict() for number in validation.chosen],
-        "cases": {case.id: round(float(d), 4) for case, d in zip(references, dice, strict=True)},
-    }
-    (run.folder / "report.json").write_text(json.dumps(report, indent=1) + "\n")
-    save_report_figure(
-        run.folder / "report.png", dice, np.array([case.mask.sum() for case in references]), score, truth
-    )
+    validation = cross_validate(load_answers(cases, folds, member_folders(config, folder)), space)
+    report = {"config": asdict(config)} | make_report(validation, space)
+    (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n")
+    save_report_figure(folder / "report.png", validation)
     return report
 
 
-def _by_min_patient(table: Table) -> list[dict[str, float]]:
-    """What each `min_patient` would give, if the rest of the decoding were chosen on the other folds as ever."""
+def make_report(validation: CrossValidation, space: SearchSpace) -> dict[str, Any]:
+    """All measures of a cross-validation.
+
+    Args:
+        validation: of patients and controls.
+        space: the decodings that were selected from.
+
+    Returns:
+        What `report.json` says besides the run's identity.
+    """
+    table, score = validation.table, validation.score
+    has_tumour, patients = table.has_tumour, validation.patients
+    dice, clean = table.result(validation.selected)
+    by_case = dict(zip((validation.answers[n].case.id for n in patients), dice.tolist(), strict=True))
+    shipped = table.best(np.ones(len(has_tumour), bool), space.min_patient)
+    return {
+        "patients": len(patients),
+        "controls": len(has_tumour) - len(patients),
+        "dice": _dice_report(dice, table.fold[has_tumour]),
+        "lesions": lesion_report([(validation.answers[n].case.mask, validation.mask(n)) for n in patients]),
+        "controls_without_false_lesion": clean,
+        "by_min_patient": _by_min_patient(table, space),
+        "classification": {
+            "auc": float(roc_auc_score(has_tumour, score)),
+            "auc_summed_probability": float(roc_auc_score(has_tumour, validation.values[:, 2])),
+            "auc_head": float(roc_auc_score(has_tumour, validation.values[:, 0])),
+            "brier": float(brier_score_loss(has_tumour, score)),
+        },
+        "calibration_curve": [group._asdict() for group in calibration_bins(score, has_tumour)],
+        "decoding": table.decodings[shipped]._asdict(),
+        "classifier": asdict(fit_classifier(validation.values, has_tumour)),
+        "decoding_of_folds": [table.decodings[number]._asdict() for number in validation.selected.values()],
+        "lowest_dice": {name: round(by_case[name], 4) for name in sorted(by_case, key=by_case.__getitem__)[:LOWEST]},
+        "dice_of_cases": {name: round(value, 4) for name, value in by_case.items()},
+    }
+
+
+def _dice_report(dice: Vector, fold: npt.NDArray[np.int64]) -> dict[str, Any]:
+    """How the Dice of P patients is distributed."""
+    counts, _ = np.histogram(dice, DICE_EDGES)
+    return {
+        "mean": float(dice.mean()),
+        "median": float(np.median(dice)),
+        "interval_95": bootstrap_interval(dice),
+        "deciles": np.percentile(dice, range(0, 101, 10)).tolist(),  # from the lowest Dice to the highest
+        "per_fold": [float(dice[fold == f].mean()) for f in np.unique(fold)],
+        "patients_from": dict(zip(map(str, DICE_EDGES[:-1]), counts.tolist(), strict=True)),  # by the bin's lower edge
+    }
+
+
+def _by_min_patient(table: Table, space: SearchSpace) -> list[dict[str, float]]:
+    """What each `min_patient` would give, with the rest of the decoding selected on the other folds."""
     rows = []
-    for min_patient in PATIENTS:
-        dice, clean = table.result(table.nested(decodings_with(min_patient)))
+    for min_patient in space.min_patients:
+        dice, clean = table.result(table.nested(min_patient))
         rows.append({"min_patient": min_patient, "dice": float(dice.mean()), "controls_without_false_lesion": clean})
     return rows

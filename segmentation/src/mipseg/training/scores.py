@@ -7,29 +7,24 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
+from sklearn.calibration import calibration_curve
 
 from mipseg.metrics import match_lesions
 from mipseg.types import BinaryMask
 
 LESION_SIZES = (1, 10, 50, 250, float("inf"))  # px
-RELIABILITY_BINS = 8
+CALIBRATION_BINS = 8
+RESAMPLES = 10_000
 Vector = npt.NDArray[np.float64]
 Truth = npt.NDArray[np.bool_]
 
 
-def auc(score: Vector, has_tumour: Truth) -> float:
-    """Area under the ROC curve, by ranks (Mann-Whitney U; ties count half)."""
-    ranks = stats.rankdata(score)
-    positive, negative = int(has_tumour.sum()), int((~has_tumour).sum())
-    return float((ranks[has_tumour].sum() - positive * (positive + 1) / 2) / (positive * negative))
-
-
-class ReliabilityBin(NamedTuple):
+class CalibrationBin(NamedTuple):
     """Cases of like predicted probability.
 
     Attributes:
-        predicted: mean predicted probability of being a patient.
-        observed: share of patients.
+        predicted: mean predicted probability that the image shows a tumour.
+        observed: share of the images that do.
         cases: how many.
     """
 
@@ -38,23 +33,33 @@ class ReliabilityBin(NamedTuple):
     cases: int
 
 
-def reliability(score: Vector, has_tumour: Truth) -> list[ReliabilityBin]:
-    """The reliability curve over bins of equal width; bins without a case are left out (Murphy and Winkler 1977).
+def calibration_bins(score: Vector, has_tumour: Truth) -> list[CalibrationBin]:
+    """The calibration curve over bins of equal width, with counts; bins without a case are left out.
 
     Args:
         score: (N,) predicted probability in [0, 1].
         has_tumour: (N,) truth.
     """
-    number = np.minimum((score * RELIABILITY_BINS).astype(int), RELIABILITY_BINS - 1)
-    bins = (number == n for n in range(RELIABILITY_BINS))
-    return [ReliabilityBin(float(score[b].mean()), float(has_tumour[b].mean()), int(b.sum())) for b in bins if b.any()]
+    observed, predicted = calibration_curve(has_tumour, score, n_bins=CALIBRATION_BINS)
+    # scikit-learn's rule: a score on an edge belongs to the bin below.
+    edges = np.linspace(0, 1, CALIBRATION_BINS + 1)
+    counts = np.bincount(np.searchsorted(edges[1:-1], score))
+    return [
+        CalibrationBin(float(p), float(o), int(n))
+        for p, o, n in zip(predicted, observed, counts[counts > 0], strict=True)
+    ]
 
 
-def bootstrap_interval(values: Vector, seed: int = 0) -> tuple[float, float]:
-    """95 % percentile interval of the mean over 10,000 resamples of the cases."""
-    draws = np.random.default_rng(seed).integers(len(values), size=(10_000, len(values)))
-    low, high = np.percentile(values[draws].mean(1), [2.5, 97.5])
-    return float(low), float(high)
+def bootstrap_interval(values: Vector) -> tuple[float, float]:
+    """95 % percentile interval of the mean over 10,000 resamples of the cases (Efron and Tibshirani 1993, chapter 13).
+
+    Args:
+        values: (N,) one of each case, N at least 2.
+    """
+    interval = stats.bootstrap(
+        (values,), np.mean, n_resamples=RESAMPLES, batch=1000, method="percentile", rng=np.random.default_rng(0)
+    ).confidence_interval
+    return float(interval.low), float(interval.high)
 
 
 def lesion_report(pairs: Sequence[tuple[BinaryMask, BinaryMask]]) -> dict[str, Any]:
@@ -78,11 +83,11 @@ def lesion_report(pairs: Sequence[tuple[BinaryMask, BinaryMask]]) -> dict[str, A
     return report
 
 
-def _by_size(areas: npt.NDArray[np.int64], good: Truth) -> dict[str, list[float | int | None]]:
-    """For each class of size: share of the good ones (None without any) and how many there are."""
-    report: dict[str, list[float | int | None]] = {}
+def _by_size(areas: npt.NDArray[np.int64], good: Truth) -> dict[str, dict[str, float | int | None]]:
+    """For each class of size: the share of the good lesions (None without any) and how many lesions there are."""
+    report: dict[str, dict[str, float | int | None]] = {}
     for low, high in pairwise(LESION_SIZES):
         inside = good[(areas >= low) & (areas < high)]
         name = f"{low:.0f}-{high - 1:.0f}" if np.isfinite(high) else f"{low:.0f}+"
-        report[name] = [round(float(inside.mean()), 4) if inside.size else None, int(inside.size)]
+        report[name] = {"share": float(inside.mean()) if inside.size else None, "lesions": int(inside.size)}
     return report

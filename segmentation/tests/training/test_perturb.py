@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+
+from mipseg.metrics import dice_score
+from mipseg.training.perturb import PERTURBATIONS
+from mipseg.types import BinaryMask, GreyImage
+
+MASK = np.zeros((100, 80), bool)
+MASK[20:40, 50:70] = True
+IMAGE = np.where(MASK, 0, 205).astype(np.uint8)  # a hot square, off the middle, on a warm body
+
+
+def perturb(
+    name: str, image: GreyImage = IMAGE, mask: BinaryMask = MASK, seed: int = 0
+) -> tuple[GreyImage, BinaryMask]:
+    return PERTURBATIONS[name](image, mask, np.random.default_rng(seed))
+
+
+def test_the_first_changes_nothing() -> None:
+    image, mask = perturb(next(iter(PERTURBATIONS)))
+    assert np.array_equal(image, IMAGE)
+    assert np.array_equal(mask, MASK)
+
+
+@pytest.mark.parametrize(("top", "expected"), [(4, [0, 75, 255, 255]), (5, [0, 60, 240, 255]), (8, [0, 38, 150, 191])])
+def test_window_scales_intensity_and_clips_it(top: int, expected: list[int]) -> None:
+    image = (255 - np.array([[0, 50, 200, 255]])).astype(np.uint8)
+    mask = image == 0
+    perturbed, reference = perturb(f"SUV window to {top} instead of 6", image, mask)
+    assert perturbed.dtype == np.uint8
+    assert (255 - perturbed.astype(int)).tolist() == [expected]
+    assert reference is mask
+
+
+@pytest.mark.parametrize(("factor", "shape"), [(0.8, (80, 64)), (1.25, (125, 100))])
+def test_rescaled_reference_stays_on_its_image(factor: float, shape: tuple[int, int]) -> None:
+    image, mask = perturb(f"rescaled by {factor:g}")
+    assert image.shape == mask.shape == shape
+    assert mask.dtype == bool
+    assert mask.sum() == pytest.approx(400 * factor**2, rel=0.05)
+    assert dice_score(image < 100, mask) > 0.97
+
+
+def test_mirrored_swaps_left_and_right_of_both() -> None:
+    image, mask = perturb("mirrored")
+    assert np.argwhere(mask)[:, 1].min() == 10
+    assert (image[mask] == 0).all()
+
+
+def test_jpeg_changes_a_little() -> None:
+    image, mask = perturb("JPEG of quality 75")
+    assert image.shape == mask.shape
+    assert 0 < np.abs(image.astype(int) - IMAGE).mean() < 5
+
+
+@pytest.mark.parametrize("sigma", [5, 10])
+def test_noise_has_its_sigma_and_is_repeatable(sigma: int) -> None:
+    grey, mask = np.full((200, 200), 128, np.uint8), np.zeros((200, 200), bool)
+    first, second, other = (perturb(f"noise of {sigma} grey values", grey, mask, seed)[0] for seed in (0, 0, 1))
+    assert first.astype(float).std() == pytest.approx(sigma, rel=0.03)
+    assert first.astype(float).mean() == pytest.approx(128, abs=0.2)
+    assert np.array_equal(first, second)
+    assert not np.array_equal(first, other)
