@@ -12,16 +12,6 @@ from mipseg.training.runs import Run
 from mipseg.training.split import Split
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _one_thread() -> None:
-    """Tiny networks wait for threads longer than they compute."""
-    try:
-        import torch  # noqa: PLC0415
-    except ImportError:
-        return
-    torch.set_num_threads(1)
-
-
 @pytest.fixture(scope="session")
 def cases() -> list[Case]:
     """Four patients and four controls, all phantoms of 128 x 128."""

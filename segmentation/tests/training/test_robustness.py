@@ -11,9 +11,10 @@ from mipseg.errors import DatasetError
 from mipseg.io.dataset import Case
 from mipseg.model.classify import Classifier
 from mipseg.training.config import Config
+from mipseg.training.model_card import robustness_table
 from mipseg.training.model_selection import Decoding
 from mipseg.training.perturb import PERTURBATIONS
-from mipseg.training.robustness import Predict, Robustness, measure_robustness, perturb_and_measure, robustness_table
+from mipseg.training.robustness import Predict, Robustness, measure_robustness, perturb_and_measure
 from mipseg.types import Intensity, Probability
 from tests.training.answers import folds_of
 

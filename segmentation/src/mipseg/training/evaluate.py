@@ -10,6 +10,7 @@ import numpy.typing as npt
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from mipseg.training.model_selection import (
+    FALSE_LESION_PX,
     CrossValidation,
     SearchSpace,
     Table,
@@ -44,7 +45,8 @@ def evaluate(
         DatasetError: a fold was not trained yet.
     """
     validation = cross_validate(load_answers(cases, folds, member_folders(config, folder)), space)
-    report = {"config": asdict(config)} | make_report(validation, space)
+    runs = {"config": asdict(config), "ensemble": [config.name, *config.ensemble], "identity": None}
+    report = runs | make_report(validation, space)
     (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n")
     save_report_figure(folder / "report.png", validation)
     return report
@@ -70,6 +72,7 @@ def make_report(validation: CrossValidation, space: SearchSpace) -> dict[str, An
         "controls": len(has_tumour) - len(patients),
         "dice": _dice_report(dice, table.fold[has_tumour]),
         "lesions": lesion_report([(validation.answers[n].case.mask, validation.mask(n)) for n in patients]),
+        "false_lesion_px": FALSE_LESION_PX,
         "controls_without_false_lesion": clean,
         "by_min_patient": _by_min_patient(table, space),
         "classification": {

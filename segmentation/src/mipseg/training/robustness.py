@@ -19,8 +19,9 @@ from mipseg.metrics import dice_score
 from mipseg.model.classify import Classifier, features
 from mipseg.model.postprocess import binarise_if_patient
 from mipseg.training.config import Config
+from mipseg.training.model_card import robustness_table
 from mipseg.training.model_selection import Decoding, member_folders
-from mipseg.training.perturb import PERTURBATIONS, UNCHANGED
+from mipseg.training.perturb import PERTURBATIONS
 from mipseg.training.predict import predict
 from mipseg.training.runs import Run
 from mipseg.training.scores import bootstrap_interval
@@ -107,13 +108,3 @@ def perturb_and_measure(
         }
         for column, name in enumerate(PERTURBATIONS)
     }
-
-
-def robustness_table(robustness: Robustness) -> str:
-    """The result as a Markdown table."""
-    lines = ["| Image | Dice, mean | Difference (95 %, paired) |", "|---|---|---|"]
-    for name, result in robustness.items():
-        low, high = result["interval_95"]
-        difference = f"{result['difference']:+.3f} ({low:+.3f} to {high:+.3f})" if name != UNCHANGED else ""
-        lines.append(f"| {name} | {result['dice']:.3f} | {difference} |")
-    return "\n".join(lines) + "\n"
