@@ -51,8 +51,7 @@ def write_checkpoint(folder: Path, architecture: dict[str, Any], seed: int) -> N
     torch.manual_seed(seed)
     network = UNet(**architecture)
     with torch.no_grad():
-        network.tumour.weight *= 40
-        network.tumour.bias += 2
+        network.tumour.weight *= 80
         if network.atlas is not None:
             network.atlas.add_(0.1)
     folder.mkdir(parents=True)
