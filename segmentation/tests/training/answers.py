@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,23 +9,21 @@ import numpy.typing as npt
 
 from mipseg.io.dataset import Case
 from mipseg.training.model_selection import Answer
+from mipseg.training.predict import PROBABILITIES, write_probabilities
+from mipseg.training.runs import Run
+from mipseg.training.split import Split
 from mipseg.types import Probability
 
 Change = Callable[[Case, Probability], npt.NDArray[np.floating]]
 
 
-def folds_of(cases: Sequence[Case]) -> dict[str, int]:
-    """Two folds."""
-    return {case.id: number % 2 for number, case in enumerate(cases)}
-
-
-def synthetic_answers(cases: Sequence[Case]) -> list[Answer]:
+def synthetic_answers(split: Split) -> list[Answer]:
     """Half of each tumour is found with certainty, the other half at 0.3; the patient head is right."""
-    folds, answers = folds_of(cases), []
-    for case in cases:
+    answers = []
+    for case in split.cases:
         half = np.arange(case.mask.shape[1]) % 2 == 0
         probability = np.where(case.mask, np.where(half, 0.99, 0.3), 0.001).astype(np.float32)
-        answers.append(Answer(case, folds[case.id], probability, 4.0 if case.has_tumour else -4.0))
+        answers.append(Answer(case, split.folds[case.id], probability, 4.0 if case.has_tumour else -4.0))
     return answers
 
 
@@ -35,14 +32,14 @@ def changed(answers: Sequence[Answer], change: Change) -> list[Answer]:
     return [replace(a, probability=change(a.case, a.probability).astype(np.float32)) for a in answers]
 
 
-def write_answers(answers: Sequence[Answer], run: Path) -> Path:
-    """Write answers as training would into a run's folder, which is returned."""
-    for fold in {answer.fold for answer in answers}:
-        content: dict[str, Any] = {}
-        for answer in answers:
-            if answer.fold == fold:
-                content[answer.case.id] = answer.probability.astype(np.float16)
-                content[f"{answer.case.id}/patient"] = np.asarray(answer.patient_logit, np.float32)
-        (run / f"fold{fold}").mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(run / f"fold{fold}/probabilities.npz", **content)
+def write_answers(answers: Sequence[Answer], run: Run, split: Split) -> Run:
+    """Write answers as training would into a run's folder."""
+    for fold in range(split.count):
+        of_fold: dict[str, Any] = {
+            answer.case.id: (answer.probability.astype(np.float16), answer.patient_logit)
+            for answer in answers
+            if answer.fold == fold
+        }
+        run.fold_folder(fold).mkdir(parents=True, exist_ok=True)
+        write_probabilities(run.fold_folder(fold) / PROBABILITIES, of_fold, run.identity(split, fold))
     return run

@@ -12,6 +12,16 @@ from mipseg.training.runs import Run
 from mipseg.training.split import Split
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """Tiny networks wait for threads longer than they compute."""
+    try:
+        import torch  # noqa: PLC0415
+    except ImportError:
+        return
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def cases() -> list[Case]:
     """Four patients and four controls, all phantoms of 128 x 128."""
@@ -40,7 +50,6 @@ def config() -> Config:
         learning_rate=3e-3,
         warmup_steps=2,
         ema_decay=0.9,
-        patient_fraction=0.6,
         hard_mining_fraction=0.5,
         window_jitter=0.4,
         compose_patients=0.5,

@@ -14,24 +14,21 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed: uv sync --
 
 from mipseg.errors import ModelError  # noqa: E402
 from mipseg.io.dataset import Case  # noqa: E402
-from mipseg.model.atlas import SHAPE  # noqa: E402
+from mipseg.model.atlas import AtlasGrid  # noqa: E402
 from mipseg.model.inference import infer  # noqa: E402
 from mipseg.model.segmenter import Segmenter  # noqa: E402
+from mipseg.training.checkpoint import load_ema_network, save_checkpoint  # noqa: E402
 from mipseg.training.config import Config  # noqa: E402
-from mipseg.training.evaluate import make_report  # noqa: E402
-from mipseg.training.export import (  # noqa: E402
-    Exported,
-    Member,
-    ensemble_members,
-    export,
-    load_members,
-    replaced,
-    write_model,
-)
+from mipseg.training.evaluate import make_report, read_report  # noqa: E402
+from mipseg.training.export import Member, Part, deal_parts, export, replaced, write_model  # noqa: E402
 from mipseg.training.model_card import render_card  # noqa: E402
 from mipseg.training.model_selection import SearchSpace, cross_validate  # noqa: E402
 from mipseg.training.network import UNet  # noqa: E402
 from mipseg.training.predict import as_network  # noqa: E402
+from mipseg.training.refit import shipped_networks  # noqa: E402
+from mipseg.training.runs import Run  # noqa: E402
+from mipseg.training.split import Split  # noqa: E402
+from mipseg.training.train import Job, begin  # noqa: E402
 from mipseg.types import Intensity  # noqa: E402
 from tests.training.answers import synthetic_answers  # noqa: E402
 
@@ -42,55 +39,68 @@ pytestmark = [
 ]
 
 SPACE = SearchSpace(temperatures=(0.5,), min_peaks=(0.02,))
-ATLAS = np.stack([np.full(SHAPE, 0.2), np.full(SHAPE, 0.1)]).astype(np.float32)
 CPU = torch.device("cpu")
 
 
-def write_checkpoint(folder: Path, architecture: dict[str, Any], seed: int) -> None:
-    """A small network of random weights, whose answer differs from pixel to pixel."""
-    torch.manual_seed(seed)
-    network = UNet(**architecture)
-    with torch.no_grad():
-        network.tumour.weight *= 80
-        if network.atlas is not None:
-            network.atlas.add_(0.1)
-    folder.mkdir(parents=True)
-    torch.save({"ema_network": network.state_dict(), **architecture}, folder / "checkpoint.pt")
+@pytest.fixture(scope="module")
+def one_fold(split: Split) -> Split:
+    """One network of each run ships then: to export one takes seconds."""
+    return Split(split.cases, dict.fromkeys(split.folds, 0))
 
 
 @pytest.fixture(scope="module")
-def networks(tmp_path_factory: pytest.TempPathFactory) -> list[Exported]:
-    """A network without an atlas, and one with it that sees the mirror image: to export one takes seconds."""
-    runs, small = tmp_path_factory.mktemp("runs"), {"channels": (4, 4), "pixel_unshuffle": 4, "atlas": False}
-    members = [
-        Member(runs / "plain/fold3", "plain", 3, refit=False, mirrored=False, fast=True),
-        Member(runs / "plain/refit1", "other", 1, refit=True, mirrored=True, fast=False),
+def run(config: Config, split: Split, one_fold: Split, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Two runs that ship together, the second with an atlas; random weights whose answers differ between pixels."""
+    runs = tmp_path_factory.mktemp("runs")
+    small = replace(config, channels=(4, 4, 4))
+    other = Run(replace(small, name="other", pixel_unshuffle=2, atlas=True, seed=5), runs / "other")
+    run = Run(small, runs / "tiny", ensemble=(other,))
+    for source in shipped_networks(run, one_fold):
+        state = begin(Job(source.run.config, source.identity, source.folder, split.cases), CPU)
+        with torch.no_grad():
+            state.ema_network.tumour.weight *= 200
+        source.folder.mkdir(parents=True)
+        save_checkpoint(state, source.folder, source.identity)
+    identities = {member.config.name: [member.identity(one_fold, 0).to_json()] for member in run.members}
+    report = {"identities": identities} | make_report(cross_validate(synthetic_answers(split), SPACE), SPACE)
+    (run.folder / "report.json").write_text(json.dumps(report))
+    return run
+
+
+@pytest.fixture(scope="module")
+def folder(run: Run, one_fold: Split, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The exported model folder."""
+    return export(run, one_fold, tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="module")
+def members(run: Run, one_fold: Split, folder: Path) -> list[Member]:
+    """What was exported."""
+    return [
+        Member(
+            source,
+            Part(mirrored=number == 1, fast=True),
+            load_ema_network(source.folder, source.identity),
+            (folder / f"network-{number}.onnx").read_bytes(),
+        )
+        for number, source in enumerate(shipped_networks(run, one_fold))
     ]
-    write_checkpoint(members[0].folder, small, seed=0)
-    write_checkpoint(members[1].folder, small | {"pixel_unshuffle": 2, "atlas": True}, seed=1)
-    return load_members(members)
 
 
 @pytest.fixture(scope="module")
-def report(cases: list[Case]) -> dict[str, Any]:
-    """Of synthetic answers."""
-    runs = {"ensemble": ["plain", "other"], "identity": None, "robustness": None}
-    return runs | make_report(cross_validate(synthetic_answers(cases), SPACE), SPACE)
+def report(run: Run, one_fold: Split) -> dict[str, Any]:
+    return read_report(run, one_fold) | {"robustness": None}
+
+
+@pytest.fixture(scope="module")
+def atlas(folder: Path) -> AtlasGrid:
+    grid: AtlasGrid = np.load(folder / "atlas.npy")
+    return grid
 
 
 @pytest.fixture(scope="module")
 def images(cases: list[Case]) -> list[Intensity]:
     return [cases[0].intensity, cases[5].intensity]
-
-
-@pytest.fixture(scope="module")
-def folder(
-    networks: list[Exported], report: dict[str, Any], images: list[Intensity], tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """A model folder of both networks."""
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    write_model(folder, networks, ATLAS, report, images)
-    return folder
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -100,13 +110,16 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_configuration_says_of_each_network_what_it_is(folder: Path, report: dict[str, Any]) -> None:
     content = json.loads((folder / "config.json").read_text())
     sha256 = {name: hashlib.sha256(data).hexdigest() for name, data in contents(folder).items()}
-    first = {"file": "network-0.onnx", "sha256": sha256["network-0.onnx"], "run": "plain", "fold": 3, "refit": False}
-    second = {"file": "network-1.onnx", "sha256": sha256["network-1.onnx"], "run": "other", "fold": 1, "refit": True}
+    shared = {"fold": 0, "refit": False, "fast": True}
     assert content == {
         "name": "tiny",
         "networks": [
-            first | {"in_channels": 1, "mirrored": False, "fast": True},
-            second | {"in_channels": 3, "mirrored": True, "fast": False},
+            {"file": "network-0.onnx", "sha256": sha256["network-0.onnx"], "run": "tiny"}
+            | shared
+            | {"in_channels": 1, "mirrored": False},
+            {"file": "network-1.onnx", "sha256": sha256["network-1.onnx"], "run": "other"}
+            | shared
+            | {"in_channels": 3, "mirrored": True},
         ],
         "atlas": sha256["atlas.npy"],
         "temperature": 0.5,
@@ -124,12 +137,12 @@ def test_configuration_says_of_each_network_what_it_is(folder: Path, report: dic
     }
 
 
-def test_exported_folder_gives_the_same_answers(folder: Path, networks: list[Exported]) -> None:
+def test_exported_folder_gives_the_same_answers(folder: Path, members: list[Member], atlas: AtlasGrid) -> None:
     segmenter = Segmenter(folder, threads=1)
-    originals = [as_network(exported.network, CPU, mirrored=exported.member.mirrored) for exported in networks]
+    originals = [as_network(member.network, CPU, mirrored=member.part.mirrored) for member in members]
     for shape in ((70, 90), (128, 128), (1, 1)):
         image = np.random.default_rng(0).random(shape, np.float32)
-        reference, logit = infer(image, originals, ATLAS)
+        reference, logit = infer(image, originals, atlas)
         assert shape == (1, 1) or reference.std() > 0.01  # there is something to compare
         probability, exported_logit = segmenter.probability(image)
         np.testing.assert_allclose(probability, reference, atol=1e-2)
@@ -163,18 +176,19 @@ def test_model_card_comes_with_the_folder(folder: Path) -> None:
     assert (folder / "README.md").read_text() == render_card(folder)
 
 
-def test_runs_and_folds_take_turns_and_every_run_sees_both_views(config: Config, tmp_path: Path) -> None:
-    run = tmp_path / "tiny"
-    members = ensemble_members(replace(config, ensemble=("other",)), run)
-    assert [member.run for member in members] == ["tiny", "other", "other", "tiny"] * 2
-    assert [member.fold for member in members] == [0, 1, 2, 1, 2, 3, 4, 3]
-    assert [number for number, member in enumerate(members) if member.mirrored] == [1, 3, 5, 7]
-    assert [number for number, member in enumerate(members) if member.fast] == [0, 1]
-    assert members[2] == Member(tmp_path / "other/fold2", "other", 2, refit=False, mirrored=False, fast=False)
-    refit = ensemble_members(replace(config, ensemble=("other",), refit_images=4), run)
-    assert len({member.folder for member in refit}) == 8
-    assert all(member.refit and member.folder.parent == run for member in refit)
-    assert [(m.run, m.fold) for m in refit] == [(m.run, m.fold) for m in members]
+def test_every_run_sees_both_views_and_has_a_part_in_the_fast_setting(run: Run, split: Split) -> None:
+    five = Split(split.cases, {case.id: number % 5 for number, case in enumerate(split.cases)})
+    names = [source.run.config.name for source in shipped_networks(run, five)]
+    assert list(zip(names, deal_parts(8), strict=True)) == [
+        ("tiny", (False, True)),  # mirrored, fast
+        ("other", (True, True)),
+        ("other", (False, False)),
+        ("tiny", (True, False)),
+        ("tiny", (False, False)),
+        ("other", (True, False)),
+        ("other", (False, False)),
+        ("tiny", (True, False)),
+    ]
 
 
 @pytest.fixture
@@ -188,36 +202,41 @@ def earlier(tmp_path: Path) -> Path:
 
 
 def test_new_folder_replaces_the_earlier_one(
-    networks: list[Exported], report: dict[str, Any], images: list[Intensity], folder: Path, earlier: Path
+    members: list[Member],
+    report: dict[str, Any],
+    atlas: AtlasGrid,
+    images: list[Intensity],
+    folder: Path,
+    earlier: Path,
 ) -> None:
-    write_model(earlier, networks, ATLAS, report, images)
+    write_model(earlier, members, atlas, report, images)
     assert contents(earlier) == contents(folder)
     assert list(earlier.parent.iterdir()) == [earlier]
 
 
 def test_networks_that_disagree_leave_the_earlier_model_whole(
-    networks: list[Exported], report: dict[str, Any], images: list[Intensity], earlier: Path
+    members: list[Member], report: dict[str, Any], atlas: AtlasGrid, images: list[Intensity], earlier: Path
 ) -> None:
     before = contents(earlier)
-    other = UNet((4, 4), 4, atlas=False).eval()
-    wrong = [networks[0]._replace(network=other), networks[1]]
+    other = UNet((4, 4, 4), 4, atlas=False).eval()
+    wrong = [members[0]._replace(network=other), members[1]]
     with pytest.raises(ModelError, match=r"disagree on image 0: Dice 0\.\d{4} .*; probabilities differ by 0\.\d{4}"):
-        write_model(earlier, wrong, ATLAS, report, images)
+        write_model(earlier, wrong, atlas, report, images)
     assert contents(earlier) == before
     assert list(earlier.parent.iterdir()) == [earlier]
 
 
 def test_a_first_export_that_fails_leaves_nothing(
-    networks: list[Exported], report: dict[str, Any], images: list[Intensity], tmp_path: Path
+    members: list[Member], report: dict[str, Any], atlas: AtlasGrid, images: list[Intensity], tmp_path: Path
 ) -> None:
-    wrong = [networks[0]._replace(network=UNet((4, 4), 4, atlas=False).eval()), networks[1]]
+    wrong = [members[0]._replace(network=UNet((4, 4, 4), 4, atlas=False).eval()), members[1]]
     with pytest.raises(ModelError, match="disagree"):
-        write_model(tmp_path / "models/tiny", wrong, ATLAS, report, images)
+        write_model(tmp_path / "models/tiny", wrong, atlas, report, images)
     assert not any((tmp_path / "models").iterdir())
 
 
 def test_a_crash_in_the_middle_leaves_the_earlier_model_whole(
-    networks: list[Exported], report: dict[str, Any], images: list[Intensity], earlier: Path
+    members: list[Member], report: dict[str, Any], atlas: AtlasGrid, images: list[Intensity], earlier: Path
 ) -> None:
     before = contents(earlier)
     fresh: list[Path] = []
@@ -228,7 +247,7 @@ def test_a_crash_in_the_middle_leaves_the_earlier_model_whole(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write_model(earlier, networks, ATLAS, report, interrupted())
+        write_model(earlier, members, atlas, report, interrupted())
     assert len(fresh) == 1  # the new folder was there beside the earlier one
     assert contents(earlier) == before
     assert list(earlier.parent.iterdir()) == [earlier]
@@ -247,6 +266,6 @@ def test_what_a_killed_export_left_is_put_right(earlier: Path, renamed: bool) ->
     assert list(earlier.parent.iterdir()) == [earlier]
 
 
-def test_export_needs_a_report(cases: list[Case], config: Config, tmp_path: Path) -> None:
+def test_export_needs_a_report(config: Config, split: Split, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"report\.json is missing; run `evaluate` first"):
-        export(cases, config, tmp_path)
+        export(Run(config, tmp_path), split)

@@ -4,27 +4,31 @@ import numpy as np
 import pytest
 from PIL import Image
 
+pytest.importorskip("torch", reason="PyTorch is not installed: uv sync --extra train")
 pytest.importorskip("sklearn", reason="scikit-learn is not installed: uv sync --extra train")
 
 from mipseg.io.dataset import Case
 from mipseg.training.config import Config
 from mipseg.training.failure_cases import draw_failure_cases
+from mipseg.training.runs import Run
+from mipseg.training.split import Split
 from mipseg.types import Probability
-from tests.training.answers import changed, folds_of, synthetic_answers, write_answers
+from tests.training.answers import changed, synthetic_answers, write_answers
 
 
-def test_worst_patients_are_listed_and_drawn(cases: list[Case], config: Config, tmp_path: Path) -> None:
+def test_worst_patients_are_listed_and_drawn(split: Split, config: Config, tmp_path: Path) -> None:
+    cases = split.cases
     below = np.arange(128)[:, None] < np.median(np.argwhere(cases[2].mask)[:, 0])
 
     def lose(case: Case, old: Probability) -> Probability:
         lost = np.full_like(old, case.id == "patient_001", bool) | (below & (case.id == "patient_002"))
         return np.where(lost, np.float32(0.001), old)
 
-    run = write_answers(changed(synthetic_answers(cases), lose), tmp_path / "run")
-    images = run / "failure_cases"
+    run = write_answers(changed(synthetic_answers(split), lose), Run(config, tmp_path / "run"), split)
+    images = run.folder / "failure_cases"
     images.mkdir()
     (images / "09_patient_009.png").write_bytes(b"of an earlier call")
-    lines = draw_failure_cases(cases, folds_of(cases), config, run, 2).splitlines()
+    lines = draw_failure_cases(run, split, 2).splitlines()
     areas = [int(case.mask.sum()) for case in cases]
     found = int((cases[2].mask & ~below).sum())
     assert lines == [

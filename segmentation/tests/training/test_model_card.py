@@ -8,7 +8,15 @@ import pytest
 from mipseg.errors import ModelError
 from mipseg.model.segmenter import MODELS
 from mipseg.settings import Settings
-from mipseg.training.model_card import CARD, NOTES, REPORT, render_card, robustness_table, write_card
+from mipseg.training.model_card import (
+    CARD,
+    NOTES,
+    REPORT,
+    render_card,
+    robustness_table,
+    summarise_identities,
+    write_card,
+)
 
 FOLDERS = sorted(path.parent for path in MODELS.glob(f"*/{CARD}"))
 
@@ -66,7 +74,14 @@ def test_notes_and_robustness_may_be_missing(folder: Path) -> None:
 
 
 def test_identity_of_the_runs_is_shown(folder: Path) -> None:
-    assert change(folder, identity={"commit": "abc"}).endswith("Identity of the runs:\n\n- commit: abc\n")
+    fold = {"config_hash": "c" * 64, "data_hash": "d" * 64, "split_hash": "e" * 64, "dirty": False, "commit": "abc"}
+    folds = [fold | {"versions": {"torch": "2.1"}}, fold | {"versions": {"torch": "2.2"}, "dirty": True}]
+    summary = summarise_identities(folds)
+    assert change(folder, identities={"tiny": summary}).endswith(
+        f"| tiny | `{'c' * 12}` | `{'d' * 12}` | `{'e' * 12}` | abc, abc with changes | torch 2.1, torch 2.2 |\n"
+    )
+    outside = summarise_identities([fold | {"versions": {}, "commit": None, "dirty": None}])
+    assert change(folder, identities={"tiny": outside}).endswith(f"| `{'e' * 12}` | unknown |  |\n")
 
 
 def test_robustness_shows_differences_to_the_unchanged_image() -> None:

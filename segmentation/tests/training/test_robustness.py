@@ -1,22 +1,35 @@
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="PyTorch is not installed: uv sync --extra train")
+pytest.importorskip("sklearn", reason="scikit-learn is not installed: uv sync --extra train")
 
 import torch
 
-from mipseg.errors import DatasetError
+from mipseg.errors import ModelError
 from mipseg.io.dataset import Case
-from mipseg.model.classify import Classifier
+from mipseg.metrics import dice_score
+from mipseg.model.classify import Classifier, features
+from mipseg.model.postprocess import binarise_if_patient
 from mipseg.training.config import Config
+from mipseg.training.evaluate import evaluate, read_report
 from mipseg.training.model_card import robustness_table
-from mipseg.training.model_selection import Decoding
+from mipseg.training.model_selection import Decoding, load_answers
 from mipseg.training.perturb import PERTURBATIONS
-from mipseg.training.robustness import Predict, Robustness, measure_robustness, perturb_and_measure
+from mipseg.training.robustness import (
+    Predict,
+    Robustness,
+    measure_robustness,
+    perturb_and_measure,
+    read_robustness,
+)
+from mipseg.training.runs import Run
+from mipseg.training.split import Split
 from mipseg.types import Intensity, Probability
-from tests.training.answers import folds_of
 
 MASK = np.zeros((100, 80), bool)
 MASK[20:40, 50:70] = True
@@ -80,6 +93,44 @@ def test_interval_is_of_the_paired_differences() -> None:
     assert robustness["noise of 5 grey values"]["interval_95"] == pytest.approx((0, 0))
 
 
-def test_run_must_be_evaluated_first(cases: list[Case], config: Config, tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="run `evaluate` first"):
-        measure_robustness(cases, folds_of(cases), config, tmp_path, torch.device("cpu"))
+@pytest.fixture
+def evaluated(trained_run: Run, split: Split, tmp_path: Path) -> Run:
+    """A copy of the trained run, with its report."""
+    run = replace(trained_run, folder=tmp_path / "run")
+    shutil.copytree(trained_run.folder, run.folder)
+    evaluate(run, split)
+    return run
+
+
+def test_run_is_measured_and_kept(evaluated: Run, split: Split) -> None:
+    assert read_robustness(evaluated) is None
+    table = measure_robustness(evaluated, split, torch.device("cpu"))
+    measured = read_robustness(evaluated)
+    assert measured is not None
+    assert list(measured) == list(PERTURBATIONS)
+    assert table == robustness_table(measured)
+    # The networks' own answers, decoded with what ships.
+    report = read_report(evaluated, split)
+    classifier, decoding = Classifier(**report["classifier"]), Decoding(**report["decoding"])
+    dice = [
+        dice_score(
+            a.case.mask,
+            binarise_if_patient(
+                a.probability, classifier.probability(features(a.probability, a.patient_logit)), *decoding
+            ),
+        )
+        for a in load_answers(evaluated, split)
+        if a.case.has_tumour
+    ]
+    assert measured["unchanged"]["dice"] == pytest.approx(np.mean(dice), abs=0.02)  # answers are kept in float16
+
+
+def test_robustness_of_an_earlier_report_is_refused(evaluated: Run, split: Split) -> None:
+    (evaluated.folder / "robustness.json").write_text('{"of_report": "another", "perturbations": {}}')
+    with pytest.raises(ModelError, match=r"robustness\.json belongs to another report\.json"):
+        read_robustness(evaluated)
+
+
+def test_run_must_be_evaluated_first(split: Split, config: Config, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="run `evaluate` first"):
+        measure_robustness(Run(config, tmp_path), split, torch.device("cpu"))

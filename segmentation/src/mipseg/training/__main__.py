@@ -90,22 +90,9 @@ def main() -> None:
         options = Options(device, choose_workers(device), deadline_from + 60 * arguments.minutes)
         run = load_run(arguments.config, project_root() / "runs")
         cases = load_dataset(Settings().data_dir)
-        if arguments.command == "fold":
-            _train_fold(cases, config, arguments.fold, runs)
-        if arguments.command == "run":
-            for name in (*config.ensemble, config.name):
-                for fold in range(FOLDS):
-                    _train_fold(cases, load_config(CONFIGS / f"{name}.toml"), fold, runs)
-        if arguments.command in ("evaluate", "run"):
-            evaluate(cases, read_folds(cases), config, runs / config.name)
-        if arguments.command in ("final", "run"):
-            refit(cases, config, runs / config.name, pick_device())
-        if arguments.command in ("export", "run"):
-            export(cases, config, runs / config.name)
-        if arguments.command == "worst":
-            sys.stdout.write(draw_failure_cases(cases, read_folds(cases), config, runs / config.name, arguments.count))
-        if arguments.command == "shifts":
-            sys.stdout.write(measure_robustness(cases, read_folds(cases), config, runs / config.name, pick_device()))
+        _work(arguments.command, run, Split(cases, read_folds(cases)), options, arguments)
+    except TimeIsUpError as stopped:
+        sys.stdout.write(f"{stopped}, after {arguments.minutes:g} minutes; the same command goes on\n")
     except MipsegError as error:
         parser.exit(1, f"error: {error}\n")
 

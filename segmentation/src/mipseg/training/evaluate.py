@@ -1,7 +1,6 @@
 """The cross-validated report: every case is judged by networks, and by a model selection, that never saw it."""
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -9,6 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
+from mipseg.errors import ModelError
+from mipseg.training.identity import Identity
+from mipseg.training.model_card import REPORT
 from mipseg.training.model_selection import (
     FALSE_LESION_PX,
     CrossValidation,
@@ -18,37 +20,57 @@ from mipseg.training.model_selection import (
     fit_classifier,
     load_answers,
 )
+from mipseg.training.predict import PROBABILITIES, check_probabilities
 from mipseg.training.report_figure import save_report_figure
+from mipseg.training.runs import Run
 from mipseg.training.scores import Vector, bootstrap_interval, calibration_bins, lesion_report
+from mipseg.training.split import Split
 
 DEFAULT_SPACE = SearchSpace()
 DICE_EDGES = (0.0, 0.25, 0.5, 0.75, 1.0)
 LOWEST = 10  # patients of lowest Dice that are named
 
 
-def evaluate(
-    cases: Sequence[Case], folds: Mapping[str, int], config: Config, folder: Path, space: SearchSpace = DEFAULT_SPACE
-) -> dict[str, Any]:
+def evaluate(run: Run, split: Split, space: SearchSpace = DEFAULT_SPACE) -> dict[str, Any]:
     """Judge a run, averaged with those of its ensemble, and write `report.json` and `report.png` into its folder.
-
-    Args:
-        cases: the data set.
-        folds: the fold of each case id.
-        config: the experiment.
-        folder: of the run, with the answers of all folds.
-        space: the decodings to select from.
 
     Returns:
         The report; the decoding and the classifier that ship are under `decoding` and `classifier`.
 
     Raises:
-        DatasetError: a fold was not trained yet.
+        ModelError: a fold was not trained yet, or what is there belongs to another run.
     """
-    validation = cross_validate(load_answers(cases, folds, member_folders(config, folder)), space)
-    runs = {"config": asdict(config), "ensemble": [config.name, *config.ensemble], "identity": None}
-    report = runs | make_report(validation, space)
-    (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n")
-    save_report_figure(folder / "report.png", validation)
+    validation = cross_validate(load_answers(run, split), space)
+    identities = {
+        member.config.name: [
+            check_probabilities(member.fold_folder(fold) / PROBABILITIES, member.identity(split, fold)).to_json()
+            for fold in range(split.count)
+        ]
+        for member in run.members
+    }
+    report = {"config": asdict(run.config), "identities": identities} | make_report(validation, space)
+    (run.folder / REPORT).write_text(json.dumps(report, indent=1) + "\n")
+    save_report_figure(run.folder / "report.png", validation)
+    return report
+
+
+def read_report(run: Run, split: Split) -> dict[str, Any]:
+    """Read the report of a run.
+
+    Raises:
+        ModelError: it is missing or damaged, or it is about other networks.
+    """
+    file = run.folder / REPORT
+    if not file.is_file():
+        raise ModelError(f"{file} is missing; run `evaluate` first")
+    try:
+        report: dict[str, Any] = json.loads(file.read_text())
+        for member in run.members:
+            for fold in range(split.count):
+                found = Identity(**report["identities"][member.config.name][fold])
+                found.require(member.identity(split, fold), file)
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise ModelError(f"{file} is damaged or about other runs ({error!r}); run `evaluate` again") from error
     return report
 
 

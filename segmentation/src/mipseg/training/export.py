@@ -22,13 +22,17 @@ from mipseg.model.inference import infer
 from mipseg.model.postprocess import binarise_if_patient
 from mipseg.model.segmenter import MODELS, Segmenter
 from mipseg.phantom import make_phantom
-from mipseg.training.config import Config
+from mipseg.training.checkpoint import ARCHITECTURE, load_ema_network
+from mipseg.training.evaluate import read_report
 from mipseg.training.model_card import REPORT, card_report, write_card
 from mipseg.training.network import UNet
 from mipseg.training.onnx_file import to_onnx
 from mipseg.training.predict import as_network
-from mipseg.training.refit import refit_folders, source_folders
-from mipseg.training.train import atlas_of, load_architecture, load_ema_network
+from mipseg.training.refit import Shipped, shipped_networks
+from mipseg.training.robustness import read_robustness
+from mipseg.training.runs import Run
+from mipseg.training.split import Split
+from mipseg.training.train import atlas_of
 from mipseg.types import Intensity
 
 PHANTOMS = 4
@@ -38,96 +42,73 @@ MAX_DIFFERENCE = 0.05  # between their probabilities, of each pixel and of a tum
 CPU = torch.device("cpu")
 
 
-class Member(NamedTuple):
-    """A network of the ensemble that ships.
+class Part(NamedTuple):
+    """The part that a network takes in the ensemble: whether it sees the mirror image, and is in the fast setting."""
 
-    Attributes:
-        folder: of its checkpoint.
-        run, fold, refit, mirrored, fast: see `NetworkFile`.
-    """
-
-    folder: Path
-    run: str
-    fold: int
-    refit: bool
     mirrored: bool
     fast: bool
 
 
-class Exported(NamedTuple):
-    """A member's network, in evaluation mode on the CPU, and its ONNX file."""
+class Member(NamedTuple):
+    """A network of the ensemble that ships.
 
-    member: Member
+    Attributes:
+        shipped: where it comes from.
+        part: what it does.
+        network: in evaluation mode, on the CPU.
+        onnx: its ONNX file.
+    """
+
+    shipped: Shipped
+    part: Part
     network: UNet
     onnx: bytes
 
 
-def export(cases: Sequence[Case], config: Config, run: Path, models: Path = MODELS) -> Path:
+def export(run: Run, split: Split, models: Path = MODELS) -> Path:
     """Write the model folder of a run.
 
     Args:
-        cases: the whole data set, whose controls make the atlas; on every twentieth PyTorch and ONNX are compared.
-        config: the experiment.
-        run: folder of the run, with its checkpoints, `report.json` and maybe `robustness.json`.
+        run: with its checkpoints, `report.json` and maybe `robustness.json`.
+        split: the whole data set, whose controls make the atlas; on every twentieth PyTorch and ONNX are compared.
         models: where model folders live.
 
     Returns:
         The model folder.
 
     Raises:
-        ModelError: a network was not trained, the run was not evaluated, or PyTorch and the exported networks disagree.
-            The model folder is then as it was before.
+        ModelError: a network was not trained, the run was not evaluated, what is there belongs to another run, or
+            PyTorch and the exported networks disagree. The model folder is then as it was before.
     """
-    report, folder = read_report(run), models / config.name
-    networks = load_members(ensemble_members(config, run))
-    atlas = atlas_of(cases) if any(exported.network.in_channels > 1 for exported in networks) else None
+    report = read_report(run, split) | {"robustness": read_robustness(run)}
+    members, folder = load_members(shipped_networks(run, split)), models / run.config.name
+    atlas = atlas_of(split.cases) if any(member.network.in_channels > 1 for member in members) else None
     phantoms = [intensity_of_image(make_phantom(seed).mip) for seed in range(PHANTOMS)]
-    write_model(folder, networks, atlas, report, [*phantoms, *(case.intensity for case in cases[::20])])
+    write_model(folder, members, atlas, report, [*phantoms, *(case.intensity for case in split.cases[::20])])
     return folder
 
 
-def read_report(run: Path) -> dict[str, Any]:
-    """A run's report and under `robustness` what was measured of that, or None.
-
-    Raises:
-        ModelError: the run was not evaluated.
-    """
-    file, robustness = run / "report.json", run / "robustness.json"
-    if not file.is_file():
-        raise ModelError(f"{file} is missing; run `evaluate` first")
-    report: dict[str, Any] = json.loads(file.read_text())
-    return report | {"robustness": json.loads(robustness.read_text()) if robustness.is_file() else None}
+def deal_parts(count: int) -> list[Part]:
+    """Every second network sees the mirror image: both views at the price of one."""
+    return [Part(mirrored=number % 2 == 1, fast=number < FAST) for number in range(count)]
 
 
-def ensemble_members(config: Config, run: Path) -> list[Member]:
-    """The networks that ship; every second one sees the mirror image."""
-    pairs = zip(source_folders(config, run), refit_folders(config, run), strict=True)
-    return [
-        Member(
-            folder,
-            run=source.parent.name,
-            fold=int(source.name.removeprefix("fold")),
-            refit=folder != source,
-            mirrored=number % 2 == 1,
-            fast=number < FAST,
-        )
-        for number, (source, folder) in enumerate(pairs)
-    ]
-
-
-def load_members(members: Sequence[Member]) -> list[Exported]:
+def load_members(shipped: Sequence[Shipped]) -> list[Member]:
     """Read the checkpoints and turn them into ONNX files.
 
     Raises:
-        ModelError: a network was not trained.
+        ModelError: a network was not trained, or belongs to another run.
     """
-    networks = [load_ema_network(member.folder) for member in members]
-    return [Exported(member, network, to_onnx(network)) for member, network in zip(members, networks, strict=True)]
+    networks = [load_ema_network(source.folder, source.identity) for source in shipped]
+    return [
+        Member(source, part, network, to_onnx(network))
+        for source, part, network in zip(shipped, deal_parts(len(shipped)), networks, strict=True)
+    ]
 
 
 def write_model(
     folder: Path,
-    networks: Sequence[Exported],
+    members: Sequence[Member],
     atlas: AtlasGrid | None,
     report: Mapping[str, Any],
     images: Iterable[Intensity],
@@ -136,9 +117,9 @@ def write_model(
 
     Args:
         folder: the model folder; its name is the model's.
-        networks: those that are averaged.
+        members: those that are averaged.
         atlas: None if no network wants one.
-        report: see `read_report`.
+        report: see `evaluate`, and `robustness`, which may be None.
         images: PyTorch and ONNX are compared on these.
 
     Raises:
@@ -149,22 +130,16 @@ def write_model(
             np.save(fresh / ATLAS, atlas)
         config = ModelConfig(
             name=folder.name,
-            networks=tuple(_write_network(fresh, number, exported) for number, exported in enumerate(networks)),
+            networks=tuple(_write_network(fresh, number, member) for number, member in enumerate(members)),
             atlas=None if atlas is None else _sha256(fresh / ATLAS),
             **report["decoding"],
             classifier=Classifier(**report["classifier"]),
         )
-        architectures = {
-            member.run: {
-                **load_architecture(member.folder),
-                "parameters": sum(part.numel() for part in network.parameters()),
-            }
-            for member, network, _ in networks
-        }
+        architectures = {member.shipped.run.config.name: _architecture(member) for member in members}
         _write_json(fresh / CONFIG, asdict(config))
         _write_json(fresh / REPORT, card_report(report, architectures))
         write_card(fresh)
-        _check_agreement(networks, atlas, Segmenter(fresh), images)
+        _check_agreement(members, atlas, Segmenter(fresh), images)
 
 
 @contextmanager
@@ -193,19 +168,24 @@ def replaced(folder: Path) -> Iterator[Path]:
     shutil.rmtree(earlier, ignore_errors=True)
 
 
-def _write_network(folder: Path, number: int, exported: Exported) -> NetworkFile:
-    file, member = folder / f"network-{number}.onnx", exported.member
-    file.write_bytes(exported.onnx)
+def _write_network(folder: Path, number: int, member: Member) -> NetworkFile:
+    file = folder / f"network-{number}.onnx"
+    file.write_bytes(member.onnx)
     return NetworkFile(
         file=file.name,
         sha256=_sha256(file),
-        run=member.run,
-        fold=member.fold,
-        refit=member.refit,
-        in_channels=exported.network.in_channels,
-        mirrored=member.mirrored,
-        fast=member.fast,
+        run=member.shipped.run.config.name,
+        fold=member.shipped.fold,
+        refit=member.shipped.refit,
+        in_channels=member.network.in_channels,
+        mirrored=member.part.mirrored,
+        fast=member.part.fast,
     )
+
+
+def _architecture(member: Member) -> dict[str, Any]:
+    made_of = {name: member.shipped.identity.config[name] for name in ARCHITECTURE}
+    return made_of | {"parameters": sum(part.numel() for part in member.network.parameters())}
 
 
 def _write_json(file: Path, content: Mapping[str, Any]) -> None:
@@ -217,10 +197,10 @@ def _sha256(file: Path) -> str:
 
 
 def _check_agreement(
-    networks: Sequence[Exported], atlas: AtlasGrid | None, segmenter: Segmenter, images: Iterable[Intensity]
+    members: Sequence[Member], atlas: AtlasGrid | None, segmenter: Segmenter, images: Iterable[Intensity]
 ) -> None:
     config = segmenter.config
-    originals = [as_network(exported.network, CPU, mirrored=exported.member.mirrored) for exported in networks]
+    originals = [as_network(member.network, CPU, mirrored=member.part.mirrored) for member in members]
     for number, image in enumerate(images):
         probability, logit = infer(image, originals, atlas)
         has_tumour = config.classifier.probability(features(probability, logit))

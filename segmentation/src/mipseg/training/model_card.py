@@ -20,8 +20,6 @@ CARD, REPORT, NOTES = "README.md", "report.json", "notes.md"
 TEMPLATE = Path(__file__).parent / "model_card.md"
 # What a model folder keeps of a run's report: the rest is in `config.json` or names every case.
 FIELDS = (
-    "identity",
-    "ensemble",
     "patients",
     "controls",
     "dice",
@@ -44,7 +42,17 @@ def card_report(report: Mapping[str, Any], architectures: Mapping[str, Any]) -> 
         report: `report.json` of the run, and `robustness` or None.
         architectures: of each run the arguments of `UNet`, and `parameters`.
     """
-    return {name: report[name] for name in FIELDS} | {"architectures": dict(architectures)}
+    identities = {run: summarise_identities(folds) for run, folds in report["identities"].items()}
+    added = {"ensemble": list(identities), "identities": identities, "architectures": dict(architectures)}
+    return {name: report[name] for name in FIELDS} | added
+
+
+def summarise_identities(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One summary of the identities of a run's folds, see `mipseg.training.identity.Identity`."""
+    commits = {f"{fold['commit']}{' with changes' if fold['dirty'] else ''}" for fold in folds if fold["commit"]}
+    versions = {f"{name} {number}" for fold in folds for name, number in fold["versions"].items()}
+    same = {name: folds[0][name] for name in ("config_hash", "data_hash", "split_hash")}
+    return same | {"commits": sorted(commits), "versions": sorted(versions)}
 
 
 def write_card(folder: Path) -> None:
@@ -87,7 +95,7 @@ def render_card(folder: Path) -> str:
         robustness=robustness.strip(),
         not_clean=f"{1 - report['controls_without_false_lesion']:.0%}",
         lowest_dice=", ".join(f"{name} {value:.2f}" for name, value in report["lowest_dice"].items()),
-        identity=_identity(report["identity"]),
+        identities=_identity_table(report["identities"]),
     )
 
 
@@ -201,10 +209,21 @@ def _calibration_table(groups: Sequence[Mapping[str, float]]) -> str:
     return _table(("Predicted, mean", "Share with a tumour", "Cases"), rows)
 
 
-def _identity(identity: Mapping[str, Any] | None) -> str:
-    if identity is None:
-        return "No identity of the runs was recorded."
-    return "Identity of the runs:\n\n" + "\n".join(f"- {name}: {value}" for name, value in identity.items())
+def _identity_table(identities: Mapping[str, Mapping[str, Any]] | None) -> str:
+    """The runs' identities as a table; None: they were trained before identities were recorded."""
+    if identities is None:
+        return "The identity of the runs was not recorded."
+    rows = [
+        (
+            run,
+            *(f"`{summary[name][:12]}`" for name in ("config_hash", "data_hash", "split_hash")),
+            ", ".join(summary["commits"]) or "unknown",
+            ", ".join(summary["versions"]),
+        )
+        for run, summary in identities.items()
+    ]
+    head = ("Run", "Configuration", "Data", "Split", "Commit of the code", "Versions")
+    return "The runs, with SHA-256 of what decided them:\n\n" + _table(head, rows).strip()
 
 
 def main() -> None:

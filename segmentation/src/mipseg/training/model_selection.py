@@ -22,6 +22,7 @@ from mipseg.model.postprocess import binarise_if_patient, find_components, max_e
 from mipseg.training.predict import PROBABILITIES, read_probabilities
 from mipseg.training.runs import Run
 from mipseg.training.scores import Truth, Vector
+from mipseg.training.split import Split
 from mipseg.types import BinaryMask, Probability
 
 FALSE_LESION_PX = 20  # a false component of this size makes a control count as not clean
@@ -112,18 +113,8 @@ class Table:
         return self.dice[rows, columns][self.has_tumour], float(self.clean[rows, columns][~self.has_tumour].mean())
 
 
-def member_folders(config: Config, folder: Path) -> list[Path]:
-    """The folder of a run, and of the runs of its ensemble."""
-    return [folder, *(folder.parent / name for name in config.ensemble)]
-
-
-def load_answers(cases: Sequence[Case], folds: Mapping[str, int], folders: Sequence[Path]) -> list[Answer]:
-    """Read the answers of all folds, averaged over runs.
-
-    Args:
-        cases: the data set.
-        folds: the fold of each case id.
-        folders: one per run.
+def load_answers(run: Run, split: Split) -> list[Answer]:
+    """Read the answers of all folds, averaged over a run and those of its ensemble.
 
     Returns:
         One answer per case, fold by fold.
@@ -132,13 +123,15 @@ def load_answers(cases: Sequence[Case], folds: Mapping[str, int], folders: Seque
         ModelError: a fold was not trained yet, or what is there belongs to another run.
     """
     answers = []
-    for fold in sorted({folds[case.id] for case in cases}):
-        members = [_read_fold(folder / f"fold{fold}" / "probabilities.npz") for folder in folders]
-        for case in cases:
-            if folds[case.id] == fold:
-                probability = np.asarray(np.mean([member[case.id] for member in members], 0, np.float32))
-                logit = float(np.mean([member[f"{case.id}/patient"] for member in members]))
-                answers.append(Answer(case, fold, probability, logit))
+    for fold in range(split.count):
+        members = [
+            read_probabilities(member.fold_folder(fold) / PROBABILITIES, member.identity(split, fold))
+            for member in run.members
+        ]
+        for case in split.left_out(fold):
+            maps, logits = zip(*(member[case.id] for member in members), strict=True)
+            probability = np.asarray(np.mean(maps, 0, np.float32))
+            answers.append(Answer(case, fold, probability, float(np.mean(logits))))
     return answers
 
 

@@ -98,13 +98,16 @@ def write_probabilities(file: Path, answers: Mapping[str, Answer], identity: Ide
     part.replace(file)
 
 
-def check_probabilities(file: Path, expected: Identity) -> None:
+def check_probabilities(file: Path, expected: Identity) -> Identity:
     """Check that answers are there and belong to a network; reads the identity only.
+
+    Returns:
+        The identity that is kept with the answers, with commit and versions of the training.
 
     Raises:
         ModelError: the file is missing or damaged, or belongs to another run, or was made by an older version.
     """
-    _read(file, expected, [])
+    return Identity(**json.loads(str(_read(file, expected, [IDENTITY])[IDENTITY])))
 
 
 def read_probabilities(file: Path, expected: Identity) -> dict[str, Answer]:

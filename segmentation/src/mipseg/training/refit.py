@@ -18,11 +18,23 @@ MAX_SHIPPED = 8  # most networks in a model folder
 RATE = 0.5  # learning rate of the last pass, as a share of the configuration's: the networks are nearly done
 
 
-def refit_folders(config: Config, run: Path) -> list[Path]:
-    """Where the checkpoints of the networks that ship are: the folds' own if the configuration has no last pass."""
-    if not config.refit_images:
-        return source_folders(config, run)
-    return [run / f"final{number}" for number in range(SHIPPED)]
+@dataclass(frozen=True)
+class Shipped:
+    """One network that ships.
+
+    Attributes:
+        run: the run whose cross-validation judged it.
+        fold: the fold that its training left out then.
+        refit: whether it was trained once more, on all cases.
+        folder: holds its checkpoint.
+        identity: the one that the checkpoint must have.
+    """
+
+    run: Run
+    fold: int
+    refit: bool
+    folder: Path
+    identity: Identity
 
 
 def shipped_networks(run: Run, split: Split) -> list[Shipped]:
@@ -58,26 +70,29 @@ def refit(run: Run, split: Split, options: Options) -> None:
         ModelError: a fold was not trained, or belongs to another run.
         TimeIsUpError: the deadline came first.
     """
-    if not config.refit_images:
-        return
-    stages = (Stage(1, config.refit_images, config.stages[-1].batch),)
-    for number, (source, folder) in enumerate(
-        zip(source_folders(config, run), refit_folders(config, run), strict=True)
-    ):
-        # A seed of its own each: the same draws would make the networks alike.
-        last = replace(
-            config,
-            seed=100 * config.seed + number,
-            stages=stages,
-            learning_rate=RATE * config.learning_rate,
-            **load_architecture(source),
-        )
-        Trainer(cases, last, folder, device, source).run()
+    for number, (source, last) in enumerate(zip(_sources(run, split), shipped_networks(run, split), strict=True)):
+        if last.refit:
+            config = _last_pass(run, source.run.config, number)
+            start = Start(source.folder, source.identity)
+            train(Job(config, last.identity, last.folder, split.cases, start=start), options)
 
 
-def source_folders(config: Config, run: Path) -> list[Path]:
-    """Where the checkpoints are that the networks that ship go on from, in the order of `refit_folders`."""
-    members = member_folders(config, run)
+def _last_pass(run: Run, source: Config, number: int) -> Config:
+    """The configuration of the last pass: the run's, but each network keeps its own architecture."""
+    config = run.config
+    return replace(
+        config,
+        seed=100 * config.seed + number,  # one of its own each: the same draws would make the networks alike
+        stages=(Stage(1, config.refit_images, config.stages[-1].batch),),
+        learning_rate=RATE * config.learning_rate,
+        channels=source.channels,
+        pixel_unshuffle=source.pixel_unshuffle,
+        atlas=source.atlas,
+    )
+
+
+def _sources(run: Run, split: Split) -> list[Shipped]:
+    members = run.members
     # There and back again, so that networks of each run see the image, and others of it the mirror image.
     there_and_back = [*range(len(members)), *reversed(range(len(members)))]
     sources = []

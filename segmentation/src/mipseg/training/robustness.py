@@ -3,73 +3,87 @@
 Every patient is predicted by the networks that never saw it, with the decoding and the classifier that ship.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from rich.progress import track
 
-from mipseg.errors import DatasetError
+from mipseg.errors import ModelError
 from mipseg.io.arrays import intensity_of_image
 from mipseg.io.dataset import Case
 from mipseg.metrics import dice_score
 from mipseg.model.classify import Classifier, features
 from mipseg.model.postprocess import binarise_if_patient
-from mipseg.training.config import Config
-from mipseg.training.model_card import robustness_table
-from mipseg.training.model_selection import Decoding, member_folders
+from mipseg.training.checkpoint import load_ema_network
+from mipseg.training.evaluate import read_report
+from mipseg.training.model_card import REPORT, robustness_table
+from mipseg.training.model_selection import Decoding
 from mipseg.training.perturb import PERTURBATIONS
 from mipseg.training.predict import predict
 from mipseg.training.runs import Run
 from mipseg.training.scores import bootstrap_interval
-from mipseg.training.train import load_ema_network
+from mipseg.training.split import Split
 from mipseg.types import Intensity, Probability
 
+ROBUSTNESS = "robustness.json"
 # Fold and intensity -> tumour probability and patient logit of the networks that left the fold out; see `infer`.
 Predict = Callable[[int, Intensity], tuple[Probability, float]]
 Robustness = dict[str, dict[str, Any]]
 
 
-def measure_robustness(
-    cases: Sequence[Case], folds: Mapping[str, int], config: Config, folder: Path, device: torch.device
-) -> str:
+def measure_robustness(run: Run, split: Split, device: torch.device) -> str:
     """Measure every perturbation on every patient and write `robustness.json` into the run's folder.
 
     Args:
-        cases: the data set; its patients are taken.
-        folds: the fold of each case id.
-        config: the experiment.
-        folder: of the run, with each fold's checkpoint and `report.json`.
+        run: with each fold's checkpoint and `report.json`.
+        split: the data set; its patients are taken.
         device: where to predict.
 
     Returns:
         The result as a Markdown table.
 
     Raises:
-        DatasetError: the run was not evaluated yet.
-        ModelError: a fold was not trained yet.
+        ModelError: the run was not trained or not evaluated yet, or what is there belongs to another run.
     """
-    report_file = folder / "report.json"
-    if not report_file.is_file():
-        raise DatasetError(f"{report_file} is missing; run `evaluate` first")
-    report: dict[str, Any] = json.loads(report_file.read_text())
-    patients = [case for case in cases if case.has_tumour]
-    networks = {
-        fold: [load_ema_network(member / f"fold{fold}").to(device) for member in member_folders(config, folder)]
-        for fold in {folds[case.id] for case in patients}
-    }
-    robustness = perturb_and_measure(
-        patients,
-        folds,
+    report = read_report(run, split)
+    networks = [
+        [load_ema_network(member.fold_folder(fold), member.identity(split, fold)).to(device) for member in run.members]
+        for fold in range(split.count)
+    ]
+    measured = perturb_and_measure(
+        [case for case in split.cases if case.has_tumour],
+        split.folds,
         lambda fold, intensity: predict(networks[fold], intensity, device),
         Decoding(**report["decoding"]),
         Classifier(**report["classifier"]),
     )
-    (folder / "robustness.json").write_text(json.dumps(robustness, indent=1) + "\n")
-    return robustness_table(robustness)
+    content = {"of_report": _hash_report(run), "perturbations": measured}
+    (run.folder / ROBUSTNESS).write_text(json.dumps(content, indent=1) + "\n")
+    return robustness_table(measured)
+
+
+def read_robustness(run: Run) -> Robustness | None:
+    """What was measured of a run's robustness; None if nothing was.
+
+    Raises:
+        ModelError: it belongs to another report.
+    """
+    file = run.folder / ROBUSTNESS
+    if not file.is_file():
+        return None
+    content: dict[str, Any] = json.loads(file.read_text())
+    if content.get("of_report") != _hash_report(run):
+        raise ModelError(f"{file} belongs to another {REPORT}; run `robustness` again or remove it")
+    measured: Robustness = content["perturbations"]
+    return measured
+
+
+def _hash_report(run: Run) -> str:
+    return hashlib.sha256((run.folder / REPORT).read_bytes()).hexdigest()
 
 
 def perturb_and_measure(
