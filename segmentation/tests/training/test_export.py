@@ -58,7 +58,7 @@ def run(config: Config, split: Split, one_fold: Split, tmp_path_factory: pytest.
     for source in shipped_networks(run, one_fold):
         state = begin(Job(source.run.config, source.identity, source.folder, split.cases), CPU)
         with torch.no_grad():
-            state.ema_network.tumour.weight *= 200
+            state.ema_network.tumour.weight *= 120
         source.folder.mkdir(parents=True)
         save_checkpoint(state, source.folder, source.identity)
     identities = {member.config.name: [member.identity(one_fold, 0).to_json()] for member in run.members}
