@@ -115,9 +115,11 @@ def test_report_of_other_networks_is_refused(split: Split, evaluated: tuple[Run,
         ModelError, match=r"report\.json belongs to another run .*config\.learning_rate is 0\.003, not 0\.5"
     ):
         read_report(changed_run, split)
+    with pytest.raises(ModelError, match=r"report\.json is about tiny, other, not tiny; run `evaluate`"):
+        read_report(replace(run, ensemble=()), split)
 
 
-@pytest.mark.parametrize("content", ['{"identities": {}}', "{", "[]", '{"identities": {"tiny": []}}'])
+@pytest.mark.parametrize("content", ["{", "[]", '{"identities": {"tiny": []}}', '{"identities": {"tiny": [{}]}}'])
 def test_damaged_report_is_an_error(split: Split, config: Config, tmp_path: Path, content: str) -> None:
     run = Run(config, tmp_path)
     with pytest.raises(ModelError, match=r"report\.json is missing; run `evaluate` first"):

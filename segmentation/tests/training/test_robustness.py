@@ -129,6 +129,9 @@ def test_robustness_of_an_earlier_report_is_refused(evaluated: Run, split: Split
     (evaluated.folder / "robustness.json").write_text('{"of_report": "another", "perturbations": {}}')
     with pytest.raises(ModelError, match=r"robustness\.json belongs to another report\.json"):
         read_robustness(evaluated)
+    (evaluated.folder / "robustness.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"robustness\.json is damaged"):
+        read_robustness(evaluated)
 
 
 def test_run_must_be_evaluated_first(split: Split, config: Config, tmp_path: Path) -> None:

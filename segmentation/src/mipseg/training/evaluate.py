@@ -63,14 +63,19 @@ def read_report(run: Run, split: Split) -> dict[str, Any]:
     file = run.folder / REPORT
     if not file.is_file():
         raise ModelError(f"{file} is missing; run `evaluate` first")
+    names = [member.config.name for member in run.members]
     try:
         report: dict[str, Any] = json.loads(file.read_text())
+        if list(report["identities"]) != names:
+            raise ModelError(
+                f"{file} is about {', '.join(report['identities'])}, not {', '.join(names)}; run `evaluate`"
+            )
         for member in run.members:
             for fold in range(split.count):
                 found = Identity(**report["identities"][member.config.name][fold])
                 found.require(member.identity(split, fold), file)
     except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise ModelError(f"{file} is damaged or about other runs ({error!r}); run `evaluate` again") from error
+        raise ModelError(f"{file} is damaged ({error!r}); run `evaluate` again") from error
     return report
 
 

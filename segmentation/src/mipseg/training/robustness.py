@@ -70,15 +70,18 @@ def read_robustness(run: Run) -> Robustness | None:
     """What was measured of a run's robustness; None if nothing was.
 
     Raises:
-        ModelError: it belongs to another report.
+        ModelError: it is damaged or belongs to another report.
     """
     file = run.folder / ROBUSTNESS
     if not file.is_file():
         return None
-    content: dict[str, Any] = json.loads(file.read_text())
-    if content.get("of_report") != _hash_report(run):
+    try:
+        content = json.loads(file.read_text())
+        of_report, measured = str(content["of_report"]), dict(content["perturbations"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{file} is damaged ({error!r}); run `robustness` again or remove it") from error
+    if of_report != _hash_report(run):
         raise ModelError(f"{file} belongs to another {REPORT}; run `robustness` again or remove it")
-    measured: Robustness = content["perturbations"]
     return measured
 
 
