@@ -145,7 +145,9 @@ def test_exported_folder_gives_the_same_answers(folder: Path, members: list[Memb
         reference, logit = infer(image, originals, atlas)
         assert shape == (1, 1) or reference.std() > 0.01  # there is something to compare
         probability, exported_logit = segmenter.probability(image)
-        np.testing.assert_allclose(probability, reference, atol=1e-2)
+        difference = np.abs(probability - reference)  # weights are rounded to 8 bits
+        assert difference.mean() < 1e-3
+        assert difference.max() < 0.03
         assert exported_logit == pytest.approx(logit, abs=1e-2)
 
 
