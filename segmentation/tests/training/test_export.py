@@ -268,6 +268,14 @@ def test_what_a_killed_export_left_is_put_right(earlier: Path, renamed: bool) ->
     assert list(earlier.parent.iterdir()) == [earlier]
 
 
+def test_a_rename_that_fails_brings_the_earlier_model_back(earlier: Path) -> None:
+    before = contents(earlier)
+    with pytest.raises(FileNotFoundError), replaced(earlier) as fresh:
+        fresh.rmdir()  # nothing is left to rename
+    assert contents(earlier) == before
+    assert list(earlier.parent.iterdir()) == [earlier]
+
+
 def test_export_needs_a_report(config: Config, split: Split, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"report\.json is missing; run `evaluate` first"):
         export(Run(config, tmp_path), split)

@@ -163,7 +163,7 @@ def replaced(folder: Path) -> Iterator[Path]:
     except BaseException:
         if earlier.exists():
             earlier.rename(folder)
-        shutil.rmtree(fresh)
+        shutil.rmtree(fresh, ignore_errors=True)
         raise
     shutil.rmtree(earlier, ignore_errors=True)
 
