@@ -38,7 +38,7 @@ def test_report_of_known_answers(split: Split, evaluated: tuple[Run, dict[str, A
     assert report["config"]["name"] == "tiny"
     assert (report["patients"], report["controls"]) == (4, 4)
     # Softened, the doubtful half is worth taking: that is what has to be selected, and the Dice is 1.
-    assert report["decoding"] == {"temperature": 0.3, "min_peak": 0.5, "min_patient": 0.02}
+    assert report["decoding"] == {"temperature": 0.3, "min_peak": 0.5, "min_patient": 0.05}
     assert report["decoding_of_folds"] == [report["decoding"]] * 2
     assert report["dice"]["mean"] == 1
     assert report["dice"]["interval_95"] == (1, 1)

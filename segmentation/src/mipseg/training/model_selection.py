@@ -53,7 +53,7 @@ class SearchSpace:
     temperatures: tuple[float, ...] = (0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
     min_peaks: tuple[float, ...] = (0.3, 0.4, 0.5, 0.6, 0.7)
     min_patients: tuple[float, ...] = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2)
-    min_patient: float = 0.02
+    min_patient: float = 0.05
 
     @property
     def decodings(self) -> list[Decoding]:
