@@ -14,6 +14,8 @@ from mipjudge import cli, store
 def judge(database_url, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("MIPSEG_JUDGE_DATABASE_URL", database_url)
     monkeypatch.setenv("MIPSEG_JUDGE_DIR", str(tmp_path))
+    monkeypatch.setenv("MIPSEG_JUDGE_DATA_DIR", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
 
     def run(*arguments, status=0, **extra):
         with monkeypatch.context() as patch:
@@ -63,8 +65,22 @@ def test_an_operators_day(judge, db):
 
 
 def test_wrong_settings_and_databases_are_one_line(judge, tmp_path):
-    assert judge("admin", "teams", status=2, MIPSEG_JUDGE_SEED="x").startswith("error: seed")
-    assert judge("admin", "teams", status=2, MIPSEG_JUDGE_ALLOW="10.0.0.0/99").startswith("error: allow")
+    for name, value, message in (
+        ("MIPSEG_JUDGE_SEED", "x", "Input should be a valid integer, unable to parse string as an integer"),
+        ("MIPSEG_JUDGE_PORT", "", "Input should be a valid integer, unable to parse string as an integer"),
+        (
+            "MIPSEG_JUDGE_ALLOW",
+            "10.0.0.0/99",
+            "Value error, '10.0.0.0/99' does not appear to be an IPv4 or IPv6 network",
+        ),
+        ("MIPSEG_THREADS", "two", "Input should be a valid integer, unable to parse string as an integer"),
+    ):
+        for command in (["admin", "teams"], ["work"], []):
+            assert judge(*command, status=2, **{name: value}) == f"error: {name}: {message} (given: {value!r})\n"
+    (tmp_path / ".env").write_bytes(b"MIPSEG_JUDGE_SEED=\xff\xfe\n")
+    unreadable = "error: .env can't be read; it must be a text file in UTF-8\n"
+    assert judge("admin", "teams", status=2) == unreadable
+    (tmp_path / ".env").unlink()
     (tmp_path / "file").write_text("no database" * 1000)
     lines = judge("admin", "teams", status=1, MIPSEG_JUDGE_DATABASE_URL=f"sqlite:///{tmp_path / 'file'}")
     assert lines.count("\n") == 1

@@ -113,7 +113,7 @@ def test_a_port_that_is_none(
     with pytest.raises(SystemExit) as end:
         run_main(monkeypatch, *(["--port", value] if by == "argument" else []))
     assert end.value.code == 2
-    assert "error: port: Input should be" in capsys.readouterr().err
+    assert "error: MIPSEG_API_PORT: Input should be" in capsys.readouterr().err
     assert served == {}
 
 

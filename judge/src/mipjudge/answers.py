@@ -7,17 +7,10 @@ from typing import Any
 from mipjudge import store
 from mipjudge.database import Database
 from mipjudge.models import EVALUATION, Attempt, Result, Team
+from mipseg.problem_codes import PROBLEMS
 
 USECASE = "tumor-segmentation"
 MAX_ERRORS = 200
-_WORDS = {
-    "unreachable": "nobody answers at the URL",
-    "unresolvable": "the URL's host has no address",
-    "address-refused": "the URL leads to an address that is not public",
-    "set-changed": "the images have been changed meanwhile; start anew",
-    "set-unreadable": "the judge can't read its images",
-    "internal-error": "the judge failed",
-}
 
 
 def iso(seconds: float | None) -> str | None:
@@ -61,7 +54,7 @@ def attempt_answer(db: Database, team: Team, attempt: Attempt, results: list[Res
 def _errors(attempt: Attempt, results: list[Result]) -> list[str]:
     reasons = [(result.position, result.reason) for result in results if result.reason]
     if attempt.failure is not None:
-        return [f"{attempt.failure}: {_WORDS.get(attempt.failure, 'the attempt was given up')}"]
+        return [f"{attempt.failure}: {PROBLEMS[attempt.failure].title}"]
     if attempt.kind == EVALUATION:  # which images of the test set they were stays here
         counts = sorted(Counter(reason for _, reason in reasons).items())
         return [f"{reason}: {count} {'image' if count == 1 else 'images'}" for reason, count in counts]

@@ -22,6 +22,7 @@ from mipjudge.service import Judge
 from mipjudge.settings import JudgeSettings
 from mipseg.errors import MipsegError
 from mipseg.serving.serve import configure_logging, serve
+from mipseg.settings import Settings, describe
 
 _log = structlog.get_logger()
 
@@ -30,6 +31,7 @@ def main() -> None:
     """Command line."""
     arguments = _parse()
     try:
+        Settings()  # the service's own, whose limits hold for the judge's requests: wrong ones are told before all else
         settings = JudgeSettings()
         chosen = {name: value for name in ("host", "port") if (value := getattr(arguments, name, None)) is not None}
         if chosen:  # by the environment, as the application is built anew in uvicorn's process
@@ -38,7 +40,9 @@ def main() -> None:
         command: Callable[[argparse.Namespace, JudgeSettings], None] = arguments.run
         command(arguments, settings)
     except ValidationError as error:
-        _exit("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()), 2)
+        _exit(describe(error), 2)
+    except UnicodeDecodeError:
+        _exit(".env can't be read; it must be a text file in UTF-8", 2)
     except MipsegError as error:
         _exit(str(error), 1)
     except SQLAlchemyError as error:

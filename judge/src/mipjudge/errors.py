@@ -15,15 +15,17 @@ from mipseg.errors import MipsegError
 
 
 class JudgeError(MipsegError):
-    """Base of every error that the judge raises on purpose."""
+    """Base of every error that the judge raises on purpose.
+
+    Attributes:
+        code: short stable name, one of `mipseg.problem_codes`.
+    """
+
+    code = "judge-error"
 
 
 class TargetError(JudgeError):
-    """An endpoint's URL or address may not be called.
-
-    Attributes:
-        code: short stable name.
-    """
+    """An endpoint's URL or address may not be called."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -33,12 +35,16 @@ class TargetError(JudgeError):
 class TeamNameError(JudgeError):
     """Not a name for a team."""
 
+    code = "team-name"
+
     def __init__(self) -> None:
         super().__init__("a team's name has 1 to 64 printable characters")
 
 
 class TeamExistsError(JudgeError):
     """The name is taken."""
+
+    code = "team-exists"
 
     def __init__(self) -> None:
         super().__init__("a team of this name exists")
@@ -51,6 +57,8 @@ class EvaluationClosedError(JudgeError):
         opens_at: seconds since 1970, where there is a date.
     """
 
+    code = "evaluation-not-open"
+
     def __init__(self, opens_at: float | None) -> None:
         super().__init__("the evaluation is not open")
         self.opens_at = opens_at
@@ -58,6 +66,8 @@ class EvaluationClosedError(JudgeError):
 
 class EvaluationUsedError(JudgeError):
     """The team has had its one evaluation."""
+
+    code = "evaluation-used"
 
     def __init__(self) -> None:
         super().__init__("a team has one evaluation attempt, and this team's is used")
@@ -69,6 +79,8 @@ class RateLimitError(JudgeError):
     Attributes:
         retry_after_s: whole seconds until it is worth trying again.
     """
+
+    code = "too-many-requests"
 
     def __init__(self, detail: str, retry_after_s: int) -> None:
         super().__init__(detail)

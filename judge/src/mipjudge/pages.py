@@ -61,10 +61,10 @@ def make_pages(judge: Judge) -> APIRouter:
         found = own_attempt(judge, judge.team(x_token), uuid)
         masks = {str(r.position): (r.position, r.mask) for r in store.results_of(judge.db, found) if r.mask}
         if found.kind != VALIDATION or found.status != DONE or position not in masks:
-            raise ProblemError(404, "no-figure", "there is no figure of this image")
+            raise ProblemError("no-figure", "there is no figure of this image")
         place, mask = masks[position]
         if found.image_set != judge.sets.validation.fingerprint or mask is None:
-            raise ProblemError(404, "no-figure", "the images have been changed since")
+            raise ProblemError("no-figure", "the images have been changed since")
         content = _draw(judge, place, mask)
         return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
 
@@ -74,7 +74,7 @@ def make_pages(judge: Judge) -> APIRouter:
     @router.get("/judge-static/{name}", include_in_schema=False)
     def static(name: str) -> Response:
         if name not in _TYPES:
-            raise ProblemError(404, "not-found", "there is no such file")
+            raise ProblemError("not-found", "there is no such file")
         return Response(_text(name), media_type=_TYPES[name], headers=_SAFE)
 
     return router

@@ -15,8 +15,8 @@ from mipjudge.models import EVALUATION, VALIDATION, Attempt, Team
 from mipjudge.scoring import judge_reply
 from mipjudge.sender import UNREACHABLE, Reply, Sender
 from mipjudge.service import Json, Judge, JudgeRoute, Token, no_store
-from mipjudge.settings import is_loopback
 from mipjudge.target import MAX_URL, parse_endpoint
+from mipseg.addresses import is_loopback
 from mipseg.io.codec import encode_request
 from mipseg.io.dataset import SAMPLE_PHANTOM, Case
 from mipseg.phantom import make_phantom
@@ -110,7 +110,7 @@ def own_attempt(judge: Judge, team: Team, attempt_id: str, kind: str | None = No
     """
     attempt = store.find_attempt(judge.db, team, attempt_id, kind)
     if attempt is None:
-        raise ProblemError(404, "unknown-attempt", "this team has no such attempt")
+        raise ProblemError("unknown-attempt", "this team has no such attempt")
     return attempt
 
 
@@ -119,7 +119,7 @@ def _add_local_team(router: APIRouter, judge: Judge) -> None:
     def local_team(request: Request, response: Response, body: LocalTeamBody | None = None) -> Json:
         """Get the token of a team on this machine; there is none on a judge that others can reach."""
         if not (judge.settings.is_local and is_loopback(judge.settings.host) and _is_from_here(request)):
-            raise ProblemError(404, "not-found", "this judge makes no local teams; ask its operator for a token")
+            raise ProblemError("not-found", "this judge makes no local teams; ask its operator for a token")
         no_store(response)
         team, token, made = store.local_team(judge.db, (body or LocalTeamBody()).name)
         response.status_code = 201 if made else 200

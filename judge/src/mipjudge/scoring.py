@@ -11,19 +11,12 @@ from PIL import Image as PillowImage
 from mipjudge.attempt_queue import Scored
 from mipjudge.sender import Reply
 from mipseg.checks import validate_segmentation
-from mipseg.errors import Base64Error, ImageError, ImageTooLargeError, SegmentationError
+from mipseg.errors import InputError, SegmentationError
 from mipseg.io.codec import MAX_PIXELS, decode_base64, decode_image
 from mipseg.metrics import dice_score
 from mipseg.types import BinaryMask, Mask
 
 MAX_PARTS = 100_000  # of a reply's JSON: a few megabytes of `{},{},…` would take a hundred of memory
-# The first class that fits counts.
-_REASONS: tuple[tuple[type[Exception], str], ...] = (
-    (Base64Error, "invalid-base64"),
-    (ImageTooLargeError, "image-too-large"),
-    (ImageError, "invalid-image"),
-    (SegmentationError, "invalid-mask"),
-)
 
 
 @dataclass(frozen=True)
@@ -71,9 +64,10 @@ def judge_reply(shape: tuple[int, ...], content: bytes) -> Judged:
         with PillowImage.open(io.BytesIO(data), formats=["PNG"]) as image:
             mask = np.asarray(image)
         validate_segmentation(np.broadcast_to(np.uint8(0), (*shape, 3)), mask)
-    except (Base64Error, ImageError, ImageTooLargeError, SegmentationError) as error:
-        reason = next(name for kind, name in _REASONS if isinstance(error, kind))
-        return Judged(reason, str(error)[:300])
+    except InputError as error:
+        return Judged(error.code, str(error)[:300])
+    except SegmentationError as error:
+        return Judged("invalid-mask", str(error)[:300])
     except (OSError, ValueError, SyntaxError):  # a JPEG
         return Judged("invalid-image", "the reply's img is not a PNG")
     return Judged(None, mask=mask, img=img)

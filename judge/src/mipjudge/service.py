@@ -14,15 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mipjudge import store
 from mipjudge.database import Database
-from mipjudge.errors import (
-    EvaluationClosedError,
-    EvaluationUsedError,
-    JudgeError,
-    RateLimitError,
-    TargetError,
-    TeamExistsError,
-    TeamNameError,
-)
+from mipjudge.errors import JudgeError, RateLimitError
 from mipjudge.models import Team
 from mipjudge.runner import Worker, WorkerPool
 from mipjudge.sets import Sets, build_sets
@@ -68,7 +60,7 @@ class Judge:
     @property
     def _opened(self) -> Resources:
         if self._resources is None:
-            raise ProblemError(503, "judge-unavailable", "the judge could not start; see the log", {"Retry-After": "5"})
+            raise ProblemError("judge-unavailable", "the judge could not start; see the log", {"Retry-After": "5"})
         return self._resources
 
     def open(self) -> Resources:
@@ -87,7 +79,7 @@ class Judge:
         """
         team = store.find_team(self.db, token) if token and len(token) <= 256 else None
         if team is None:
-            raise ProblemError(401, "bad-token", "the header x-token must hold the team's token")
+            raise ProblemError("bad-token", "the header x-token must hold the team's token")
         return team
 
     @asynccontextmanager
@@ -123,25 +115,15 @@ class JudgeRoute(APIRoute):
             except SQLAlchemyError as error:  # locked for too long, disk full, server away
                 _log.error("judge_database", error=type(error).__name__)
                 detail = "the judge's database is busy or away"
-                raise ProblemError(503, "database-unavailable", detail, {"Retry-After": "5"}) from None
+                raise ProblemError("database-unavailable", detail, {"Retry-After": "5"}) from None
 
         return handle
 
 
 def as_problem(error: JudgeError) -> ProblemError:
     """The answer to a refused request."""
-    if isinstance(error, RateLimitError):
-        return ProblemError(429, "too-many-requests", str(error), {"Retry-After": str(error.retry_after_s)})
-    known: dict[type[JudgeError], tuple[int, str]] = {
-        EvaluationUsedError: (409, "evaluation-used"),
-        EvaluationClosedError: (403, "evaluation-not-open"),
-        TeamExistsError: (409, "team-exists"),
-        TeamNameError: (422, "team-name"),
-    }
-    if isinstance(error, TargetError):
-        return ProblemError(422, error.code, str(error))
-    status, code = known.get(type(error), (500, "judge-error"))
-    return ProblemError(status, code, str(error))
+    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, RateLimitError) else None
+    return ProblemError(error.code, str(error), headers)
 
 
 def no_store(response: Response) -> None:

@@ -6,20 +6,11 @@ from pathlib import Path
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from mipseg.addresses import is_loopback
 from mipseg.settings import Settings, project_root
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 LOOPBACK = ("127.0.0.0/8", "::1/128")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address to listen on, or one that connected, is this machine alone."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class JudgeSettings(BaseSettings):

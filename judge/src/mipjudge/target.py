@@ -4,21 +4,18 @@ A URL is resolved once, every address of it has to be public or in the operator'
 address that was checked, never the name again.
 """
 
-import ipaddress
 import re
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from mipjudge.errors import TargetError
 from mipjudge.settings import Network
+from mipseg.addresses import is_public, parse_ip, split_url
 
 MAX_URL = 2048
 DEFAULT_PORTS = {"http": 80, "https": 443}
 _VISIBLE = re.compile(r"[!-\[\]-~]+")  # printable ASCII without blank and backslash
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # carries an IPv4 address, as ::ffff:0:0/96 does
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolver = Callable[[str, int], list[str]]
 
 
@@ -58,19 +55,17 @@ def parse_endpoint(url: str) -> Endpoint:
     if len(url) > MAX_URL or not _VISIBLE.fullmatch(url):
         raise TargetError("url-malformed", f"the URL must be printable ASCII of at most {MAX_URL} characters")
     try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise TargetError("url-malformed", "the URL can't be read; send one such as https://host/predict") from None
-    if parts.scheme not in DEFAULT_PORTS or not parts.hostname or "%" in parts.netloc:
-        raise TargetError("url-malformed", "the URL must begin with http:// or https:// and a host")
-    if "@" in parts.netloc:
-        raise TargetError("url-with-user", "the URL must not hold a user or password")
-    port = DEFAULT_PORTS[parts.scheme] if port is None else port
+        parts = split_url(url)
+    except ValueError as error:
+        code = "url-with-user" if "password" in str(error) else "url-malformed"
+        raise TargetError(code, f"the URL {error}") from None
+    if "%" in parts.netloc:
+        raise TargetError("url-malformed", "the URL's host must be a name or an address")
+    port = DEFAULT_PORTS[parts.scheme] if parts.port is None else parts.port
     if port < 1024 and port not in DEFAULT_PORTS.values():
         raise TargetError("url-port", "the port must be 80, 443, or 1024 and above")
     path = parts.path or "/"
-    return Endpoint(parts.scheme, parts.hostname, port, f"{path}?{parts.query}" if parts.query else path)
+    return Endpoint(parts.scheme, parts.hostname or "", port, f"{path}?{parts.query}" if parts.query else path)
 
 
 def resolve_name(host: str, port: int) -> list[str]:
@@ -109,24 +104,9 @@ class AddressPolicy:
 
     def may_call(self, text: str) -> bool:
         """Whether one address may be called."""
-        try:
-            address = _plain(ipaddress.ip_address(text))
-        except ValueError:
+        address = parse_ip(text)
+        if address is None:
             return False
         if any(address.version == network.version and address in network for network in self.allowed):
             return True
-        return address.is_global and not address.is_multicast and not _is_tunnel(address)
-
-
-def _plain(address: Address) -> Address:
-    """The IPv4 address that an IPv6 address stands for, if it does."""
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            return address.ipv4_mapped
-        if address in _NAT64:
-            return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    return address
-
-
-def _is_tunnel(address: Address) -> bool:
-    return isinstance(address, ipaddress.IPv6Address) and (address.sixtofour or address.teredo) is not None
+        return is_public(address)

@@ -19,15 +19,25 @@ class MipsegError(Exception):
 
 
 class InputError(MipsegError):
-    """What was sent can't be used."""
+    """What was sent can't be used.
+
+    Attributes:
+        code: short stable name, one of `mipseg.problem_codes`.
+    """
+
+    code = "invalid-request"
 
 
 class Base64Error(InputError):
     """The text is not base64."""
 
+    code = "invalid-base64"
+
 
 class ImageError(InputError):
     """The bytes are not a readable PNG or JPEG, or one that is not accepted."""
+
+    code = "invalid-image"
 
 
 class NotGreyError(ImageError):
@@ -38,6 +48,8 @@ class NotGreyError(ImageError):
 
 class ImageTooLargeError(InputError):
     """The image has more pixels than the limit."""
+
+    code = "image-too-large"
 
 
 class ArgumentError(InputError, ValueError):

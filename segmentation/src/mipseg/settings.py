@@ -3,7 +3,7 @@
 from functools import cache
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -14,6 +14,24 @@ def project_root() -> Path:
         if (folder / "segmentation" / "example.py").is_file():
             return folder
     return Path.cwd()
+
+
+def describe(error: ValidationError, *, secret: bool = False) -> str:
+    """What is wrong with settings or with a file of settings, in one line: `MIPSEG_THREADS: ... (given: 'two')`.
+
+    Args:
+        error: what pydantic found; settings are named as in the environment.
+        secret: whether what was given must not be shown.
+    """
+    prefixes = {kind.__name__: kind.model_config.get("env_prefix", "") for kind in BaseSettings.__subclasses__()}
+    prefix = prefixes.get(error.title)
+    found = []
+    for entry in error.errors(include_url=False, include_context=False):
+        name = ".".join(map(str, entry["loc"]))
+        given = entry["input"]
+        shown = "" if secret or not isinstance(given, str | int | float) else f" (given: {str(given)[:40]!r})"
+        found.append(f"{name if prefix is None else f'{prefix}{name}'.upper()}: {entry['msg']}{shown}")
+    return "; ".join(found)
 
 
 class Settings(BaseSettings):

@@ -85,9 +85,9 @@ def test_a_wrong_token_ends_the_search(judge: StandIn, run_check: Command, monke
 
 
 @pytest.mark.parametrize("uuid", ["", "x", UUID[:-1], UUID + "0", "g" * 32, "../" * 10 + "ab", "٣" * 32])
-def test_no_uuid(judge: StandIn, run_check: Command, uuid: str) -> None:
+def test_not_a_uuid(judge: StandIn, run_check: Command, uuid: str) -> None:
     result = run_check(uuid)
-    text = "that is no UUID; `uv run validate` prints the attempt's"
+    text = "this is not a UUID; `uv run validate` prints the attempt's"
     assert (result.code, result.out, result.err, judge.lines) == (2, "", f"error: {text}\n", [])
     assert run_check(uuid, "--json").object == {"error": "bad-uuid", "message": text}
 

@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mipseg.client import addresses
+from mipseg import addresses
 from tests.client.conftest import Command
 from tests.client.judge import CANARY, LOCAL_TEAM, VALIDATE, VALIDATION, Answer, StandIn
 

@@ -122,7 +122,7 @@ def test_redirects_are_not_followed(judge: StandIn, run_validate: Command, statu
         result = run_validate()
         assert (result.code, other.lines) == (2, [])
     shown = {"{": other.url, "//": other.url, "ht": "https://judge.example"}
-    target = "an address that is none" if "[" in to else shown.get(to[:1], shown.get(to[:2]))
+    target = "something that is not an address" if "[" in to else shown.get(to[:1], shown.get(to[:2]))
     assert result.err == (
         f"error: {judge.url} redirects to {target}, which was not followed; if that is right, set EVAL_API_URL to it\n"
     )

@@ -57,9 +57,9 @@ class LateJudge:
             async with asyncio.timeout(WAIT_S):
                 await self._decided.wait()
         except TimeoutError:
-            raise ProblemError(503, "judge-starting", "the judge is still starting", {"Retry-After": "5"}) from None
+            raise ProblemError("judge-starting", "the judge is still starting", {"Retry-After": "5"}) from None
         if self._routes is None:
-            raise ProblemError(503, "judge-unavailable", "the judge does not run; see the log", {"Retry-After": "5"})
+            raise ProblemError("judge-unavailable", "the judge does not run; see the log", {"Retry-After": "5"})
         await self._routes(scope, receive, send)
 
     @asynccontextmanager

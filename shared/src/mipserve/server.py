@@ -11,6 +11,7 @@ import mipjudge
 import mipseg
 import mipserve
 from mipseg.serving.serve import configure_logging, serve
+from mipseg.settings import describe
 from mipserve.ports import PortError, free_port
 from mipserve.settings import ServiceSettings
 
@@ -31,7 +32,7 @@ def main() -> None:
     try:
         settings = ServiceSettings(**vars(parser.parse_args()))
     except ValidationError as error:
-        parser.error("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()))
+        parser.error(describe(error))
     configure_logging()
     logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it reports every file, even a log in the folder
     try:

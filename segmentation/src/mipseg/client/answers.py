@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from mipseg.client.errors import AnswerError
+from mipseg.problem_codes import PROBLEMS, code_of
 
 Redact = Callable[[str], str]
 """Takes the token out of a text, and what a terminal would obey."""
@@ -89,7 +90,7 @@ def clean(text: str) -> str:
 
 
 def parse_uuid(text: object) -> str | None:
-    """Bring a UUID to 32 hexadecimal digits; None if it is none."""
+    """Bring a UUID to 32 hexadecimal digits; None if it is not one."""
     digits = str(text).strip().replace("-", "").lower()
     if len(digits) != 32 or not set(digits) <= set("0123456789abcdef"):
         return None
@@ -103,7 +104,7 @@ def parse_json(content: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise AnswerError("the judge's answer is not JSON; is EVAL_API_URL the judge's address?") from None
     if not isinstance(found, dict):
-        raise _shape("it is no JSON object")
+        raise _shape("it is not a JSON object")
     return found
 
 
@@ -113,6 +114,15 @@ def read_detail(content: bytes, redact: Redact) -> str:
         return _message(parse_json(content), redact)
     except AnswerError:
         return ""
+
+
+def read_code(content: bytes, status: int) -> str | None:
+    """The code of an error's body, if it is one of ours and says more than the status."""
+    try:
+        code = parse_json(content).get("code")
+    except AnswerError:
+        return None
+    return code if isinstance(code, str) and code in PROBLEMS and code != code_of(status) else None
 
 
 def read_verification(answer: dict[str, Any], redact: Redact) -> Verification:
@@ -128,7 +138,7 @@ def read_submission(answer: dict[str, Any], kind: Kind, redact: Redact) -> Attem
     """Read the answer to a submission."""
     uuid = parse_uuid(answer.get("queued_attempt_uuid"))
     if uuid is None:
-        raise _shape("`queued_attempt_uuid` is no UUID")
+        raise _shape("`queued_attempt_uuid` is not a UUID")
     return read_attempt(answer, uuid, kind, redact)
 
 
@@ -194,5 +204,5 @@ def _score(value: object) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not -1e9 < value < 1e9:  # nor NaN
-        raise _shape("`score` is no number")
+        raise _shape("`score` is not a number")
     return float(value)

@@ -11,6 +11,7 @@ from mipseg.client.answers import Attempt, Kind, Verification
 from mipseg.client.errors import AnswerError, RefusalError, TransportError, UsageError
 from mipseg.client.settings import can_be_sent
 from mipseg.client.transport import Reply, Transport
+from mipseg.problem_codes import PROBLEMS
 
 LOCAL_TEAM = "/api/v1/local/team"
 VERIFY = "/api/v1/usecases/tumor-segmentation/verify"
@@ -21,18 +22,15 @@ QUEUES = {
 OTHER_STATUS = "/api/v1/validation"  # where other clients of the championship look
 
 _NOT_OPEN = re.compile(r"\bnot\b.*\b(open|yet|begun|started)\b|\bopens\b|\bclosed\b", re.IGNORECASE)
-_BAD_TOKEN = ("bad-token", "the judge refuses the token; check EVAL_API_TOKEN")
-_BAD_REQUEST = ("bad-request", "the judge refuses the request; check TUMOR_SEGMENTATION_SERVICE_URL")
-_REFUSED = ("refused", "the judge refuses the request")
-_SERVER_FAILED = ("judge-failed", "the judge has a problem of its own")
-_REFUSALS = {
-    400: _BAD_REQUEST,
-    401: _BAD_TOKEN,
-    403: _BAD_TOKEN,
-    404: ("no-judge", "no judge for tumor-segmentation is at {judge}; check EVAL_API_URL"),
-    409: ("busy", "an attempt of this team is already under way"),
-    422: _BAD_REQUEST,
-    429: ("too-many-requests", "the judge asks for fewer requests"),
+# For judges that name no code of ours.
+_BY_STATUS = {
+    400: "bad-request",
+    401: "bad-token",
+    403: "bad-token",
+    404: "no-judge",
+    409: "attempt-under-way",
+    422: "bad-request",
+    429: "too-many-requests",
 }
 
 
@@ -109,21 +107,22 @@ class JudgeClient:
             kind: of the attempt that was to be queued, if one was.
         """
         status, said = reply.status, answers.read_detail(reply.content, self._transport.redact)
-        if kind is Kind.EVALUATION and status in (403, 409):
-            code, text = _evaluation_refusal(status, said)
-        else:
-            code, text = _REFUSALS.get(status, _SERVER_FAILED if status >= 500 else _REFUSED)
+        code = answers.read_code(reply.content, status)
+        if code is None and kind is Kind.EVALUATION and status in (403, 409):
+            code = _evaluation_refusal(status, said)
+        code = code or _BY_STATUS.get(status, "judge-failed" if status >= 500 else "refused")
+        text = PROBLEMS[code].title.replace("this address", self._transport.base)
+        transient = status == 429 or status >= 500
         if reply.retry_after:
             text += f"; try again in {reply.retry_after:.0f} s"
-        text = f"{text.format(judge=self._transport.base)} ({status}){f': {said}' if said else ''}"
-        transient = status == 429 or status >= 500
+        elif not transient:
+            text += f"; {PROBLEMS[code].advice}"
+        text += f" ({status}){f': {said}' if said else ''}"
         return RefusalError(status, code, text, transient=transient, retry_after=reply.retry_after)
 
 
-def _evaluation_refusal(status: int, said: str) -> tuple[str, str]:
+def _evaluation_refusal(status: int, said: str) -> str:
     # The protocol gives both refusals the same status, so only the words tell them apart.
     if _NOT_OPEN.search(said) and "already" not in said.lower():
-        return "evaluation-not-open", "the evaluation is not open"
-    if status == 409:
-        return "evaluation-used", "the evaluation was already used; a team has one"
-    return "evaluation-refused", "the judge refuses the evaluation; it is not open yet, or the token is wrong"
+        return "evaluation-not-open"
+    return "evaluation-used" if status == 409 else "evaluation-refused"

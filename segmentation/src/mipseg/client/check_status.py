@@ -14,7 +14,7 @@ from mipseg.client.settings import ClientSettings
 def _check(arguments: Namespace, output: Output) -> int:
     uuid = parse_uuid(arguments.uuid)
     if uuid is None:
-        raise UsageError("bad-uuid", "that is no UUID; `uv run validate` prints the attempt's")
+        raise UsageError("bad-uuid", "this is not a UUID; `uv run validate` prints the attempt's")
     with open_judge(ClientSettings.load(), output) as judge:
         attempt = judge.find(uuid)
         if arguments.wait:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from mipseg.client.addresses import Scope, scope_of
+from mipseg.addresses import Scope, scope_of
 from mipseg.client.api import JudgeClient
 from mipseg.client.errors import UsageError
 from mipseg.client.output import Output

@@ -8,8 +8,9 @@ from pydantic import SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from mipseg.client.addresses import Scope, scope_of_literal, split_address
+from mipseg.addresses import Scope, scope_of_literal, split_url
 from mipseg.client.errors import UsageError
+from mipseg.settings import describe
 
 
 def can_be_sent(token: str) -> bool:
@@ -38,7 +39,9 @@ class ClientSettings(BaseSettings):
     @classmethod
     def _check_address(cls, value: str, info: ValidationInfo) -> str:
         try:
-            parts = split_address(value.strip())
+            parts = split_url(value.strip())
+            if parts.fragment:
+                raise ValueError("must not hold a #fragment")
             if info.field_name == "eval_api_url":
                 if parts.query:
                     raise ValueError("must not hold a ?query")
@@ -74,7 +77,6 @@ class ClientSettings(BaseSettings):
         try:
             return cls()
         except ValidationError as error:
-            found = [f"{'.'.join(map(str, entry['loc'])).upper()} {entry['msg']}" for entry in error.errors()]
-            raise UsageError("bad-setting", "; ".join(found)) from None
+            raise UsageError("bad-setting", describe(error, secret=True)) from None
         except (OSError, ValueError):
             raise UsageError("bad-setting", ".env can't be read; it must be a text file in UTF-8") from None

@@ -123,7 +123,7 @@ class Transport:
             target = urlsplit(urljoin(self.base, location))
             to = self.redact(f"{target.scheme}://{target.hostname}{f':{target.port}' if target.port else ''}")
         except ValueError:
-            to = "an address that is none"
+            to = "something that is not an address"
         return TransportError(
             "redirect",
             f"{self.base} redirects to {to}, which was not followed; if that is right, set EVAL_API_URL to it",

@@ -100,7 +100,7 @@ def _add_health(app: FastAPI) -> None:
     async def readyz() -> JSONResponse:
         """The model is loaded and a warm-up prediction has passed."""
         if not app.state.ready:
-            raise ProblemError(503, "not-ready", "the warm-up has not passed", {"Retry-After": "1"})
+            raise ProblemError("not-ready", "the warm-up has not passed", {"Retry-After": "1"})
         return JSONResponse({"status": "ready"})
 
 

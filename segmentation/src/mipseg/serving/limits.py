@@ -44,14 +44,14 @@ class BodyLimits:
 
     async def _read(self, headers: Headers, receive: Receive) -> bytes | None:
         largest = self._settings.max_body_bytes
-        too_large = ProblemError(413, "body-too-large", f"the body may have at most {largest} bytes")
+        too_large = ProblemError("body-too-large", f"the body may have at most {largest} bytes")
         if headers.get("content-encoding", "identity").lower() != "identity":
-            raise ProblemError(415, "content-encoding", "send the body without Content-Encoding")
+            raise ProblemError("content-encoding", "send the body without Content-Encoding")
         declared = headers.get("content-length", "0")
         if not declared.isdecimal() or int(declared.lstrip("0")[:20] or "0") > largest:
             raise too_large
         if self._bodies > MAX_BODIES:
-            raise ProblemError(503, "busy", "too many requests at once", {"Retry-After": "1"})
+            raise ProblemError("busy", "too many requests at once", {"Retry-After": "1"})
         body = bytearray()
         try:
             async with asyncio.timeout(self._settings.body_deadline_s):
@@ -66,7 +66,7 @@ class BodyLimits:
                         raise too_large
         except TimeoutError:
             limit = f"{self._settings.body_deadline_s:g} s"
-            raise ProblemError(408, "body-too-slow", f"the body must arrive within {limit}") from None
+            raise ProblemError("body-too-slow", f"the body must arrive within {limit}") from None
         return bytes(body)
 
 

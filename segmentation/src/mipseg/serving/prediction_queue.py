@@ -42,7 +42,7 @@ class PredictionQueue:
             ProblemError: 503, the queue is full or the deadline has passed.
         """
         if self._inside > self._size:
-            raise ProblemError(503, "busy", "the queue is full", {"Retry-After": "1"})
+            raise ProblemError("busy", "the queue is full", {"Retry-After": "1"})
         self._inside += 1
         try:
             async with asyncio.timeout(None if for_ever else self._deadline_s) as deadline, self._turn:
@@ -51,7 +51,7 @@ class PredictionQueue:
             if not deadline.expired():
                 raise
             detail = f"no answer within {self._deadline_s:g} s"
-            raise ProblemError(503, "deadline", detail, {"Retry-After": "1"}) from None
+            raise ProblemError("deadline", detail, {"Retry-After": "1"}) from None
         finally:
             self._inside -= 1
 

@@ -131,7 +131,7 @@ def make_router(predict: Predict, segmenter: Segmenter, queue: PredictionQueue, 
 async def _answer(request: Request, queue: PredictionQueue, work: Callable[[bytes], JSONResponse]) -> JSONResponse:
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind != "application/json":
-        raise ProblemError(415, "content-type", "send Content-Type: application/json")
+        raise ProblemError("content-type", "send Content-Type: application/json")
     body = await request.body()
     return await queue.run(lambda: work(body))
 
@@ -144,7 +144,7 @@ def _call(predict: Predict, image: Image) -> Mask:
     except Exception as error:  # its own InputError as well: what it says is not about the request
         _log.exception("predict_failed")
         detail = "the prediction function raised an error; see the log"
-        raise ProblemError(500, "prediction-failed", detail) from error
+        raise ProblemError("prediction-failed", detail) from error
     validate_segmentation(image, mask)
     return mask
 
@@ -152,11 +152,11 @@ def _call(predict: Predict, image: Image) -> Mask:
 def _parse(kind: type[Body], body: bytes) -> Body:
     wanted = ", ".join(name for name, field in kind.model_fields.items() if field.is_required())
     if not body:
-        raise ProblemError(422, "invalid-request", f"the body is empty; it must be a JSON object with: {wanted}")
+        raise ProblemError("invalid-request", f"the body is empty; it must be a JSON object with: {wanted}")
     try:
         content = json.loads(body.decode("utf-8"))
     except (ValueError, RecursionError):
-        raise ProblemError(400, "invalid-json", "the body is not JSON in UTF-8") from None
+        raise ProblemError("invalid-json", "the body is not JSON in UTF-8") from None
     try:
         return kind.model_validate(content)
     except ValidationError as error:
@@ -164,7 +164,7 @@ def _parse(kind: type[Body], body: bytes) -> Body:
         detail = f"the body must be a JSON object with: {wanted}"
         if fields:
             detail += f"; check: {', '.join(sorted(fields))}"
-        raise ProblemError(422, "invalid-request", detail) from None
+        raise ProblemError("invalid-request", detail) from None
 
 
 def _body_schema(kind: type[BaseModel]) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class DeadlineProtocol(HttpToolsProtocol):
         progress = self.cycle is not cycle or (cycle is not None and len(cycle.body) > before)
         self._idle_bytes = 0 if progress else self._idle_bytes + len(data)
         if self._idle_bytes > MAX_HEADER_BYTES and not self.transport.is_closing():
-            self._refuse(ProblemError(431, "headers-too-large", "the headers are too large"))
+            self._refuse(ProblemError("headers-too-large", "the headers are too large"))
 
     def on_headers_complete(self) -> None:
         """The headers are here; the body has a deadline of its own."""
@@ -59,7 +59,7 @@ class DeadlineProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP; uvicorn would do it in plain text."""
-        self._refuse(ProblemError(400, "invalid-http", "the request is not valid HTTP/1.1"))
+        self._refuse(ProblemError("invalid-http", "the request is not valid HTTP/1.1"))
 
     def _refuse(self, problem: ProblemError) -> None:
         request_id = uuid4().hex

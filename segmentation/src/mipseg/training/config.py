@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from mipseg.errors import ConfigError
+from mipseg.settings import describe
 
 STRICT = ConfigDict(extra="forbid")
 CONFIGS = Path(__file__).parent / "configs"  # the experiments that ship with the code
@@ -108,8 +109,7 @@ def load_config(path: Path) -> Config:
     try:
         return TypeAdapter(Config).validate_python(tomllib.loads(path.read_text()))
     except ValidationError as error:
-        wrong = [f"{'.'.join(map(str, field['loc']))}: {field['msg']}" for field in error.errors()]
-        raise ConfigError(f"{path}: {'; '.join(wrong)}") from error
+        raise ConfigError(f"{path}: {describe(error)}") from error
     except OSError as error:
         raise ConfigError(f"can't read {path}: {error.strerror}") from error
     except ValueError as error:  # TOML's and Unicode's
