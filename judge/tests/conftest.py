@@ -1,22 +1,18 @@
 """Databases, judges and endpoints for the judge's tests."""
 
 import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
 import pytest
+from judge_running import SIZE, OpenDatabase, Running
 from PIL import Image
 from sqlalchemy import create_engine, make_url, text
 
 from mipjudge.database import Database
 from mipjudge.settings import JudgeSettings
-
-sys.path.insert(0, str(Path(__file__).parent))  # for `judge_endpoints` and `judge_running`
-
-from judge_running import SIZE, Running
 
 POSTGRES = os.environ.get("MIPSEG_TEST_POSTGRES_URL", "")
 BACKENDS = [
@@ -46,7 +42,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 
 
 @pytest.fixture
-def open_database(database_url: str) -> Iterator[Callable[..., Database]]:
+def open_database(database_url: str) -> Iterator[OpenDatabase]:
     """Opens the test's database, as often as the test has processes to imitate."""
     opened: list[Database] = []
 
@@ -60,7 +56,7 @@ def open_database(database_url: str) -> Iterator[Callable[..., Database]]:
 
 
 @pytest.fixture
-def db(open_database: Callable[..., Database]) -> Database:
+def db(open_database: OpenDatabase) -> Database:
     """The test's database."""
     return open_database()
 

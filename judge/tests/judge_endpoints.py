@@ -15,7 +15,11 @@ from functools import cache
 from types import TracebackType
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
+
+from mipseg.io.dataset import Case
+from mipseg.types import BinaryMask
 
 Handler = Callable[["Endpoint", socket.socket, bytes], None]
 
@@ -89,7 +93,7 @@ def answer(content: bytes, status: str = "200 OK", headers: str = "") -> bytes:
     return f"HTTP/1.1 {status}\r\nContent-Length: {len(content)}\r\n{headers}\r\n".encode() + content
 
 
-def png(pixels: np.ndarray) -> bytes:
+def png(pixels: npt.NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
@@ -115,13 +119,13 @@ def sends(make: Callable[[bytes], bytes]) -> Handler:
     return lambda _, connection, body: connection.sendall(make(body))
 
 
-def perfect(cases) -> Handler:
+def perfect(cases: list[Case]) -> Handler:
     """Answers each image of `cases` with its reference mask."""
     masks = {case.image.tobytes(): reply(png(mask_of(case.mask))) for case in cases}
     return sends(lambda body: answer(masks[image_key(body)]))
 
 
-def mask_of(tumour: np.ndarray) -> np.ndarray:
+def mask_of(tumour: BinaryMask) -> npt.NDArray[np.uint8]:
     return np.repeat(tumour[:, :, None].astype(np.uint8) * 255, 3, axis=2)
 
 
@@ -144,7 +148,7 @@ def drip(_: Endpoint, connection: socket.socket, __: bytes) -> None:
 
 def flood(_: Endpoint, connection: socket.socket, __: bytes) -> None:
     connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-    for _ in range(1024):  # 1 GB
+    for _part in range(1024):  # 1 GB
         connection.sendall(b"100000\r\n" + bytes(1 << 20) + b"\r\n")
 
 
@@ -170,7 +174,7 @@ def image_bomb() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
-def constant(pixels: np.ndarray) -> Handler:
+def constant(pixels: npt.NDArray[np.uint8]) -> Handler:
     return sends(lambda _: answer(reply(png(pixels))))
 
 

@@ -62,7 +62,7 @@ field() { "$python" -ISc 'import json, sys; print(json.load(open(sys.argv[1]))[s
 
 # finish <validate or evaluate> <type>: queues an attempt and follows it to its score
 finish() {
-  call 202 POST "/$1/queue" "{\"url\": \"$service\"}"
+  call 200 POST "/$1/queue" "{\"url\": \"$service\"}"
   is_attempt "$2"
   local uuid
   uuid=$(field queued_attempt_uuid)
@@ -97,7 +97,7 @@ call 403 POST /evaluate/queue "{\"url\": \"$service\"}"
 eval "$open_evaluation"
 finish evaluate evaluation
 call 409 POST /evaluate/queue "{\"url\": \"$service\"}"
-call 202 POST /validate/queue "{\"url\": \"$service\"}"
+call 200 POST /validate/queue "{\"url\": \"$service\"}"
 
 for url in http://169.254.169.254/ file:///etc/passwd http://user:pw@8.8.8.8/ http://8.8.8.8:22/; do
   call 422 POST /validate/queue "{\"url\": \"$url\"}"

@@ -2,50 +2,51 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from judge_attempts import claimed
+from judge_running import OpenDatabase
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from mipjudge import attempt_queue, store
 from mipjudge.attempt_queue import Scored
+from mipjudge.database import Database
 from mipjudge.errors import LeaseLostError
 
 URL = "http://127.0.0.1:64999/predict"
 
 
-def enqueue(db, name, number=1):
+def enqueue(db: Database, name: str, number: int = 1) -> list[str]:
     team = store.local_team(db, name)[0]
     return [store.enqueue(db, team, "validation", URL, (100, 1000)).id for _ in range(number)]
 
 
-def expire(db):
+def expire(db: Database) -> None:
     with db.write() as session:
         session.execute(text("UPDATE attempts SET lease_until = 1"))
 
 
-def test_a_job_goes_on_where_it_stopped_and_the_mean_is_exact(db):
+def test_a_job_goes_on_where_it_stopped_and_the_mean_is_exact(db: Database) -> None:
     (attempt,) = enqueue(db, "a")
-    job = attempt_queue.claim(db, "one", 30)
-    assert job is not None
+    job = claimed(db, "one")
     assert (job.id, job.saved) == (attempt, {})
     attempt_queue.begin(db, job, "set", 3)
     attempt_queue.save(db, job, 0, Scored(0.1), 30)
     attempt_queue.save(db, job, 1, Scored(0.0, "timeout", 10.0), 30)
     assert attempt_queue.claim(db, "two", 30) is None
     expire(db)
-    second = attempt_queue.claim(db, "two", 30)
-    assert second is not None
+    second = claimed(db, "two")
     assert second.saved == {0: None, 1: "timeout"}
     attempt_queue.save(db, second, 2, Scored(0.2), 30)
     assert attempt_queue.finish(db, second) == pytest.approx(0.1, abs=1e-15)
     assert attempt_queue.claim(db, "one", 30) is None
 
 
-def test_every_write_of_a_zombie_is_refused(db):
+def test_every_write_of_a_zombie_is_refused(db: Database) -> None:
     enqueue(db, "a")
-    zombie = attempt_queue.claim(db, "one", 30)
+    zombie = claimed(db, "one")
     attempt_queue.begin(db, zombie, "set", 2)
     expire(db)
-    heir = attempt_queue.claim(db, "two", 30)
+    heir = claimed(db, "two")
     for write in (
         lambda: attempt_queue.begin(db, zombie, "other", 7),
         lambda: attempt_queue.renew_lease(db, zombie, 30),
@@ -61,14 +62,14 @@ def test_every_write_of_a_zombie_is_refused(db):
     assert attempt_queue.finish(db, heir) == 0.5
 
 
-def test_a_finished_or_requeued_attempt_takes_no_more_writes(db):
+def test_a_finished_or_requeued_attempt_takes_no_more_writes(db: Database) -> None:
     (attempt,) = enqueue(db, "a")
-    job = attempt_queue.claim(db, "one", 30)
+    job = claimed(db, "one")
     attempt_queue.begin(db, job, "set", 1)
     attempt_queue.requeue(db, attempt)
     with pytest.raises(LeaseLostError):
         attempt_queue.save(db, job, 0, Scored(1.0), 30)
-    job = attempt_queue.claim(db, "one", 30)
+    job = claimed(db, "one")
     attempt_queue.begin(db, job, "set", 1)
     attempt_queue.save(db, job, 0, Scored(1.0), 30)
     attempt_queue.finish(db, job)
@@ -76,62 +77,63 @@ def test_a_finished_or_requeued_attempt_takes_no_more_writes(db):
         attempt_queue.fail(db, job, "timeout")
 
 
-def test_an_attempt_with_images_missing_can_not_be_finished(db):
+def test_an_attempt_with_images_missing_can_not_be_finished(db: Database) -> None:
     enqueue(db, "a")
-    job = attempt_queue.claim(db, "one", 30)
+    job = claimed(db, "one")
     attempt_queue.begin(db, job, "set", 2)
     attempt_queue.save(db, job, 0, Scored(1.0), 30)
     with pytest.raises(RuntimeError, match="1 results for 2 images"):
         attempt_queue.finish(db, job)
 
 
-def test_a_failed_attempt_has_a_row_for_every_image(db):
+def test_a_failed_attempt_has_a_row_for_every_image(db: Database) -> None:
     (attempt,) = enqueue(db, "a")
-    job = attempt_queue.claim(db, "one", 30)
+    job = claimed(db, "one")
     attempt_queue.begin(db, job, "set", 3)
     attempt_queue.save(db, job, 1, Scored(0.0, "unreachable"), 30)
     attempt_queue.fail(db, job, "unreachable")
     found = store.find_attempt(db, store.local_team(db, "a")[0], attempt)
+    assert found is not None
     assert (found.status, found.score, found.failure) == ("failed", None, "unreachable")
     rows = store.results_of(db, found)
     assert [(row.position, row.score, row.reason) for row in rows] == [(n, 0.0, "unreachable") for n in range(3)]
 
 
-def test_released_is_free_at_once(db):
+def test_released_is_free_at_once(db: Database) -> None:
     enqueue(db, "a")
-    job = attempt_queue.claim(db, "one", 30)
+    job = claimed(db, "one")
     attempt_queue.release(db, job)
-    assert attempt_queue.claim(db, "two", 30).id == job.id
+    assert claimed(db, "two").id == job.id
 
 
-def test_teams_take_turns(db):
+def test_teams_take_turns(db: Database) -> None:
     many, (single,) = enqueue(db, "many", 3), enqueue(db, "single")
     order = []
     for _ in range(4):
-        job = attempt_queue.claim(db, "w", 30)
+        job = claimed(db, "w")
         order.append(job.id)
         attempt_queue.begin(db, job, "set", 0)
         attempt_queue.fail(db, job, "unreachable")
     assert order == [many[0], single, many[1], many[2]]
 
 
-def test_one_running_attempt_per_team(db):
+def test_one_running_attempt_per_team(db: Database) -> None:
     enqueue(db, "a", 2)
     assert attempt_queue.claim(db, "one", 30) is not None
     assert attempt_queue.claim(db, "two", 30) is None
 
 
-def test_a_team_with_a_running_attempt_keeps_no_other_waiting(db):
+def test_a_team_with_a_running_attempt_keeps_no_other_waiting(db: Database) -> None:
     enqueue(db, "a", 2)
     first, second = enqueue(db, "b", 2)
     assert attempt_queue.claim(db, "one", 30) is not None
-    job = attempt_queue.claim(db, "two", 30)
+    job = claimed(db, "two")
     assert job.id == first
     attempt_queue.fail(db, job, "unreachable")
-    assert attempt_queue.claim(db, "two", 30).id == second  # though it is a's turn
+    assert claimed(db, "two").id == second  # though it is a's turn
 
 
-def test_a_claim_that_meets_anothers_of_the_same_team_gets_nothing(open_database):
+def test_a_claim_that_meets_anothers_of_the_same_team_gets_nothing(open_database: OpenDatabase) -> None:
     one, two = open_database(), open_database()
     first, _ = enqueue(one, "a", 2)
     with ThreadPoolExecutor(1) as pool:
@@ -144,7 +146,7 @@ def test_a_claim_that_meets_anothers_of_the_same_team_gets_nothing(open_database
         assert late.result() is None
 
 
-def test_a_worker_that_stands_still_in_a_transaction_loses_it(open_database):
+def test_a_worker_that_stands_still_in_a_transaction_loses_it(open_database: OpenDatabase) -> None:
     db, still = open_database(), open_database(lock_wait_s=0.5)
     if db.engine.dialect.name == "sqlite":
         pytest.skip("SQLite's lock is held until the process goes on or ends")
@@ -152,42 +154,45 @@ def test_a_worker_that_stands_still_in_a_transaction_loses_it(open_database):
     attempt_queue.claim(still, "one", 30)
     expire(db)
 
-    def stand_still():
+    def stand_still() -> None:
         with still.write() as session:
             session.execute(text("UPDATE attempts SET worker = 'one'"))
             assert attempt_queue.claim(db, "two", 30) is None
             time.sleep(1)
-            assert attempt_queue.claim(db, "two", 30).id == attempt
+            assert claimed(db, "two").id == attempt
 
     with pytest.raises(DBAPIError):
         stand_still()
 
 
-def test_workers_at_once_never_claim_the_same(open_database):
+def test_workers_at_once_never_claim_the_same(open_database: OpenDatabase) -> None:
     databases = [open_database() for _ in range(4)]
     wanted = [enqueue(databases[0], f"team {number}", 2)[0] for number in range(12)]
 
-    def work(db):
-        claimed, idle = [], 0
+    def work(db: Database) -> list[str]:
+        found: list[str] = []
+        idle = 0
         while idle < 5:
             job = attempt_queue.claim(db, "w", 30)
             idle = 0 if job else idle + 1
-            claimed += [job.id] if job else []
-        return claimed
+            found += [job.id] if job else []
+        return found
 
     with ThreadPoolExecutor(4) as pool:
-        claimed = [job for jobs in pool.map(work, databases) for job in jobs]
-    assert sorted(claimed) == sorted(wanted)
+        found = [job for jobs in pool.map(work, databases) for job in jobs]
+    assert sorted(found) == sorted(wanted)
 
 
-def test_only_the_worst_validation_masks_are_kept(db):
+def test_only_the_worst_validation_masks_are_kept(db: Database) -> None:
     enqueue(db, "a")
-    job = attempt_queue.claim(db, "one", 30)
+    job = claimed(db, "one")
     attempt_queue.begin(db, job, "set", 9)
     for position in range(8):
         attempt_queue.save(db, job, position, Scored(1 - position / 10, mask=b"mask"), 30)
     attempt_queue.save(db, job, 8, Scored(0.0, "timeout"), 30)  # has none, and takes nobody's place
     attempt_queue.finish(db, job)
     team = store.local_team(db, "a")[0]
-    rows = store.results_of(db, store.find_attempt(db, team, job.id))
+    found = store.find_attempt(db, team, job.id)
+    assert found is not None
+    rows = store.results_of(db, found)
     assert [row.position for row in rows if row.mask] == [3, 4, 5, 6, 7]

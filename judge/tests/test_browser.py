@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import judge_endpoints as endpoints
@@ -11,6 +12,7 @@ from judge_endpoints import Endpoint, answer, mask_of, png, reply, sends
 from judge_running import Running
 
 from mipjudge.sets import build_sets
+from mipjudge.settings import JudgeSettings
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium")
@@ -33,7 +35,7 @@ def page() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_scoreboard_and_own_attempt(settings, page, tmp_path):
+def test_scoreboard_and_own_attempt(settings: JudgeSettings, page: Any, tmp_path: Path) -> None:
     sets = build_sets(settings)
     cases = [sets.validation.case(place) for place in range(20)]
     masks = {c.image.tobytes(): reply(png(mask_of(np.roll(c.mask, n % 9, axis=1)))) for n, c in enumerate(cases)}

@@ -3,26 +3,33 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from mipjudge import cli, store
+from mipjudge.database import Database
+
+RunJudge = Callable[..., str]
 
 
 @pytest.fixture
-def judge(database_url, tmp_path, monkeypatch, capsys):
+def judge(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> RunJudge:
     monkeypatch.setenv("MIPSEG_JUDGE_DATABASE_URL", database_url)
     monkeypatch.setenv("MIPSEG_JUDGE_DIR", str(tmp_path))
     monkeypatch.setenv("MIPSEG_JUDGE_DATA_DIR", str(tmp_path))
     monkeypatch.chdir(tmp_path)
 
-    def run(*arguments, status=0, **extra):
+    def run(*arguments: str, status: int = 0, **extra: str) -> str:
         with monkeypatch.context() as patch:
             patch.setattr(sys, "argv", ["judge", *arguments])
             for name, value in extra.items():
                 patch.setenv(name, value)
-            code = 0
+            code: int | str | None = 0
             try:
                 cli.main()
             except SystemExit as end:
@@ -35,7 +42,7 @@ def judge(database_url, tmp_path, monkeypatch, capsys):
     return run
 
 
-def test_an_operators_day(judge, db):
+def test_an_operators_day(judge: RunJudge, db: Database) -> None:
     made = judge("admin", "make-team", "Ada's team")
     token = re.search(r"token  ([0-9a-f]{64})", made)
     assert token is not None
@@ -64,7 +71,7 @@ def test_an_operators_day(judge, db):
     assert "no such attempt" in judge("admin", "requeue", "0" * 32, status=1)
 
 
-def test_wrong_settings_and_databases_are_one_line(judge, tmp_path):
+def test_wrong_settings_and_databases_are_one_line(judge: RunJudge, tmp_path: Path) -> None:
     for name, value, message in (
         ("MIPSEG_JUDGE_SEED", "x", "Input should be a valid integer, unable to parse string as an integer"),
         ("MIPSEG_JUDGE_PORT", "", "Input should be a valid integer, unable to parse string as an integer"),
@@ -86,7 +93,7 @@ def test_wrong_settings_and_databases_are_one_line(judge, tmp_path):
     assert lines.count("\n") == 1
 
 
-def test_a_worker_alone_logs_json_and_ends_on_sigterm(database_url, tmp_path):
+def test_a_worker_alone_logs_json_and_ends_on_sigterm(database_url: str, tmp_path: Path) -> None:
     environment = dict(os.environ, MIPSEG_JUDGE_DATABASE_URL=database_url, MIPSEG_JUDGE_DIR=str(tmp_path))
     command = [sys.executable, "-m", "mipjudge.cli", "work"]
     worker = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, cwd=tmp_path)

@@ -4,42 +4,32 @@ import os
 import random
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing
+from functools import partial
+from multiprocessing.process import BaseProcess
+from pathlib import Path
 from threading import Event
 
 import pytest
 from judge_attempts import cases_of, shifted, state, submit, wait_until
 from judge_endpoints import Endpoint
-from judge_running import FULL, SIZE, environment
+from judge_processes import end, is_stopped, judge_command
+from judge_running import FULL, SIZE
 
+from mipjudge.database import Database
 from mipjudge.runner import Worker
 from mipjudge.sets import build_sets
+from mipjudge.settings import JudgeSettings
 
 KILLS = 20 if FULL else 5
 
 
-@contextmanager
-def running(settings, log):
-    """A worker in a process of its own, which is gone afterwards."""
-    command = [sys.executable, "-m", "mipjudge.cli", "work"]
-    with (
-        log.open("ab") as output,
-        subprocess.Popen(command, env=environment(settings), stderr=output, cwd=log.parent) as worker,
-    ):
-        try:
-            yield worker
-        finally:
-            worker.kill()
-
-
-def is_locked(db):
+def is_locked(db: Database) -> bool:
     """Whether somebody is writing; only SQLite locks the whole database for that."""
     if db.engine.dialect.name != "sqlite":
         return False
-    with closing(sqlite3.connect(db.engine.url.database, timeout=0, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(str(db.engine.url.database), timeout=0, isolation_level=None)) as connection:
         try:
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError:
@@ -47,18 +37,29 @@ def is_locked(db):
     return False
 
 
-def stand_still(db, worker):
+def send(process: BaseProcess, number: signal.Signals) -> None:
+    assert process.pid is not None
+    os.kill(process.pid, number)
+
+
+def stand_still(db: Database, worker: BaseProcess) -> None:
     """Stop a worker; with SQLite not while it writes, which would lock everybody out until it goes on or ends."""
     while True:
-        worker.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, worker.pid, os.WSTOPPED)
+        send(worker, signal.SIGSTOP)
+        wait_until(lambda: is_stopped(worker))
         if not is_locked(db):
             return
-        worker.send_signal(signal.SIGCONT)
+        send(worker, signal.SIGCONT)
         time.sleep(0.01)
 
 
-def test_v3_killed_at_random_points_no_image_is_lost_or_scored_twice(db, settings, tmp_path):
+def has_more(endpoint: Endpoint, before: int) -> bool:
+    return len(endpoint.bodies) > before
+
+
+def test_v3_killed_at_random_points_no_image_is_lost_or_scored_twice(
+    db: Database, settings: JudgeSettings, tmp_path: Path
+) -> None:
     handler, mean = shifted(cases_of(build_sets(settings).validation), 0.05)
     chance = random.Random(3)  # noqa: S311
     settings, log = settings.model_copy(update={"lease_s": 0.6}), tmp_path / "log"
@@ -66,15 +67,14 @@ def test_v3_killed_at_random_points_no_image_is_lost_or_scored_twice(db, setting
         team, attempt = submit(db, endpoint.url)
         for _ in range(KILLS):
             before = len(endpoint.bodies)
-            with running(settings, log) as worker:
-                wait_until(lambda before=before, worker=worker: len(endpoint.bodies) > before, worker)
+            with judge_command(settings, log, "work") as worker:
+                wait_until(partial(has_more, endpoint, before), worker)
                 time.sleep(chance.uniform(0, 0.15))
         killed = state(db, team, attempt)[0]
         assert killed.status == "running"
-        with running(settings, log) as worker:
+        with judge_command(settings, log, "work") as worker:
             wait_until(lambda: state(db, team, attempt)[0].status == "done", worker)
-            worker.terminate()
-            assert worker.wait(20) == 0
+            assert end(worker) == 0
         asked = len(endpoint.bodies)
     found, results = state(db, team, attempt)
     assert [r.position for r in results] == list(range(SIZE))
@@ -85,10 +85,12 @@ def test_v3_killed_at_random_points_no_image_is_lost_or_scored_twice(db, setting
     assert "Traceback" not in log.read_text()
 
 
-def test_v6_a_stopped_worker_is_replaced_and_its_writes_are_refused(db, settings, tmp_path):
+def test_v6_a_stopped_worker_is_replaced_and_its_writes_are_refused(
+    db: Database, settings: JudgeSettings, tmp_path: Path
+) -> None:
     handler, mean = shifted(cases_of(build_sets(settings).validation), 0.1)
     settings, log = settings.model_copy(update={"lease_s": 30.0 if FULL else 0.6}), tmp_path / "log"
-    with Endpoint(handler) as endpoint, running(settings, log) as zombie:
+    with Endpoint(handler) as endpoint, judge_command(settings, log, "work") as zombie:
         team, attempt = submit(db, endpoint.url)
         wait_until(lambda: len(endpoint.bodies) >= 3, zombie)
         stand_still(db, zombie)
@@ -97,10 +99,9 @@ def test_v6_a_stopped_worker_is_replaced_and_its_writes_are_refused(db, settings
         wait_until(lambda: Worker(db, build_sets(settings), settings).run_one(Event()), seconds=20)
         found, results = state(db, team, attempt)
         assert (found.status, len(results)) == ("done", SIZE)
-        zombie.send_signal(signal.SIGCONT)
+        send(zombie, signal.SIGCONT)
         wait_until(lambda: "attempt_lost" in log.read_text() or "judge_database" in log.read_text(), zombie)
-        zombie.terminate()
-        zombie.wait(20)
+        end(zombie)
     after, results_after = state(db, team, attempt)
     assert (after.score, after.finished_at) == (found.score, found.finished_at)
     assert found.score == pytest.approx(mean, abs=1e-12)

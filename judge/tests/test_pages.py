@@ -3,14 +3,14 @@
 import re
 
 import pytest
-from judge_running import assert_problem
+from judge_running import Running, assert_problem
 from sqlalchemy import text
 
 from mipjudge import store
 from mipjudge.scoreboard import points
 
 
-def test_the_scoreboard_ranks_and_counts(idle):
+def test_the_scoreboard_ranks_and_counts(idle: Running) -> None:
     scores = {"first": (0.5, 0.9), "second": (0.8, 0.7), "third": (0.6, None), "<script>alert(1)</script>": (0.2, None)}
     for name, (validation, evaluation) in scores.items():
         team = store.local_team(idle.db, name)[0]
@@ -50,13 +50,13 @@ def test_the_scoreboard_ranks_and_counts(idle):
         assert_problem(idle.client.get(f"/api/v1/scoreboard?limit={limit}"), 422, "invalid-request")
 
 
-def test_points_follow_formula_1_and_then_fall_from_1_towards_0():
+def test_points_follow_formula_1_and_then_fall_from_1_towards_0() -> None:
     assert [points(place, 30) for place in range(1, 11)] == [25, 18, 15, 12, 10, 8, 6, 4, 2, 1]
     below = [points(place, 14) for place in range(10, 15)]
     assert below == pytest.approx([1, 0.8, 0.6, 0.4, 0.2])
 
 
-def test_pages_run_no_foreign_script(idle):
+def test_pages_run_no_foreign_script(idle: Running) -> None:
     for path in ("/scoreboard", "/attempts/x"):
         page = idle.client.get(path)
         assert page.status_code == 200

@@ -11,17 +11,18 @@ from judge_running import BASE, FULL, SIZE, Running, assert_problem
 
 from mipjudge import store
 from mipjudge.sets import build_sets
+from mipjudge.settings import JudgeSettings
 
 UUID = re.compile(r"[0-9a-f]{32}")
 
 
-def test_a_validation_from_the_queue_to_its_score(judge):
+def test_a_validation_from_the_queue_to_its_score(judge: Running) -> None:
     sets = build_sets(judge.settings)
     cases = [sets.validation.case(place) for place in range(SIZE)]
     headers = judge.team()
     with Endpoint(endpoints.perfect(cases)) as endpoint:
         queued = judge.queue(endpoint.url, headers)
-        assert queued.status_code == 202
+        assert queued.status_code == 200
         first = queued.json()
         assert set(first) >= {
             "team_uuid", "usecase_name", "queued_attempt_uuid", "type", "status", "position_in_queue", "enqueued_at",
@@ -50,13 +51,13 @@ def test_a_validation_from_the_queue_to_its_score(judge):
     assert judge.client.get(f"{figure}/{own['worst'][0]}", headers=judge.team("other")).status_code == 404
 
 
-def test_an_evaluation_once_and_not_before_it_opens_and_nothing_of_its_images(judge):
+def test_an_evaluation_once_and_not_before_it_opens_and_nothing_of_its_images(judge: Running) -> None:
     headers = judge.team()
     with Endpoint(sends(lambda body: answer(empty_mask(body)))) as endpoint:
         assert_problem(judge.queue(endpoint.url, headers, "evaluate"), 403, "evaluation-not-open")
         store.set_evaluation(judge.db, 0)
         queued = judge.queue(endpoint.url, headers, "evaluate")
-        assert (queued.status_code, queued.json()["type"]) == (202, "evaluation")
+        assert (queued.status_code, queued.json()["type"]) == (200, "evaluation")
         uuid = queued.json()["queued_attempt_uuid"]
         last = judge.wait(uuid, headers, "evaluate")
     assert_problem(judge.queue(endpoint.url, headers, "evaluate"), 409, "evaluation-used")
@@ -71,7 +72,7 @@ def test_an_evaluation_once_and_not_before_it_opens_and_nothing_of_its_images(ju
     assert judge.client.get(f"{BASE}/status", headers=headers).json()["evaluation"]["used"] is True
 
 
-def test_the_errors_of_a_validation_name_images_and_those_of_an_evaluation_do_not(judge):
+def test_the_errors_of_a_validation_name_images_and_those_of_an_evaluation_do_not(judge: Running) -> None:
     headers, calls = judge.team(), iter(range(10_000))
     store.set_evaluation(judge.db, 0)
     with Endpoint(sends(lambda body: answer(b"{}" if next(calls) % SIZE == 2 else empty_mask(body)))) as endpoint:
@@ -82,7 +83,7 @@ def test_the_errors_of_a_validation_name_images_and_those_of_an_evaluation_do_no
     assert errors == [["image 3: no-img"], ["no-img: 1 image"]]
 
 
-def test_v4_one_evaluation_under_32_requests_at_once_and_after_a_restart(settings):
+def test_v4_one_evaluation_under_32_requests_at_once_and_after_a_restart(settings: JudgeSettings) -> None:
     settings = settings.model_copy(update={"workers": 0})
     url = "http://127.0.0.1:64999/predict"
     with Running(settings) as first, Running(settings) as second, ThreadPoolExecutor(32) as pool:
@@ -91,30 +92,30 @@ def test_v4_one_evaluation_under_32_requests_at_once_and_after_a_restart(setting
             headers = first.team(f"team {number}")
             judges = [first, second] * 16
             statuses = [r.status_code for r in pool.map(lambda one, h=headers: one.queue(url, h, "evaluate"), judges)]
-            assert sorted(statuses) == [202] + [409] * 31
+            assert sorted(statuses) == [200] + [409] * 31
     with Running(settings) as third:
         assert_problem(third.queue(url, third.team("team 0"), "evaluate"), 409, "evaluation-used")
 
 
 @pytest.mark.parametrize("body", ["", "[]", "null", '{"url": 1}', '{"url": NaN}', "{", '{"link": "x"}', "[" * 9999])
-def test_bad_bodies_are_refused_shortly(idle, body):
+def test_bad_bodies_are_refused_shortly(idle: Running, body: str) -> None:
     headers = idle.team() | {"content-type": "application/json"}
     response = idle.client.post(f"{BASE}/validate/queue", content=body, headers=headers)
     assert response.status_code in (400, 422)
     assert len(response.content) <= 1024
 
 
-def test_too_many_validations_are_told_when_to_come_back(idle):
+def test_too_many_validations_are_told_when_to_come_back(idle: Running) -> None:
     headers = idle.team()
     for _ in range(5):
-        assert idle.queue("http://127.0.0.1:64999/", headers).status_code == 202
+        assert idle.queue("http://127.0.0.1:64999/", headers).status_code == 200
     response = idle.queue("http://127.0.0.1:64999/", headers)
     assert_problem(response, 429, "too-many-requests")
     assert int(response.headers["retry-after"]) > 0
     assert idle.queue("http://127.0.0.1:64999/", idle.team("other")).json()["position_in_queue"] == 5
 
 
-def test_verify_shows_the_prediction(judge):
+def test_verify_shows_the_prediction(judge: Running) -> None:
     with Endpoint(sends(lambda body: answer(empty_mask(body)))) as endpoint:
         response = judge.client.post(f"{BASE}/verify", json={"url": endpoint.url}, headers=judge.team())
     found = response.json()
@@ -125,7 +126,7 @@ def test_verify_shows_the_prediction(judge):
     assert found["sample"].startswith("iVBOR")
 
 
-def test_verify_keeps_a_distance(settings):
+def test_verify_keeps_a_distance(settings: JudgeSettings) -> None:
     with Running(settings.model_copy(update={"verify_interval_s": 60.0, "deadline_s": 0.2})) as judge:
         codes = [
             judge.client.post(
@@ -136,7 +137,7 @@ def test_verify_keeps_a_distance(settings):
     assert codes == [200, 429]
 
 
-def test_a_local_team_in_one_call(idle):
+def test_a_local_team_in_one_call(idle: Running) -> None:
     made = idle.client.post("/api/v1/local/team")
     again = idle.client.post("/api/v1/local/team")
     assert (made.status_code, again.status_code) == (201, 200)

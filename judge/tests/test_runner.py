@@ -1,16 +1,18 @@
 """A worker in this process, with V1 and V2 of the reliability plan; see `test_killed.py` for V3 and V6."""
 
 import resource
+import socket
 import threading
 import time
 from itertools import pairwise
+from pathlib import Path
 from threading import Event
 
 import judge_endpoints as endpoints
 import pytest
-from judge_attempts import cases_of, judge_all, shifted, state, submit, wait_until
+from judge_attempts import cases_of, claimed, judge_all, shifted, state, submit, wait_until
 from judge_endpoints import Endpoint, answer, empty_mask, sends
-from judge_running import FULL, SIZE
+from judge_running import FULL, SIZE, OpenDatabase
 from sqlalchemy import text
 
 from mipjudge import attempt_queue, store
@@ -18,11 +20,14 @@ from mipjudge.database import Database
 from mipjudge.models import Attempt
 from mipjudge.runner import Worker
 from mipjudge.sets import build_sets
+from mipjudge.settings import JudgeSettings
 from mipjudge.target import AddressPolicy
 
 
 @pytest.mark.parametrize("kind", ["validation", "evaluation"])
-def test_v1_a_perfect_endpoint_is_called_once_per_image_and_scores_exactly_1(db, settings, kind):
+def test_v1_a_perfect_endpoint_is_called_once_per_image_and_scores_exactly_1(
+    db: Database, settings: JudgeSettings, kind: str
+) -> None:
     store.set_evaluation(db, 0)
     cases = cases_of(build_sets(settings).of(kind))
     with Endpoint(endpoints.perfect(cases)) as endpoint:
@@ -33,7 +38,7 @@ def test_v1_a_perfect_endpoint_is_called_once_per_image_and_scores_exactly_1(db,
     assert sum(r.mask is not None for r in results) == (5 if kind == "validation" else 0)
 
 
-def test_the_score_is_the_mean_dice(db, settings):
+def test_the_score_is_the_mean_dice(db: Database, settings: JudgeSettings) -> None:
     handler, mean = shifted(cases_of(build_sets(settings).validation))
     with Endpoint(handler) as endpoint:
         attempt, _ = judge_all(db, settings, endpoint.url)
@@ -41,10 +46,11 @@ def test_the_score_is_the_mean_dice(db, settings):
     assert attempt.score == pytest.approx(mean, abs=1e-12)
 
 
-def test_one_image_as_a_probe_then_so_many_at_a_time(db, settings):
-    lock, inside, seen = threading.Lock(), 0, []
+def test_one_image_as_a_probe_then_so_many_at_a_time(db: Database, settings: JudgeSettings) -> None:
+    lock, inside = threading.Lock(), 0
+    seen: list[int] = []
 
-    def make(body):
+    def make(body: bytes) -> bytes:
         nonlocal inside
         with lock:
             inside += 1
@@ -60,17 +66,17 @@ def test_one_image_as_a_probe_then_so_many_at_a_time(db, settings):
     assert max(seen) == 4
 
 
-def test_v2_every_image_of_a_hostile_endpoint_gets_a_row(db, settings):
+def test_v2_every_image_of_a_hostile_endpoint_gets_a_row(db: Database, settings: JudgeSettings) -> None:
     endpoints.gzip_bomb()  # made before memory is measured
     faults = list(endpoints.FAULTS.values())
     count, deadline_s = -1, 10.0 if FULL else 1.0
 
-    def resolver(host, _):  # is asked once for each image; the thirteenth answer is a sound one
+    def resolver(host: str, _: int) -> list[str]:  # is asked once for each image; the thirteenth answer is a sound one
         nonlocal count
         count += 1
         return ["127.0.0.77" if count % 13 == 11 else "127.0.0.1"]
 
-    def handler(endpoint, connection, body):
+    def handler(endpoint: Endpoint, connection: socket.socket, body: bytes) -> None:
         turn = count % 13
         (sends(lambda body: answer(empty_mask(body))) if turn == 12 else faults[turn][0])(endpoint, connection, body)
 
@@ -88,7 +94,7 @@ def test_v2_every_image_of_a_hostile_endpoint_gets_a_row(db, settings):
     assert [result.reason for result in results] == [reasons[n % 13] for n in range(SIZE)]
 
 
-def test_an_endpoint_that_is_down_fails_early_with_a_row_per_image(db, settings):
+def test_an_endpoint_that_is_down_fails_early_with_a_row_per_image(db: Database, settings: JudgeSettings) -> None:
     with Endpoint(endpoints.hang) as endpoint:
         url = endpoint.url
     started = time.monotonic()
@@ -98,10 +104,10 @@ def test_an_endpoint_that_is_down_fails_early_with_a_row_per_image(db, settings)
     assert [r.reason for r in results] == ["unreachable"] * SIZE
 
 
-def test_an_endpoint_that_goes_down_later_is_scored_to_the_end(db, settings):
+def test_an_endpoint_that_goes_down_later_is_scored_to_the_end(db: Database, settings: JudgeSettings) -> None:
     cases = cases_of(build_sets(settings).validation)
 
-    def handler(endpoint, connection, body):
+    def handler(endpoint: Endpoint, connection: socket.socket, body: bytes) -> None:
         endpoints.perfect(cases)(endpoint, connection, body)
         if len(endpoint.bodies) == 3:
             endpoint.__exit__(None, None, None)
@@ -113,9 +119,9 @@ def test_an_endpoint_that_goes_down_later_is_scored_to_the_end(db, settings):
     assert 3 <= sum(r.score == 1 for r in results) <= 4
 
 
-def test_another_set_than_at_the_start_fails_the_attempt(db, settings):
+def test_another_set_than_at_the_start_fails_the_attempt(db: Database, settings: JudgeSettings) -> None:
     team, attempt = submit(db, "http://127.0.0.1:64999/")
-    job = attempt_queue.claim(db, "w", 30)
+    job = claimed(db)
     attempt_queue.begin(db, job, "another", 3)
     attempt_queue.release(db, job)
     assert Worker(db, build_sets(settings), settings).run_one(Event())
@@ -123,7 +129,7 @@ def test_another_set_than_at_the_start_fails_the_attempt(db, settings):
     assert (found.status, found.failure, len(results)) == ("failed", "set-changed", 3)
 
 
-def test_a_stopped_worker_gives_the_attempt_back_at_once(db, settings):
+def test_a_stopped_worker_gives_the_attempt_back_at_once(db: Database, settings: JudgeSettings) -> None:
     handler, mean = shifted(cases_of(build_sets(settings).validation), 0.05)
     stop = Event()
     with Endpoint(handler) as endpoint:
@@ -139,7 +145,9 @@ def test_a_stopped_worker_gives_the_attempt_back_at_once(db, settings):
     assert found.score == pytest.approx(mean, abs=1e-12)
 
 
-def test_an_image_that_takes_longer_than_the_lease_keeps_its_worker(open_database, settings):
+def test_an_image_that_takes_longer_than_the_lease_keeps_its_worker(
+    open_database: OpenDatabase, settings: JudgeSettings
+) -> None:
     settings = settings.model_copy(update={"lease_s": 1.2, "set_size": 2})
     handler, mean = shifted(cases_of(build_sets(settings).validation), 2.0)
     db, stop = open_database(), Event()
@@ -160,7 +168,7 @@ def test_an_image_that_takes_longer_than_the_lease_keeps_its_worker(open_databas
     assert found.score == pytest.approx(mean, abs=1e-12)
 
 
-def test_two_workers_share_twenty_teams_in_their_order(open_database, settings):
+def test_two_workers_share_twenty_teams_in_their_order(open_database: OpenDatabase, settings: JudgeSettings) -> None:
     db, sets = open_database(), build_sets(settings.model_copy(update={"set_size": 2}))
     with Endpoint(endpoints.perfect(cases_of(sets.validation))) as endpoint:
         attempts = [submit(db, endpoint.url, name=f"team {number}")[1].id for number in range(20)]
@@ -170,9 +178,10 @@ def test_two_workers_share_twenty_teams_in_their_order(open_database, settings):
         for thread in threads:
             thread.start()
 
-        def open_attempts():
+        def open_attempts() -> int:
             with db.read() as session:
-                return session.execute(text("SELECT count(*) FROM attempts WHERE status <> 'done'")).scalar_one()
+                query = text("SELECT count(*) FROM attempts WHERE status <> 'done'")
+                return int(session.execute(query).scalar_one())
 
         wait_until(lambda: open_attempts() == 0)
         stop.set()
@@ -180,14 +189,15 @@ def test_two_workers_share_twenty_teams_in_their_order(open_database, settings):
             thread.join()
     with db.read() as session:
         found = {attempt.id: attempt for attempt in session.query(Attempt)}
-    started = [found[attempt].started_at for attempt in attempts]
+    started = [found[attempt].started_at or 0.0 for attempt in attempts]
+    assert all(started)
     # PostgreSQL's workers claim side by side, so two neighbours may swap by the time of a claim.
     assert all(later > earlier - 0.05 for earlier, later in pairwise(started))
     assert len({attempt.worker for attempt in found.values()}) == 2
     assert all(attempt.fence == 1 for attempt in found.values())
 
 
-def test_a_database_that_is_away_is_waited_for(settings, tmp_path):
+def test_a_database_that_is_away_is_waited_for(settings: JudgeSettings, tmp_path: Path) -> None:
     if not settings.sqlalchemy_url.startswith("sqlite"):
         pytest.skip("the lock of the whole database is SQLite's")
     db = Database(settings.sqlalchemy_url, lock_wait_s=0.2)

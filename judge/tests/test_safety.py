@@ -2,14 +2,17 @@
 
 import json
 import time
+from pathlib import Path
 
 import judge_endpoints as endpoints
 import pytest
 from judge_endpoints import Endpoint, answer, sends
-from judge_running import BASE, assert_problem, judge_process
+from judge_processes import judge_process
+from judge_running import BASE, Running, assert_problem
 from sqlalchemy import text
 
 from mipjudge import store
+from mipjudge.settings import JudgeSettings
 
 CANARY = "canary-7f3a91"
 
@@ -20,14 +23,14 @@ CANARY = "canary-7f3a91"
     ("GET", f"{BASE}/evaluate/queue/{'0' * 32}"), ("GET", f"/api/v1/attempts/{'0' * 32}"),
     ("GET", f"/api/v1/attempts/{'0' * 32}/figures/0"),
 ])  # fmt: skip
-def test_every_call_needs_a_token(idle, method_path):
+def test_every_call_needs_a_token(idle: Running, method_path: tuple[str, str]) -> None:
     method, path = method_path
     body = {"url": "http://127.0.0.1:64999/"} if method == "POST" else None
     for headers in ({}, {"x-token": "wrong"}, {"x-token": "x" * 5000}):
         assert_problem(idle.client.request(method, path, json=body, headers=headers), 401, "bad-token")
 
 
-def test_nothing_can_be_written_without_a_token_by_others(public):
+def test_nothing_can_be_written_without_a_token_by_others(public: Running) -> None:
     calls = [
         (method, path)
         for path, methods in public.client.get("/openapi.json").json()["paths"].items()
@@ -40,7 +43,7 @@ def test_nothing_can_be_written_without_a_token_by_others(public):
         assert response.status_code == (404 if path.endswith("/local/team") else 401), path
 
 
-def test_foreign_and_odd_ids_are_unknown(idle):
+def test_foreign_and_odd_ids_are_unknown(idle: Running) -> None:
     uuid = idle.queue("http://127.0.0.1:64999/", idle.team()).json()["queued_attempt_uuid"]
     path = f"{BASE}/validate/queue"
     assert idle.client.get(f"{path}/{uuid}", headers=idle.team()).status_code == 200
@@ -70,7 +73,7 @@ HOSTILE = [
 ]  # fmt: skip
 
 
-def test_hostile_urls_are_422_and_reach_nobody(public):
+def test_hostile_urls_are_422_and_reach_nobody(public: Running) -> None:
     headers = public.team()
     store.set_evaluation(public.db, 0)
     with Endpoint(endpoints.hang) as canary:
@@ -84,13 +87,13 @@ def test_hostile_urls_are_422_and_reach_nobody(public):
         assert session.execute(text("SELECT count(*) FROM attempts")).scalar_one() == 0
 
 
-def test_no_local_team_for_others(idle, public):
+def test_no_local_team_for_others(idle: Running, public: Running) -> None:
     assert_problem(public.client.post("/api/v1/local/team"), 404, "not-found")
     for headers in ({"host": "evil.example"}, {"sec-fetch-site": "cross-site"}):
         assert_problem(idle.client.post("/api/v1/local/team", headers=headers), 404, "not-found")
 
 
-def test_verify_passes_on_nothing_but_a_mask(judge):
+def test_verify_passes_on_nothing_but_a_mask(judge: Running) -> None:
     secret = f'{{"img": "{CANARY}", "key": "{CANARY}"}}'.encode()
     for make, connects in ((lambda _: answer(secret), True), (lambda _: answer(b"no", f"500 {CANARY}"), True)):
         with Endpoint(sends(make)) as endpoint:
@@ -102,7 +105,7 @@ def test_verify_passes_on_nothing_but_a_mask(judge):
     assert response.json()["can_connect"] is False
 
 
-def test_nothing_that_teams_send_is_logged_by_the_judge_as_a_service(settings, tmp_path):
+def test_nothing_that_teams_send_is_logged_by_the_judge_as_a_service(settings: JudgeSettings, tmp_path: Path) -> None:
     log = tmp_path / "log"
     with judge_process(settings, log) as client:
         made = client.post("/api/v1/local/team", json={"name": CANARY})

@@ -2,6 +2,7 @@ import asyncio
 import io
 import resource
 import time
+from functools import partial
 
 import judge_endpoints as endpoints
 import numpy as np
@@ -57,7 +58,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_scores_0_and_is_named(name):
+def test_a_fault_scores_0_and_is_named(name: str) -> None:
     handler, reason = FAULTS[name]
     endpoints.gzip_bomb()  # made before memory is measured
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -70,7 +71,7 @@ def test_a_fault_scores_0_and_is_named(name):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
 
 
-def test_a_perfect_mask_scores_1_and_an_empty_one_0():
+def test_a_perfect_mask_scores_1_and_an_empty_one_0() -> None:
     with Endpoint(endpoints.perfect([CASE])) as endpoint:
         scored = score_reply(TUMOUR, send(endpoint.url), keep_mask=False)
     assert (scored.score, scored.reason) == (1.0, None)
@@ -80,14 +81,14 @@ def test_a_perfect_mask_scores_1_and_an_empty_one_0():
     assert 0 < scored.seconds < 1
 
 
-def test_nothing_is_sent_to_an_address_that_may_not_be_called():
+def test_nothing_is_sent_to_an_address_that_may_not_be_called() -> None:
     with Endpoint(sends(lambda _: b"")) as canary:
         for url in (canary.url, f"http://[::ffff:7f00:1]:{canary.port}/", f"http://2130706433:{canary.port}/"):
             assert send(url, AddressPolicy()).reason == "address-refused"
         assert canary.connections == 0
 
 
-def test_a_name_that_changes_its_address_after_the_check_gains_nothing():
+def test_a_name_that_changes_its_address_after_the_check_gains_nothing() -> None:
     answers = iter([["8.8.8.8"], ["127.0.0.1"], ["127.0.0.1"]])
     policy = AddressPolicy(resolver=lambda *_: next(answers))
     with Endpoint(sends(lambda _: b"")) as canary:
@@ -97,7 +98,7 @@ def test_a_name_that_changes_its_address_after_the_check_gains_nothing():
         assert canary.connections == 0
 
 
-def test_the_address_that_was_checked_is_the_one_connected_to():
+def test_the_address_that_was_checked_is_the_one_connected_to() -> None:
     calls = []
 
     def resolver(host: str, port: int) -> list[str]:
@@ -111,16 +112,20 @@ def test_the_address_that_was_checked_is_the_one_connected_to():
         assert f"host: does-not-exist.invalid:{endpoint.port}".encode() in endpoint.heads[0].lower()
 
 
-def test_a_redirect_to_loopback_reaches_nobody():
+def test_a_redirect_to_loopback_reaches_nobody() -> None:
     with Endpoint(sends(lambda _: b"")) as canary:
         target = f"Location: {canary.url}\r\n"
+
+        def redirect(status: str, _: bytes) -> bytes:
+            return answer(b"", status, target)
+
         for status in ("301 Moved", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"):
-            with Endpoint(sends(lambda _, s=status: answer(b"", s, target))) as endpoint:
+            with Endpoint(sends(partial(redirect, status))) as endpoint:
                 assert send(endpoint.url).reason == "redirect"
         assert canary.connections == 0
 
 
-def test_proxies_of_the_environment_are_not_used(monkeypatch):
+def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     with Endpoint(sends(lambda _: b"")) as proxy, Endpoint(sends(lambda body: answer(empty_mask(body)))) as endpoint:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
@@ -128,7 +133,7 @@ def test_proxies_of_the_environment_are_not_used(monkeypatch):
         assert proxy.connections == 0
 
 
-def test_what_the_endpoint_is_sent():
+def test_what_the_endpoint_is_sent() -> None:
     with Endpoint(sends(lambda body: answer(empty_mask(body)))) as endpoint:
         send(endpoint.url)
         head = endpoint.heads[0].lower()
@@ -138,7 +143,7 @@ def test_what_the_endpoint_is_sent():
     assert endpoints.size(BODY) == (70, 90)
 
 
-def test_the_second_address_is_tried_when_the_first_refuses():
+def test_the_second_address_is_tried_when_the_first_refuses() -> None:
     policy = AddressPolicy(SETTINGS.allowed_networks, lambda *_: ["127.0.0.77", "127.0.0.1"])
     with Endpoint(sends(lambda body: answer(empty_mask(body)))) as endpoint:
         assert send(f"http://both.example:{endpoint.port}/", policy).reason is None

@@ -1,20 +1,23 @@
 import shutil
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from judge_running import SIZE
 from PIL import Image
 
-from mipjudge.sets import build_sets
+from mipjudge.sets import Sets, build_sets
 from mipjudge.settings import JudgeSettings
 from mipseg.errors import DatasetError
 
 
-def make(tmp_path, data_dir, **changes):
+def make(tmp_path: Path, data_dir: Path, **changes: Any) -> Sets:
     return build_sets(JudgeSettings(_env_file=None, dir=tmp_path / "judge", data_dir=data_dir, **changes))
 
 
-def test_the_sets_are_disjoint_seeded_and_as_large_as_they_can_be(tmp_path, data_dir):
+def test_the_sets_are_disjoint_seeded_and_as_large_as_they_can_be(tmp_path: Path, data_dir: Path) -> None:
     sets = make(tmp_path, data_dir)
     assert (sets.source, len(sets.validation), len(sets.test)) == ("dataset", SIZE + 1, SIZE + 1)
     assert len({*sets.validation.names, *sets.test.names}) == 2 * SIZE + 2
@@ -26,7 +29,7 @@ def test_the_sets_are_disjoint_seeded_and_as_large_as_they_can_be(tmp_path, data
     assert len(make(tmp_path, data_dir, set_size=5).test) == 5
 
 
-def test_controls_are_in_no_set(tmp_path, data_dir):
+def test_controls_are_in_no_set(tmp_path: Path, data_dir: Path) -> None:
     root = tmp_path / "more"
     shutil.copytree(data_dir, root)
     shutil.copytree(root / "patients/imgs", root / "controls/imgs")
@@ -34,17 +37,18 @@ def test_controls_are_in_no_set(tmp_path, data_dir):
     assert all("patient_" in name and "/controls/" not in name for name in sets.validation.names + sets.test.names)
 
 
-def test_a_case_is_the_patients_image_and_mask(tmp_path, data_dir):
+def test_a_case_is_the_patients_image_and_mask(tmp_path: Path, data_dir: Path) -> None:
     validation = make(tmp_path, data_dir).validation
     case, (reference, image) = validation.case(0), validation.load(0)
-    assert (case.image.shape, case.image.dtype, case.mask.shape) == ((90, 70), np.uint8, (90, 70))
+    assert (case.image.shape, case.mask.shape) == ((90, 70), (90, 70))
+    assert case.image.dtype == np.uint8
     assert case.mask.sum() == 240
     assert case.has_tumour
     assert image == (data_dir / f"patients/imgs/{case.id}.png").read_bytes()
     np.testing.assert_array_equal(reference, case.mask)
 
 
-def test_a_patient_without_mask_is_named(tmp_path, data_dir):
+def test_a_patient_without_mask_is_named(tmp_path: Path, data_dir: Path) -> None:
     root = tmp_path / "broken"
     shutil.copytree(data_dir, root)
     (root / "patients/labels/segmentation_007.png").unlink()
@@ -61,7 +65,9 @@ def test_a_patient_without_mask_is_named(tmp_path, data_dir):
         ("labels/segmentation", np.zeros((70, 90), np.uint8), r"\(70, 90\), but its image is \(90, 70\)"),
     ],
 )
-def test_a_damaged_case_is_named(tmp_path, data_dir, file, pixels, message):
+def test_a_damaged_case_is_named(
+    tmp_path: Path, data_dir: Path, file: str, pixels: npt.NDArray[np.uint8] | None, message: str
+) -> None:
     root = tmp_path / "broken"
     shutil.copytree(data_dir, root)
     validation = make(tmp_path, root).validation
@@ -75,7 +81,7 @@ def test_a_damaged_case_is_named(tmp_path, data_dir, file, pixels, message):
             read(0)
 
 
-def test_without_data_there_are_200_and_200_phantoms_drawn_when_needed(tmp_path):
+def test_without_data_there_are_200_and_200_phantoms_drawn_when_needed(tmp_path: Path) -> None:
     sets = make(tmp_path, tmp_path / "none")
     assert (sets.source, len(sets.validation), len(sets.test)) == ("phantoms", 200, 200)
     assert not {*sets.validation.names} & {*sets.test.names}

@@ -7,10 +7,12 @@ from threading import Barrier
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from judge_running import OpenDatabase
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from mipjudge import attempt_queue, store
+from mipjudge.database import Database
 from mipjudge.errors import (
     EvaluationClosedError,
     EvaluationUsedError,
@@ -18,24 +20,24 @@ from mipjudge.errors import (
     TeamExistsError,
     TeamNameError,
 )
-from mipjudge.models import Attempt, Base, Result
+from mipjudge.models import Attempt, Base, Result, Team
 
 URL = "http://127.0.0.1:64999/predict"
 LIMITS = (5, 100)
 
 
-def test_the_migration_makes_the_tables_that_the_models_describe(db):
+def test_the_migration_makes_the_tables_that_the_models_describe(db: Database) -> None:
     with db.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
 
 
-def test_four_judges_may_start_at_once(open_database):
+def test_four_judges_may_start_at_once(open_database: OpenDatabase) -> None:
     with ThreadPoolExecutor(4) as pool:
         databases = list(pool.map(lambda _: open_database(), range(4)))
     assert store.make_team(databases[0], "a")[0].name == "a"
 
 
-def test_only_the_hash_of_a_token_is_kept(db):
+def test_only_the_hash_of_a_token_is_kept(db: Database) -> None:
     team, token = store.make_team(db, "'; DROP TABLE teams; --")
     assert len(token) == 64
     assert team.token_hash == hashlib.sha256(token.encode()).hexdigest()
@@ -48,12 +50,12 @@ def test_only_the_hash_of_a_token_is_kept(db):
 
 
 @pytest.mark.parametrize("name", ["", "  ", "x" * 65, "x" * 10_000, "a\nb", "a\x00", "a\u202eb"])
-def test_names_that_could_do_harm_are_refused(db, name):
+def test_names_that_could_do_harm_are_refused(db: Database, name: str) -> None:
     with pytest.raises(TeamNameError):
         store.make_team(db, name)
 
 
-def test_a_local_team_gets_its_token_again_and_an_operators_team_keeps_its_own(db):
+def test_a_local_team_gets_its_token_again_and_an_operators_team_keeps_its_own(db: Database) -> None:
     team, token, made = store.local_team(db, "local")
     assert made
     again = store.local_team(db, "local")
@@ -64,14 +66,14 @@ def test_a_local_team_gets_its_token_again_and_an_operators_team_keeps_its_own(d
 
 
 @pytest.mark.parametrize("score", [-0.01, 1.01, math.nan, None])
-def test_the_database_refuses_a_score_beyond_0_to_1(db, score):
+def test_the_database_refuses_a_score_beyond_0_to_1(db: Database, score: float | None) -> None:
     team, _ = store.make_team(db, "a")
     attempt = store.enqueue(db, team, "validation", URL, LIMITS)
     with pytest.raises((IntegrityError, DBAPIError)), db.write() as session:
         session.add(Result(attempt_id=attempt.id, position=0, score=score, seconds=0))
 
 
-def test_an_image_has_one_row_and_a_done_attempt_has_a_score(db):
+def test_an_image_has_one_row_and_a_done_attempt_has_a_score(db: Database) -> None:
     team, _ = store.make_team(db, "a")
     attempt = store.enqueue(db, team, "validation", URL, LIMITS)
     for _ in range(2):
@@ -86,7 +88,7 @@ def test_an_image_has_one_row_and_a_done_attempt_has_a_score(db):
         session.execute(text("UPDATE attempts SET status = 'done'"))
 
 
-def test_an_evaluation_waits_for_its_date(db):
+def test_an_evaluation_waits_for_its_date(db: Database) -> None:
     team, _ = store.make_team(db, "a")
     with pytest.raises(EvaluationClosedError):
         store.enqueue(db, team, "evaluation", URL, LIMITS)
@@ -101,14 +103,14 @@ def test_an_evaluation_waits_for_its_date(db):
     assert store.evaluation_opens_at(db) is None
 
 
-def test_one_evaluation_per_team_under_32_at_once(open_database):
+def test_one_evaluation_per_team_under_32_at_once(open_database: OpenDatabase) -> None:
     databases = [open_database() for _ in range(2)]
     store.set_evaluation(databases[0], 0)
     for number in range(3):
         team, _ = store.make_team(databases[0], f"team {number}")
         start = Barrier(32)
 
-        def evaluate(index, team=team, start=start):
+        def evaluate(index: int, team: Team = team, start: Barrier = start) -> str | None:
             start.wait()
             try:
                 return store.enqueue(databases[index % 2], team, "evaluation", URL, LIMITS).id
@@ -122,7 +124,7 @@ def test_one_evaluation_per_team_under_32_at_once(open_database):
         assert len(session.scalars(select(Attempt)).all()) == 3
 
 
-def test_validations_are_limited_in_number_and_rate(db):
+def test_validations_are_limited_in_number_and_rate(db: Database) -> None:
     team, _ = store.make_team(db, "a")
     for _ in range(2):
         store.enqueue(db, team, "validation", URL, (2, 3))
@@ -136,12 +138,12 @@ def test_validations_are_limited_in_number_and_rate(db):
     assert 3590 <= error.value.retry_after_s <= 3601
 
 
-def test_the_limits_hold_for_requests_at_the_same_moment(open_database):
+def test_the_limits_hold_for_requests_at_the_same_moment(open_database: OpenDatabase) -> None:
     databases = [open_database() for _ in range(2)]
     team, _ = store.make_team(databases[0], "a")
     start = Barrier(16)
 
-    def validate(index):
+    def validate(index: int) -> str | None:
         start.wait()
         try:
             return store.enqueue(databases[index % 2], team, "validation", URL, (3, 100)).id
@@ -152,20 +154,20 @@ def test_the_limits_hold_for_requests_at_the_same_moment(open_database):
         assert sum(attempt is not None for attempt in pool.map(validate, range(16))) == 3
 
 
-def test_connection_tests_keep_a_distance(db):
+def test_connection_tests_keep_a_distance(db: Database) -> None:
     team, _ = store.make_team(db, "a")
     assert store.may_verify(db, team, 60)
     assert not store.may_verify(db, team, 60)
     assert store.may_verify(db, team, 0)
 
 
-def test_the_position_counts_those_before(db):
+def test_the_position_counts_those_before(db: Database) -> None:
     teams = [store.make_team(db, name)[0] for name in "abc"]
     attempts = [store.enqueue(db, team, "validation", URL, LIMITS) for team in teams]
     assert [store.position_in_queue(db, attempt) for attempt in attempts] == [0, 1, 2]
 
 
-def test_an_attempt_is_shown_to_its_team_only(db):
+def test_an_attempt_is_shown_to_its_team_only(db: Database) -> None:
     (mine, _), (other, _) = store.make_team(db, "a"), store.make_team(db, "b")
     attempt = store.enqueue(db, mine, "validation", URL, LIMITS)
     assert store.find_attempt(db, mine, attempt.id) is not None
@@ -175,7 +177,7 @@ def test_an_attempt_is_shown_to_its_team_only(db):
     assert store.find_attempt(db, mine, "0" * 32) is None
 
 
-def test_a_write_lock_is_waited_for_but_not_for_ever(open_database):
+def test_a_write_lock_is_waited_for_but_not_for_ever(open_database: OpenDatabase) -> None:
     db, impatient = open_database(), open_database(lock_wait_s=0.3)
     team, _ = store.make_team(db, "a")
     with db.write() as session, ThreadPoolExecutor(1) as pool:
@@ -191,7 +193,7 @@ def test_a_write_lock_is_waited_for_but_not_for_ever(open_database):
         assert patient.result(8)
 
 
-def test_reading_and_writing_do_not_wait_for_each_other(open_database):
+def test_reading_and_writing_do_not_wait_for_each_other(open_database: OpenDatabase) -> None:
     db, impatient = open_database(), open_database(lock_wait_s=0.1)
     team, token = store.make_team(db, "a")
     with db.read() as session:
@@ -202,7 +204,7 @@ def test_reading_and_writing_do_not_wait_for_each_other(open_database):
         assert store.find_team(impatient, token) is not None
 
 
-def test_requeue_starts_afresh(db):
+def test_requeue_starts_afresh(db: Database) -> None:
     team, _ = store.make_team(db, "a")
     attempt = store.enqueue(db, team, "validation", URL, LIMITS)
     job = attempt_queue.claim(db, "w", 30)

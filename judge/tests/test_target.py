@@ -1,5 +1,6 @@
 import ipaddress
 import socket
+from typing import Any
 
 import pytest
 
@@ -45,32 +46,35 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("url", HOSTILE)
-def test_hostile_urls_are_refused(url):
+def test_hostile_urls_are_refused(url: str) -> None:
     with pytest.raises(TargetError):
         AddressPolicy().addresses(parse_endpoint(url))
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"])
-def test_public_addresses_may_be_called(address):
+def test_public_addresses_may_be_called(address: str) -> None:
     assert AddressPolicy().may_call(address)
 
 
-def test_a_name_with_one_private_address_is_refused():
+def test_a_name_with_one_private_address_is_refused() -> None:
     policy = AddressPolicy(resolver=lambda *_: ["8.8.8.8", "10.0.0.1"])
     with pytest.raises(TargetError, match="not public"):
         policy.addresses(parse_endpoint("https://example.com/predict"))
 
 
-def test_a_name_without_address_is_refused():
-    def unknown(*_):
+def test_a_name_without_address_is_refused() -> None:
+    def unknown(*_: object) -> list[str]:
         raise socket.gaierror
 
-    for resolver in (unknown, lambda *_: []):
+    def none(*_: object) -> list[str]:
+        return []
+
+    for resolver in (unknown, none):
         with pytest.raises(TargetError, match="no address"):
             AddressPolicy(resolver=resolver).addresses(parse_endpoint("https://example.com/predict"))
 
 
-def test_the_operators_list_allows_what_it_names_and_no_more():
+def test_the_operators_list_allows_what_it_names_and_no_more() -> None:
     policy = AddressPolicy((ipaddress.ip_network("10.1.0.0/16"),))
     assert policy.may_call("10.1.2.3")
     assert policy.may_call("::ffff:10.1.2.3")
@@ -88,19 +92,21 @@ def test_the_operators_list_allows_what_it_names_and_no_more():
         ({"allow": ""}, [], ["127.0.0.1"]),
     ],
 )
-def test_loopback_is_allowed_for_a_local_judge_alone(settings, allowed, refused):
+def test_loopback_is_allowed_for_a_local_judge_alone(
+    settings: dict[str, Any], allowed: list[str], refused: list[str]
+) -> None:
     policy = AddressPolicy(JudgeSettings(_env_file=None, **settings).allowed_networks)
     assert all(map(policy.may_call, allowed))
     assert not any(map(policy.may_call, refused))
 
 
-def test_a_judge_listens_to_this_machine_unless_told_otherwise():
+def test_a_judge_listens_to_this_machine_unless_told_otherwise() -> None:
     settings = JudgeSettings(_env_file=None)
     assert (settings.host, settings.is_local) == ("127.0.0.1", True)
     assert not JudgeSettings(_env_file=None, host="0.0.0.0").is_local
 
 
-def test_the_parts_of_a_url():
+def test_the_parts_of_a_url() -> None:
     endpoint = parse_endpoint("https://Example.com/predict?a=b#c")
     assert endpoint.at("2606:4700::1111") == "https://[2606:4700::1111]:443/predict?a=b"
     assert endpoint.host_header == "example.com"

@@ -8,12 +8,16 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import numpy as np
 import pytest
+from fastapi import APIRouter, FastAPI
+from starlette.routing import Route
 
 from mipjudge.pages import make_pages
 from mipjudge.protocol import make_protocol
@@ -22,9 +26,14 @@ from mipjudge.settings import JudgeSettings
 from mipseg.model.segmenter import MODELS, Segmenter
 from mipseg.serving.app import create_app
 from mipseg.settings import Settings
+from mipseg.types import Image, Mask
 from mipserve import judge
 from mipserve.judge import PREFIXES, LateJudge, add_judge
 
+if TYPE_CHECKING:
+    from shared.tests.conftest import Service
+
+Start = Callable[..., "Service"]
 VALIDATE = Path(sys.executable).with_name("validate")
 IMAGES = 6
 IMAGE = np.full((40, 30, 3), 200, np.uint8)
@@ -32,7 +41,7 @@ EXAMPLE = "import time\ndef predict(img):\n    time.sleep({seconds})\n    return
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch, tmp_path):
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A threshold as the team's function, and a judge with few phantoms, away from the developer's own."""
     monkeypatch.chdir(tmp_path)  # no .env
     for name in ("EVAL_API_URL", "EVAL_API_TOKEN", "TUMOR_SEGMENTATION_SERVICE_URL", "MIPSEG_JUDGE_DATABASE_URL"):
@@ -44,33 +53,33 @@ def environment(monkeypatch, tmp_path):
     write_example(tmp_path)
 
 
-def write_example(folder, seconds=0.0):
+def write_example(folder: Path, seconds: float = 0.0) -> None:
     (folder / "example.py").write_text(EXAMPLE.format(seconds=seconds))
 
 
-def events(service):
+def events(service: "Service") -> list[dict[str, Any]]:
     return [json.loads(line) for line in service.log.splitlines() if line.startswith("{")]
 
 
-def wait_for_event(service, name):
+def wait_for_event(service: "Service", name: str) -> None:
     service.wait_until(lambda: f'"event": "{name}"' in service.log)
 
 
-def is_problem(answer, status, code):
+def is_problem(answer: httpx.Response, status: int, code: str) -> bool:
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers.get_list("x-request-id") == [answer.json()["request_id"]]
     return True
 
 
-def end(service, number=signal.SIGTERM, within_s=8):
+def end(service: "Service", number: signal.Signals = signal.SIGTERM, within_s: float = 8) -> None:
     service.process.send_signal(number)
     assert service.process.wait(within_s) == 0
     assert [event for event in events(service) if event["level"] not in ("info", "debug")] == []
     assert "Traceback" not in service.log
 
 
-def validate(service, *arguments):
+def validate(service: "Service", *arguments: str) -> tuple[int, dict[str, Any], str]:
     """The client's exit code, its object, and what it told."""
     urls = {"EVAL_API_URL": service.url(""), "TUMOR_SEGMENTATION_SERVICE_URL": service.url("")}
     run = subprocess.run(
@@ -84,51 +93,53 @@ def validate(service, *arguments):
     return run.returncode, json.loads(run.stdout), run.stderr
 
 
-def make_service(seconds=0.0):
-    def predict(image):
+def make_service(seconds: float = 0.0) -> FastAPI:
+    def predict(image: Image) -> Mask:
         time.sleep(seconds)
-        return image * 0
+        return np.zeros_like(image)
 
     app = create_app(predict, Segmenter(MODELS / "unused"), Settings())
     add_judge(app, "127.0.0.1", 8000)
     return app
 
 
-async def ask(app):
+async def ask(app: FastAPI) -> httpx.Response:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
         return await client.get("/scoreboard")
 
 
-def test_importing_the_service_imports_no_judge():
+def test_importing_the_service_imports_no_judge() -> None:
     unwanted = {"sqlalchemy", "alembic", "mipjudge.app", "mipjudge.service"}
     code = f"import sys, mipserve.app, mipserve.server; print(sorted({unwanted} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "[]\n"
 
 
-def test_every_path_of_the_judge_leads_to_it():
+def test_every_path_of_the_judge_leads_to_it() -> None:
     inside = Judge(JudgeSettings(_env_file=None))
-    paths = [route.path for router in (make_protocol(inside), make_pages(inside)) for route in router.routes]
+    routers = (make_protocol(inside), make_pages(inside))
+    paths = [route.path for router in routers for route in router.routes if isinstance(route, Route)]
     assert len(paths) > 10
     assert [path for path in paths if not path.startswith(PREFIXES)] == []
 
 
-def test_a_request_does_not_wait_for_ever(monkeypatch):
+def test_a_request_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judge, "WAIT_S", 0.05)
     answer = asyncio.run(ask(make_service()))  # without its lifespan, the judge never comes
     assert is_problem(answer, 503, "judge-starting")
     assert answer.headers["retry-after"] == "5"
 
 
-def test_the_judge_is_not_imported_before_the_service_is_ready(monkeypatch):
+def test_the_judge_is_not_imported_before_the_service_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     app = make_service(seconds=1.0)
-    build, ready = LateJudge._build, []
+    build = LateJudge._build
+    ready: list[bool] = []
 
-    def record_and_build(late_judge):
+    def record_and_build(late_judge: LateJudge) -> APIRouter:
         ready.append(app.state.ready)
         return build(late_judge)
 
-    async def ask_at_once():
+    async def ask_at_once() -> httpx.Response:
         async with app.router.lifespan_context(app):
             return await ask(app)
 
@@ -137,7 +148,9 @@ def test_the_judge_is_not_imported_before_the_service_is_ready(monkeypatch):
     assert ready == [True]
 
 
-def test_the_judge_comes_when_the_service_is_ready_and_early_requests_wait(start, port, tmp_path):
+def test_the_judge_comes_when_the_service_is_ready_and_early_requests_wait(
+    start: Start, port: int, tmp_path: Path
+) -> None:
     write_example(tmp_path, seconds=2)
     service = start(port, "--no-reload")
     service.wait_until_it_answers()
@@ -149,7 +162,7 @@ def test_the_judge_comes_when_the_service_is_ready_and_early_requests_wait(start
     end(service)
 
 
-def test_each_path_is_answered_by_whom_it_belongs_to(start, port):
+def test_each_path_is_answered_by_whom_it_belongs_to(start: Start, port: int) -> None:
     service = start(port, "--host", "0.0.0.0")
     service.wait_until_it_answers("/api/v1/scoreboard")
     for method, path, status, code, allow in (
@@ -179,7 +192,7 @@ def test_each_path_is_answered_by_whom_it_belongs_to(start, port):
     assert not any(path.startswith("/api/v1") for path in httpx.get(service.url("/openapi.json")).json()["paths"])
 
 
-def test_validate_gives_a_score(start, port):
+def test_validate_gives_a_score(start: Start, port: int) -> None:
     service = start(port)  # with hot reload, as `make api` does
     service.wait_until_it_answers("/readyz")
     code, result, told = validate(service, "--wait")
@@ -189,7 +202,7 @@ def test_validate_gives_a_score(start, port):
     assert httpx.get(service.url("/api/v1/scoreboard")).json()["count"] == 1
 
 
-def test_a_judge_that_cannot_start_takes_nothing_down(start, port, tmp_path):
+def test_a_judge_that_cannot_start_takes_nothing_down(start: Start, port: int, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no database" * 1000)
     service = start(port, "--no-reload", MIPSEG_JUDGE_DATABASE_URL=f"sqlite:///{tmp_path / 'file'}")
     wait_for_event(service, "judge_failed")
@@ -203,11 +216,11 @@ def test_a_judge_that_cannot_start_takes_nothing_down(start, port, tmp_path):
     assert [event["event"] for event in events(service) if event["level"] == "error"] == ["judge_failed"]
 
 
-def test_a_judge_with_wrong_settings_is_unavailable(monkeypatch):
+def test_a_judge_with_wrong_settings_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIPSEG_JUDGE_SEED", "x")
     app = make_service()
 
-    async def ask_while_it_runs():
+    async def ask_while_it_runs() -> httpx.Response:
         async with app.router.lifespan_context(app):
             return await ask(app)
 
@@ -216,14 +229,14 @@ def test_a_judge_with_wrong_settings_is_unavailable(monkeypatch):
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
 
 
-def test_a_service_ends_while_its_judge_is_being_built(start, port):
+def test_a_service_ends_while_its_judge_is_being_built(start: Start, port: int) -> None:
     service = start(port, "--no-reload")
     service.wait_until(lambda: '"event": "ready"' in service.log)
     assert "judge_ready" not in service.log
     end(service, signal.SIGINT)
 
 
-def test_a_validation_goes_on_after_a_restart(start, port, tmp_path):
+def test_a_validation_goes_on_after_a_restart(start: Start, port: int, tmp_path: Path) -> None:
     write_example(tmp_path, seconds=0.3)
     service = start(port, "--no-reload")
     service.wait_until_it_answers("/readyz")

@@ -84,7 +84,7 @@ def make_protocol(judge: Judge) -> APIRouter:
 
 
 def _add_queue(router: APIRouter, judge: Judge, path: str, kind: str) -> None:
-    @router.post(path, status_code=202, name=f"queue_{kind}")
+    @router.post(path, name=f"queue_{kind}")
     def enqueue(body: UrlBody, x_token: Token = None) -> Json:
         """Queue an attempt; of evaluations a team has one."""
         team = judge.team(x_token)

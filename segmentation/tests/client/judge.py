@@ -41,7 +41,7 @@ VERIFIED = {
 
 def attempt(status: str = "done", score: float | None = 0.71234567, **changes: Any) -> dict[str, Any]:
     """The protocol's answer once an attempt has started."""
-    inner = {
+    inner: dict[str, Any] = {
         "submitted_at": "2025-08-07T20:07:49.083910+00:00",
         "started_at": "2025-08-07T20:07:51.083910+00:00",
         "finished_at": "2025-08-07T20:13:51.083910+00:00",

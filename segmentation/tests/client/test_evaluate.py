@@ -50,7 +50,8 @@ def test_evaluate_goes_on_where_there_is_no_connection_test(judge: StandIn, run_
      "the evaluation was already used; a team has one (409): You already started the evaluation; it is not open again"),
     (403, "Evaluation is not open yet", "evaluation-not-open",
      "the evaluation is not open; wait until it opens (403): Evaluation is not open yet"),
-    (409, {"message": "opens at 14:00"}, "evaluation-not-open", "the evaluation is not open; wait until it opens (409): opens at 14:00"),
+    (409, {"message": "opens at 14:00"}, "evaluation-not-open",
+     "the evaluation is not open; wait until it opens (409): opens at 14:00"),
     (403, None, "evaluation-refused",
      "the judge refuses the evaluation; it is not open yet, or the token is wrong (403)"),
 ])  # fmt: skip

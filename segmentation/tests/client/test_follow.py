@@ -1,6 +1,7 @@
 import pytest
 
 from mipseg.client import follow
+from mipseg.client.answers import Attempt
 from mipseg.client.output import Output, run
 from tests.client.conftest import Command
 from tests.client.judge import QUEUED, UUID, VALIDATE, VALIDATION, Answer, StandIn, attempt
@@ -97,7 +98,7 @@ def test_the_bar_counts_the_images(judge: StandIn, run_validate: Command, monkey
     drawn: list[follow.Watch] = []
     show = follow.Watch.show
 
-    def draw(watch: follow.Watch, state: follow.Attempt) -> None:
+    def draw(watch: follow.Watch, state: Attempt) -> None:
         show(watch, state)
         watch._bar.refresh()  # else only ten times a second
         drawn.append(watch)
