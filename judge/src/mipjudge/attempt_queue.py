@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 
 from mipjudge.database import Database
-from mipjudge.errors import LeaseLostError
+from mipjudge.errors import EvaluationUsedError, LeaseLostError
 from mipjudge.models import DONE, FAILED, QUEUED, RUNNING, VALIDATION, Attempt, Result, Team
 
 SHOWN_WORST = 5  # images of a validation whose mask is kept for the team's page
@@ -53,12 +53,31 @@ class Scored:
         reason: code of the fault, if any.
         seconds: until the reply was there.
         mask: the mask as 1-bit PNG, if it is to be kept.
+        detail: the fault in words, where there is more to say than its code does.
     """
 
     score: float
     reason: str | None = None
     seconds: float = 0.0
     mask: bytes | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True)
+class Images:
+    """Which images an attempt is scored on.
+
+    Attributes:
+        fingerprint: of the set; an attempt goes on with the one with which it began.
+        total: number of images.
+        source: `dataset` or `phantoms`.
+        collection: of the validation and the test set together; scores of different ones are not comparable.
+    """
+
+    fingerprint: str
+    total: int
+    source: str = "dataset"
+    collection: str = ""
 
 
 def claim(db: Database, worker: str, lease_s: float) -> Job | None:
@@ -102,14 +121,31 @@ def claim(db: Database, worker: str, lease_s: float) -> Job | None:
         return None
 
 
-def begin(db: Database, job: Job, image_set: str, total: int) -> None:
-    """Note which set the attempt is scored on."""
+def begin(db: Database, job: Job, images: Images) -> None:
+    """Note which images the attempt is scored on."""
     with db.write() as session:
-        _fenced(session, job, image_set=image_set, total=total)
+        _fenced(
+            session,
+            job,
+            image_set=images.fingerprint,
+            total=images.total,
+            source=images.source,
+            collection=images.collection,
+        )
+
+
+def note_api(db: Database, job: Job, *, at_start: bool, text: str | None) -> None:
+    """Note what the endpoint says of itself; what it said at the start of an earlier claim stays."""
+    with db.write() as session:
+        if at_start:
+            earlier = session.scalar(select(Attempt.api_start).where(Attempt.id == job.id))
+            _fenced(session, job, api_start=earlier or text)
+        else:
+            _fenced(session, job, api_end=text)
 
 
 def renew_lease(db: Database, job: Job, lease_s: float) -> None:
-    """Prolong the lease."""
+    """Take the lease for another while."""
     with db.write() as session:
         _fenced(session, job, lease_until=db.now(session) + lease_s)
 
@@ -159,12 +195,46 @@ def release(db: Database, job: Job) -> None:
         _fenced(session, job, lease_until=0.0)
 
 
+def put_back(db: Database, job: Job) -> None:
+    """Put an attempt back into the queue; the scores that it has stay."""
+    with db.write() as session:
+        _fenced(session, job, status=QUEUED, lease_until=0.0, worker=None)
+
+
+def cancel(db: Database, attempt_id: str) -> bool:
+    """End an attempt that is queued or running; its worker, if it has one, loses it.
+
+    Returns:
+        Whether it was not over yet.
+    """
+    with db.write() as session:
+        over_at = db.now(session)
+        found = session.execute(
+            update(Attempt)
+            .where(Attempt.id == attempt_id, Attempt.status.in_((QUEUED, RUNNING)))
+            .values(
+                status=FAILED, failure="cancelled", fence=Attempt.fence + 1, lease_until=0.0, finished_at=over_at
+            )
+        )
+        return bool(found.rowcount)  # type: ignore[attr-defined]
+
+
 def requeue(db: Database, attempt_id: str) -> bool:
     """Start an attempt afresh, whatever became of it; its worker, if it has one, loses it.
 
     Returns:
         Whether there is such an attempt.
+
+    Raises:
+        EvaluationUsedError: it is an evaluation, and the team has had another one since.
     """
+    try:
+        return _requeue(db, attempt_id)
+    except IntegrityError:
+        raise EvaluationUsedError from None
+
+
+def _requeue(db: Database, attempt_id: str) -> bool:
     with db.write() as session:
         found = session.execute(
             update(Attempt)
@@ -172,6 +242,7 @@ def requeue(db: Database, attempt_id: str) -> bool:
             .values(
                 {"status": QUEUED, "fence": Attempt.fence + 1, "lease_until": 0.0, "worker": None, "score": None}
                 | {"started_at": None, "finished_at": None, "failure": None, "image_set": None, "total": None}
+                | {"source": None, "collection": None, "api_start": None, "api_end": None}
             )
         )
         session.execute(delete(Result).where(Result.attempt_id == attempt_id))
@@ -193,6 +264,7 @@ def _row(job: Job, position: int, scored: Scored) -> Result:
         position=position,
         score=scored.score,
         reason=scored.reason,
+        detail=scored.detail,
         seconds=scored.seconds,
         mask=scored.mask,
     )

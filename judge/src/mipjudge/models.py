@@ -1,10 +1,12 @@
 """The tables. Times are seconds since 1970, ids are 32 hex digits."""
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 VALIDATION, EVALUATION = "validation", "evaluation"
 QUEUED, RUNNING, DONE, FAILED = "queued", "running", "done", "failed"
+# An evaluation that was cancelled before it began gives the team its one evaluation back.
+USED_EVALUATION = "kind = 'evaluation' AND (started_at IS NOT NULL OR status <> 'failed')"
 
 
 def _only_where(name: str, column: str, condition: str) -> Index:
@@ -29,7 +31,11 @@ class Team(Base):
 
 
 class Attempt(Base):
-    """One run over a set; also the queue: see `mipjudge.attempt_queue` for `fence`, `lease_until` and `worker`."""
+    """One run over a set; also the queue: see `mipjudge.attempt_queue` for `fence`, `lease_until` and `worker`.
+
+    `source` and `collection` name the images (see `mipjudge.sets`), `api_start` and `api_end` hold what the endpoint
+    said of itself before the first and after the last image, as JSON.
+    """
 
     __tablename__ = "attempts"
     __table_args__ = (
@@ -37,7 +43,7 @@ class Attempt(Base):
         CheckConstraint("status IN ('queued', 'running', 'done', 'failed')", name="attempt_status"),
         CheckConstraint("score >= 0 AND score <= 1", name="attempt_score"),
         CheckConstraint("status <> 'done' OR score IS NOT NULL", name="attempt_done_has_score"),
-        _only_where("one_evaluation_per_team", "team_id", "kind = 'evaluation'"),
+        _only_where("one_evaluation_per_team", "team_id", USED_EVALUATION),
         _only_where("one_running_per_team", "team_id", "status = 'running'"),
         Index("attempts_by_status", "status", "enqueued_at"),
         Index("attempts_by_team", "team_id", "enqueued_at"),
@@ -55,6 +61,10 @@ class Attempt(Base):
     failure: Mapped[str | None] = mapped_column(String(32))
     image_set: Mapped[str | None] = mapped_column(String(64))
     total: Mapped[int | None]
+    source: Mapped[str | None] = mapped_column(String(16))
+    collection: Mapped[str | None] = mapped_column(String(16))
+    api_start: Mapped[str | None] = mapped_column(Text)
+    api_end: Mapped[str | None] = mapped_column(Text)
     fence: Mapped[int] = mapped_column(default=0)
     lease_until: Mapped[float] = mapped_column(default=0.0)
     worker: Mapped[str | None] = mapped_column(String(128))
@@ -70,6 +80,7 @@ class Result(Base):
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     score: Mapped[float]
     reason: Mapped[str | None] = mapped_column(String(32))
+    detail: Mapped[str | None] = mapped_column(String(300))
     seconds: Mapped[float]
     mask: Mapped[bytes | None] = mapped_column(LargeBinary)
 

@@ -6,7 +6,7 @@ import re
 import secrets
 from uuid import uuid4
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -18,7 +18,7 @@ from mipjudge.errors import (
     TeamExistsError,
     TeamNameError,
 )
-from mipjudge.models import EVALUATION, QUEUED, RUNNING, Attempt, Result, Setting, Team
+from mipjudge.models import EVALUATION, QUEUED, RUNNING, USED_EVALUATION, Attempt, Result, Setting, Team
 
 HOUR = 3600.0
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -111,7 +111,7 @@ def find_attempt(db: Database, team: Team, attempt_id: str, kind: str | None = N
 def has_evaluated(db: Database, team: Team) -> bool:
     """Whether the team's one evaluation is used."""
     with db.read() as session:
-        found = session.scalar(select(Attempt.id).where(Attempt.team_id == team.id, Attempt.kind == EVALUATION))
+        found = session.scalar(select(Attempt.id).where(Attempt.team_id == team.id, text(USED_EVALUATION)))
         return found is not None
 
 
