@@ -1,9 +1,10 @@
 """The judge as a router for any application, and as an application of its own."""
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.responses import RedirectResponse
 from fastapi_offline import FastAPIOffline
 
+from mipjudge.local import check_caller
 from mipjudge.pages import make_pages
 from mipjudge.protocol import make_protocol
 from mipjudge.service import Judge
@@ -24,9 +25,10 @@ def create_judge(settings: JudgeSettings, policy: AddressPolicy | None = None) -
         policy: which addresses may be called; None: as the settings say.
     """
     judge = Judge(settings, policy)
+    guards = [Depends(check_caller)] if judge.is_local else []
     router = APIRouter(lifespan=judge.lifespan, redirect_slashes=False)
-    router.include_router(make_protocol(judge))
-    router.include_router(make_pages(judge))
+    for part in (make_protocol(judge), make_pages(judge)):
+        router.include_router(part, dependencies=guards)
     return router
 
 
@@ -49,6 +51,7 @@ def create_app(settings: JudgeSettings, policy: AddressPolicy | None = None) -> 
 
     app.add_middleware(BodyLimits, settings=Settings())
     app.add_middleware(Observe, metrics=Metrics())
+    problems.add_request_ids(app)
     return app
 
 

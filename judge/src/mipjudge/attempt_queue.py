@@ -212,9 +212,7 @@ def cancel(db: Database, attempt_id: str) -> bool:
         found = session.execute(
             update(Attempt)
             .where(Attempt.id == attempt_id, Attempt.status.in_((QUEUED, RUNNING)))
-            .values(
-                status=FAILED, failure="cancelled", fence=Attempt.fence + 1, lease_until=0.0, finished_at=over_at
-            )
+            .values(status=FAILED, failure="cancelled", fence=Attempt.fence + 1, lease_until=0.0, finished_at=over_at)
         )
         return bool(found.rowcount)  # type: ignore[attr-defined]
 

@@ -5,8 +5,9 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from threading import Event
+from typing import NoReturn
 
 import structlog
 from pydantic import ValidationError
@@ -20,6 +21,7 @@ from mipjudge.models import Attempt, Team
 from mipjudge.runner import Worker
 from mipjudge.service import Judge
 from mipjudge.settings import JudgeSettings
+from mipjudge.team_names import team_name
 from mipseg.errors import MipsegError
 from mipseg.serving.serve import configure_logging, serve
 from mipseg.settings import Settings, describe
@@ -74,14 +76,29 @@ def _parse() -> argparse.Namespace:
         return action
 
     add("make-team", _make_team, "register a team and show its token, once").add_argument("name")
+    rename = add("rename-team", _rename_team, "give a team another name")
+    rename.add_argument("name")
+    rename.add_argument("new_name")
+    add("new-token", _new_token, "give a team another token and show it, once").add_argument("name")
+    add("delete-team", _delete_team, "remove a team with its attempts").add_argument("name")
     add("teams", _list_teams, "list the teams")
     add("open-evaluation", _open, "let each team evaluate once").add_argument(
-        "--at", type=datetime.fromisoformat, help="from when on, such as 2026-12-01T12:00+01:00 (default: now)"
+        "--at", type=_moment, help="from when on, such as 2026-12-01T12:00+01:00 (default: now)"
     )
     add("close-evaluation", _close, "take no more evaluations")
     add("attempts", _list_attempts, "list the attempts, latest first").add_argument("--limit", type=int, default=50)
+    add("cancel", _cancel, "end an attempt that is queued or running").add_argument("uuid")
     add("requeue", _requeue, "start an attempt afresh, also a used evaluation").add_argument("uuid")
     return parser.parse_args()
+
+
+def _moment(text: str) -> datetime:
+    """A date that can be kept as seconds since 1970 and shown again; argparse turns the error into a line."""
+    date = datetime.fromisoformat(text).astimezone()
+    datetime.fromtimestamp(date.timestamp(), UTC)
+    if date.timestamp() < 0:
+        raise ValueError
+    return date
 
 
 def _serve(_: argparse.Namespace, settings: JudgeSettings) -> None:
@@ -102,6 +119,22 @@ def _work(_: argparse.Namespace, settings: JudgeSettings) -> None:
 def _make_team(arguments: argparse.Namespace, db: Database) -> None:
     team, token = store.make_team(db, arguments.name)
     _say(f"team   {team.name}\nuuid   {team.id}\ntoken  {token}\nThe token is not kept; give it to the team now.")
+
+
+def _rename_team(arguments: argparse.Namespace, db: Database) -> None:
+    _need(store.rename_team(db, arguments.name, arguments.new_name), "team")
+    _say(f"team   {team_name(arguments.new_name)}")
+
+
+def _new_token(arguments: argparse.Namespace, db: Database) -> None:
+    token = store.new_token(db, arguments.name)
+    _need(token is not None, "team")
+    _say(f"token  {token}\nThe old token is not known any more. The new one is not kept; give it to the team now.")
+
+
+def _delete_team(arguments: argparse.Namespace, db: Database) -> None:
+    _need(store.delete_team(db, arguments.name), "team")
+    _say("deleted")
 
 
 def _list_teams(_: argparse.Namespace, db: Database) -> None:
@@ -131,16 +164,28 @@ def _list_attempts(arguments: argparse.Namespace, db: Database) -> None:
 
 
 def _requeue(arguments: argparse.Namespace, db: Database) -> None:
-    if not attempt_queue.requeue(db, arguments.uuid):
-        _exit("there is no such attempt", 1)
+    _need(attempt_queue.requeue(db, arguments.uuid), "attempt")
     _say("queued")
 
 
+def _cancel(arguments: argparse.Namespace, db: Database) -> None:
+    if not attempt_queue.cancel(db, arguments.uuid):
+        _exit("there is no such attempt, or it is over", 1)
+    _say("cancelled")
+
+
+def _need(found: bool, what: str) -> None:
+    if not found:
+        _exit(f"there is no such {what}", 1)
+
+
 def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
+    # A console with few letters must not turn a name into an error: a token that was made is shown once.
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
 
-def _exit(message: str, status: int) -> None:
+def _exit(message: str, status: int) -> NoReturn:
     sys.stderr.write(f"error: {message}\n")
     sys.exit(status)
 

@@ -38,7 +38,7 @@ class TeamNameError(JudgeError):
     code = "team-name"
 
     def __init__(self) -> None:
-        super().__init__("a team's name has 1 to 64 printable characters")
+        super().__init__("a team's name has 1 to 64 characters, all of which can be seen")
 
 
 class TeamExistsError(JudgeError):

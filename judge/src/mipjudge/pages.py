@@ -1,27 +1,30 @@
 """What people look at: the scoreboard, and the page of a team's own attempt."""
 
-import io
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 from fastapi import APIRouter, Query, Response
-from PIL import Image as PillowImage
 
 from mipjudge import store
-from mipjudge.answers import attempt_answer
-from mipjudge.models import DONE, VALIDATION
+from mipjudge.answers import attempt_answer, published
+from mipjudge.masks import decode_binary, encode_png
+from mipjudge.models import DONE, VALIDATION, Result
 from mipjudge.protocol import own_attempt
 from mipjudge.scoreboard import make_scoreboard
-from mipjudge.scoring import unpack_mask
 from mipjudge.service import Json, Judge, JudgeRoute, Token, no_store
+from mipjudge.tables import csv_response
 from mipseg.serving.problems import ProblemError
 
 MAX_TEAMS = 1000
 STATIC = Path(__file__).with_name("static")
-_TYPES = {"judge.css": "text/css", "scoreboard.js": "text/javascript", "attempt.js": "text/javascript"}
+_TYPES = {
+    "judge.css": "text/css",
+    "scoreboard.js": "text/javascript",
+    "attempt.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
 _SAFE = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -31,43 +34,10 @@ _SAFE = {
 
 
 def make_pages(judge: Judge) -> APIRouter:
-    """Pages, and the JSON that they show."""
+    """Pages, and the JSON and CSV that they show."""
     router = APIRouter(tags=["judge"], route_class=JudgeRoute)
-
-    @router.get("/api/v1/scoreboard")
-    def scoreboard(limit: Annotated[int, Query(ge=1, le=MAX_TEAMS)] = MAX_TEAMS) -> Json:
-        """Ranks, scores and points of all teams."""
-        return make_scoreboard(judge.db, limit)
-
-    @router.get("/api/v1/attempts/{uuid}")
-    def attempt(uuid: str, response: Response, x_token: Token = None) -> Json:
-        """A team's own attempt; of a validation also each image."""
-        no_store(response)
-        team = judge.team(x_token)
-        found = own_attempt(judge, team, uuid)
-        results = store.results_of(judge.db, found)
-        answer = attempt_answer(judge.db, team, found, results)
-        answer["deadline_s"] = judge.settings.deadline_s
-        if found.kind == VALIDATION:
-            columns = ("position", "score", "reason", "seconds")
-            answer["images"] = [{name: getattr(result, name) for name in columns} for result in results]
-            worst = [result for result in results if result.mask is not None and found.status == DONE]
-            answer["worst"] = [result.position for result in sorted(worst, key=lambda r: (r.score, r.position))]
-        return answer
-
-    @router.get("/api/v1/attempts/{uuid}/figures/{position}")
-    def figure(uuid: str, position: str, x_token: Token = None) -> Response:
-        """One of the worst images of a finished validation: where mask and reference agree."""
-        found = own_attempt(judge, judge.team(x_token), uuid)
-        masks = {str(r.position): (r.position, r.mask) for r in store.results_of(judge.db, found) if r.mask}
-        if found.kind != VALIDATION or found.status != DONE or position not in masks:
-            raise ProblemError("no-figure", "there is no figure of this image")
-        place, mask = masks[position]
-        if found.image_set != judge.sets.validation.fingerprint or mask is None:
-            raise ProblemError("no-figure", "the images have been changed since")
-        content = _draw(judge, place, mask)
-        return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
-
+    _add_scoreboard(router, judge)
+    _add_attempts(router, judge)
     for path, name in (("/scoreboard", "scoreboard.html"), ("/attempts/{uuid}", "attempt.html")):
         router.add_api_route(path, _page(name), include_in_schema=False, name=name)
 
@@ -78,6 +48,71 @@ def make_pages(judge: Judge) -> APIRouter:
         return Response(_text(name), media_type=_TYPES[name], headers=_SAFE)
 
     return router
+
+
+def _add_scoreboard(router: APIRouter, judge: Judge) -> None:
+    @router.get("/api/v1/scoreboard")
+    def scoreboard(limit: Annotated[int, Query(ge=1, le=MAX_TEAMS)] = MAX_TEAMS) -> Json:
+        """Ranks, scores and points of all teams."""
+        return make_scoreboard(judge.db, judge.sets, limit)
+
+    @router.get("/api/v1/scoreboard.csv")
+    def scoreboard_csv() -> Response:
+        """The same as a table, with a row for each team and collection of images."""
+        board = make_scoreboard(judge.db, judge.sets, MAX_TEAMS)
+        names = ("rank", "team", "best_validation_score", "evaluation_score", "points", "attempts", "last_change")
+        boards = [board, *board["earlier"]]
+        rows = [[one["set"], *(team[name] for name in names)] for one in boards for team in one["teams"]]
+        return csv_response("scoreboard.csv", ["set", *names], rows)
+
+
+def _add_attempts(router: APIRouter, judge: Judge) -> None:
+    @router.get("/api/v1/attempts/{uuid}")
+    def attempt(uuid: str, response: Response, x_token: Token = None) -> Json:
+        """A team's own attempt; of a validation also each image."""
+        no_store(response)
+        found = own_attempt(judge, judge.viewer(x_token), uuid)
+        results = store.results_of(judge.db, found)
+        answer = attempt_answer(judge.db, found, results)
+        answer["deadline_s"] = judge.settings.deadline_s
+        if found.kind == VALIDATION:
+            answer["images"] = [_image(result) for result in results]
+            worst = [result for result in results if result.mask is not None and found.status == DONE]
+            answer["worst"] = [result.position for result in sorted(worst, key=lambda r: (r.score, r.position))]
+        return answer
+
+    @router.get("/api/v1/attempts/{uuid}/images.csv")
+    def images_csv(uuid: str, x_token: Token = None) -> Response:
+        """The images of a validation as a table."""
+        found = own_attempt(judge, judge.viewer(x_token), uuid)
+        if found.kind != VALIDATION:
+            raise ProblemError("no-figure", "only a validation tells about its images")
+        results = store.results_of(judge.db, found)
+        rows = [(r.position + 1, published(r.score), round(r.seconds, 3), r.reason, r.detail) for r in results]
+        return csv_response(f"attempt-{found.id}.csv", ("image", "score", "seconds", "reason", "detail"), rows)
+
+    @router.get("/api/v1/attempts/{uuid}/figures/{position}")
+    def figure(uuid: str, position: str, x_token: Token = None) -> Response:
+        """One of the worst images of a finished validation: where mask and reference agree."""
+        found = own_attempt(judge, judge.viewer(x_token), uuid)
+        masks = {str(r.position): (r.position, r.mask) for r in store.results_of(judge.db, found) if r.mask}
+        if found.kind != VALIDATION or found.status != DONE or position not in masks:
+            raise ProblemError("no-figure", "there is no figure of this image")
+        place, mask = masks[position]
+        if found.image_set != judge.sets.validation.fingerprint or mask is None:
+            raise ProblemError("no-figure", "the images have been changed since")
+        content = _draw(judge, place, mask)
+        return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
+
+
+def _image(result: Result) -> dict[str, int | float | str | None]:
+    return {
+        "position": result.position,
+        "score": published(result.score),
+        "reason": result.reason,
+        "detail": result.detail,
+        "seconds": round(result.seconds, 3),
+    }
 
 
 def _page(name: str) -> Callable[[], Response]:
@@ -96,7 +131,4 @@ def _draw(judge: Judge, position: int, mask: bytes) -> bytes:
     from mipseg.figure import agreement_image  # noqa: PLC0415  # imports matplotlib, which serving does without
 
     case = judge.sets.validation.case(position)
-    buffer = io.BytesIO()
-    pixels = agreement_image(case.image, case.mask, np.asarray(unpack_mask(mask)))
-    PillowImage.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
+    return encode_png(agreement_image(case.image, case.mask, decode_binary(mask)))

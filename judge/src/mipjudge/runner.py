@@ -1,8 +1,9 @@
-"""The workers: claim an attempt, send its images, write each score at once, and go on where a dead worker stopped."""
+"""The workers: claim attempts, judge them image by image in turns, and go on where a dead worker stopped."""
 
 import asyncio
 import os
 import socket
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Thread
 from uuid import uuid4
@@ -12,21 +13,17 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mipjudge import attempt_queue
 from mipjudge.attempt_queue import Job
+from mipjudge.attempt_run import AttemptRun, DiskError, EndpointDownError
 from mipjudge.database import Database
 from mipjudge.errors import LeaseLostError
-from mipjudge.models import VALIDATION
-from mipjudge.scoring import request_body, score_reply
-from mipjudge.sender import UNREACHABLE, Reply, Sender
-from mipjudge.sets import ImageSet, Sets
+from mipjudge.sender import Sender
+from mipjudge.sets import Sets
 from mipjudge.settings import JudgeSettings
 from mipjudge.target import AddressPolicy
 from mipseg.errors import DatasetError
-from mipseg.types import BinaryMask
 
-DOWN_AFTER = 5  # images at the start that reach nobody; then the endpoint is down
-_DOWN = {UNREACHABLE, "unresolvable", "address-refused"}
-Prepared = tuple[int, "asyncio.Task[tuple[BinaryMask, bytes]]"]  # an image's position, and it once it is read
 _IDLE_S = 0.5  # between two looks into the queue
+_DISK_S = 5.0  # until the queue is looked into again after the disk was full
 _log = structlog.get_logger()
 
 
@@ -34,16 +31,8 @@ class _StoppedError(Exception):
     """The process ends; whoever comes next goes on with the attempt."""
 
 
-class _EndpointDownError(Exception):
-    """Nobody answers at the endpoint."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
 class Worker:
-    """Judges one attempt after another.
+    """Judges several attempts at once, whose images take turns: a team whose endpoint hangs holds up nobody for long.
 
     Args:
         db: where the queue is.
@@ -55,20 +44,15 @@ class Worker:
     def __init__(self, db: Database, sets: Sets, settings: JudgeSettings, policy: AddressPolicy | None = None) -> None:
         self._db, self._sets, self._settings = db, sets, settings
         self._policy = policy or AddressPolicy(settings.allowed_networks)
+        self._paused_until = 0.0  # by the event loop's clock
         self.name = f"{socket.gethostname()[:64]}-{os.getpid()}-{uuid4().hex[:8]}"
 
     def run(self, stop: Event) -> None:
         """Work until told to stop; a database that is away for a while is waited for."""
-        while not stop.is_set():
-            try:
-                if self.run_one(stop):
-                    continue
-            except SQLAlchemyError as error:  # the lease runs out, and the attempt is claimed again
-                _log.warning("judge_database", error=type(error).__name__)
-            stop.wait(_IDLE_S)
+        asyncio.run(self._work(stop))
 
     def run_one(self, stop: Event) -> bool:
-        """Judge the next attempt.
+        """Judge the next attempt alone.
 
         Returns:
             Whether there was one.
@@ -76,33 +60,83 @@ class Worker:
         job = attempt_queue.claim(self._db, self.name, self._settings.lease_s)
         if job is None:
             return False
+        asyncio.run(self._alone(job, stop))
+        return True
+
+    async def _alone(self, job: Job, stop: Event) -> None:
+        self._make_threads(1)
+        await self._attempt(job, stop, asyncio.Semaphore(self._settings.concurrency))
+
+    async def _work(self, stop: Event) -> None:
+        self._make_threads(self._settings.attempts)
+        turns = asyncio.Semaphore(self._settings.concurrency)  # whoever waits longest is next
+        running: set[asyncio.Task[None]] = set()
+        while not stop.is_set():
+            job = await self._claim(len(running))
+            if job is not None:
+                running.add(asyncio.create_task(self._attempt(job, stop, turns)))
+                continue
+            idle = asyncio.create_task(asyncio.to_thread(stop.wait, _IDLE_S))
+            done, _ = await asyncio.wait({idle, *running}, return_when=asyncio.FIRST_COMPLETED)
+            running -= done
+        await asyncio.gather(*running)
+
+    def _make_threads(self, attempts: int) -> None:
+        # Enough threads that no image's clock runs while it waits for one.
+        threads = ThreadPoolExecutor(attempts * (2 * self._settings.concurrency + 4), "judge")
+        asyncio.get_running_loop().set_default_executor(threads)
+
+    async def _claim(self, running: int) -> Job | None:
+        if running >= self._settings.attempts or asyncio.get_running_loop().time() < self._paused_until:
+            return None
+        try:
+            return await asyncio.to_thread(attempt_queue.claim, self._db, self.name, self._settings.lease_s)
+        except SQLAlchemyError as error:
+            _log.warning("judge_database", error=type(error).__name__)
+            return None
+
+    async def _attempt(self, job: Job, stop: Event, turns: asyncio.Semaphore) -> None:
         log = _log.bind(attempt=job.id, kind=job.kind, fence=job.fence)
         log.info("attempt_claimed", saved=len(job.saved))
         try:
-            failure = self._judge(job, stop)
+            failure = await self._judge(job, stop, turns)
             if failure is None:
-                log.info("attempt_done", score=round(attempt_queue.finish(self._db, job), 4))
+                score = await asyncio.to_thread(attempt_queue.finish, self._db, job)
+                log.info("attempt_done", score=round(score, 4))
             else:
-                attempt_queue.fail(self._db, job, failure)
+                await asyncio.to_thread(attempt_queue.fail, self._db, job, failure)
                 log.info("attempt_failed", reason=failure)
         except LeaseLostError:
             log.warning("attempt_lost")
         except _StoppedError:
-            attempt_queue.release(self._db, job)
+            await self._give_back(attempt_queue.release, job)
             log.info("attempt_released")
-        return True
+        except DiskError as error:
+            self._paused_until = asyncio.get_running_loop().time() + _DISK_S
+            await self._give_back(attempt_queue.put_back, job)
+            log.error("attempt_put_back", error=str(error))
+        except SQLAlchemyError as error:  # the lease runs out, and the attempt is claimed again
+            log.warning("judge_database", error=type(error).__name__)
 
-    def _judge(self, job: Job, stop: Event) -> str | None:
+    async def _give_back(self, how: Callable[[Database, Job], None], job: Job) -> None:
+        try:
+            await asyncio.to_thread(how, self._db, job)
+        except (LeaseLostError, SQLAlchemyError) as error:  # then the lease runs out
+            _log.warning("attempt_not_given_back", error=type(error).__name__)
+
+    async def _judge(self, job: Job, stop: Event, turns: asyncio.Semaphore) -> str | None:
         """Score every image that has no score; the reason if the attempt has to be given up."""
         images = self._sets.of(job.kind)
         if job.image_set not in (None, images.fingerprint):
             return "set-changed"
-        attempt_queue.begin(self._db, job, images.fingerprint, len(images))
+        await asyncio.to_thread(attempt_queue.begin, self._db, job, self._sets.images(job.kind))
         try:
-            asyncio.run(self._supervise(_Run(self._db, job, images, self._settings, self._policy), job, stop))
-        except _EndpointDownError as error:
+            async with Sender(self._policy, self._settings) as sender:
+                run = AttemptRun(self._db, job, images, sender, self._settings, turns)
+                await self._supervise(run, job, stop)
+        except EndpointDownError as error:
             return error.reason
-        except (LeaseLostError, _StoppedError, SQLAlchemyError):
+        except (LeaseLostError, _StoppedError, DiskError, SQLAlchemyError):
             raise
         except DatasetError:
             _log.exception("set_unreadable")
@@ -112,11 +146,8 @@ class Worker:
             return "internal-error"
         return None
 
-    async def _supervise(self, run: "_Run", job: Job, stop: Event) -> None:
+    async def _supervise(self, run: AttemptRun, job: Job, stop: Event) -> None:
         """Score; end at once when the lease is lost or the process is to stop."""
-        # Enough threads that no image's clock runs while it waits for one.
-        threads = ThreadPoolExecutor(2 * self._settings.concurrency + 4, "judge")
-        asyncio.get_running_loop().set_default_executor(threads)
         tasks = [asyncio.create_task(work) for work in (run.score_all(), self._heartbeat(job), _watch(stop))]
         done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
@@ -132,70 +163,6 @@ class Worker:
                 await asyncio.to_thread(attempt_queue.renew_lease, self._db, job, self._settings.lease_s)
             except SQLAlchemyError as error:  # the next beat may succeed; if none does, the lease is lost
                 _log.warning("judge_database", error=type(error).__name__)
-
-
-class _Run:
-    """One claim's way through the images."""
-
-    def __init__(
-        self, db: Database, job: Job, images: ImageSet, settings: JudgeSettings, policy: AddressPolicy
-    ) -> None:
-        self._db, self._job, self._images, self._settings = db, job, images, settings
-        self._sender = Sender(policy, settings)
-        self._reasons = list(job.saved.values())
-
-    async def score_all(self) -> None:
-        """First one image alone as a probe, then at most `concurrency` at a time."""
-        waiting = iter([place for place in range(len(self._images)) if place not in self._job.saved])
-
-        def prepare_next() -> Prepared | None:
-            place = next(waiting, None)
-            return None if place is None else (place, asyncio.create_task(asyncio.to_thread(self._prepare, place)))
-
-        async def work() -> None:
-            ready, scoring = prepare_next(), None
-            try:
-                while ready is not None:
-                    place, task = ready
-                    reference, body = await task
-                    ready = prepare_next()  # is read while this one is under way
-                    reply = await self._sender.send(self._job.url, body)
-                    if scoring is not None:
-                        await scoring
-                    scoring = asyncio.create_task(self._score(place, reference, reply))  # while the next is under way
-                if scoring is not None:
-                    await scoring
-            finally:
-                if scoring is not None:
-                    scoring.cancel()
-
-        async with self._sender:
-            if (probe := prepare_next()) is not None:
-                reference, body = await probe[1]
-                await self._score(probe[0], reference, await self._sender.send(self._job.url, body))
-            workers = [asyncio.create_task(work()) for _ in range(self._settings.concurrency)]
-            try:
-                await asyncio.gather(*workers)
-            finally:
-                for worker in workers:
-                    worker.cancel()
-
-    async def _score(self, place: int, reference: BinaryMask, reply: Reply) -> None:
-        # All slow work in threads: a blocked loop would make a reply late that came in time.
-        def score_and_save() -> str | None:
-            scored = score_reply(reference, reply, keep_mask=self._job.kind == VALIDATION)
-            attempt_queue.save(self._db, self._job, place, scored, self._settings.lease_s)
-            return scored.reason
-
-        self._reasons.append(await asyncio.to_thread(score_and_save))
-        if len(self._reasons) <= DOWN_AFTER:
-            down = set(self._reasons) <= _DOWN and len(self._reasons) >= min(DOWN_AFTER, len(self._images))
-            if down:
-                raise _EndpointDownError(str(self._reasons[-1]))
-
-    def _prepare(self, place: int) -> tuple[BinaryMask, bytes]:
-        reference, image = self._images.load(place)
-        return reference, request_body(image)
 
 
 async def _watch(stop: Event) -> None:

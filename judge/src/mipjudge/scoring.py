@@ -1,21 +1,21 @@
 """From an endpoint's reply to the score of its image."""
 
 import base64
-import io
 import json
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image as PillowImage
 
 from mipjudge.attempt_queue import Scored
+from mipjudge.masks import decode_rgb, encode_png
 from mipjudge.sender import Reply
 from mipseg.checks import validate_segmentation
-from mipseg.errors import InputError, SegmentationError
-from mipseg.io.codec import MAX_PIXELS, decode_base64, decode_image
+from mipseg.errors import Base64Error, InputError, SegmentationError
+from mipseg.io.codec import MAX_PIXELS, decode_base64
 from mipseg.metrics import dice_score
 from mipseg.types import BinaryMask, Mask
 
+MAX_DETAIL = 300
 MAX_PARTS = 100_000  # of a reply's JSON: a few megabytes of `{},{},…` would take a hundred of memory
 
 
@@ -42,7 +42,7 @@ def request_body(image: bytes) -> bytes:
 
 
 def judge_reply(shape: tuple[int, ...], content: bytes) -> Judged:
-    """Check a reply as the championship does: a PNG of the image's size, RGB, 0 and 255, three equal channels.
+    """Check a reply as the championship does: a PNG of the image's size, of 0 and 255 once it is RGB.
 
     Args:
         shape: height and width of the image.
@@ -57,19 +57,19 @@ def judge_reply(shape: tuple[int, ...], content: bytes) -> Judged:
     img = answer.get("img") if isinstance(answer, dict) else None
     if not isinstance(img, str):
         return Judged("no-img", 'the reply must be a JSON object with "img"')
+    return _judge_mask(shape, img)
+
+
+def _judge_mask(shape: tuple[int, ...], img: str) -> Judged:
     try:
-        data = decode_base64(img)
-        # The guarded decoder first: it bounds what the file can cost. Then the pixels as they are, not turned to grey.
-        decode_image(data, min(MAX_PIXELS, 4 * shape[0] * shape[1]))
-        with PillowImage.open(io.BytesIO(data), formats=["PNG"]) as image:
-            mask = np.asarray(image)
+        if img[:5].lower() == "data:":
+            raise Base64Error("img is a data: URL; answer with what follows its comma")
+        mask = decode_rgb(decode_base64(img), min(MAX_PIXELS, 4 * shape[0] * shape[1]))
         validate_segmentation(np.broadcast_to(np.uint8(0), (*shape, 3)), mask)
     except InputError as error:
-        return Judged(error.code, str(error)[:300])
+        return Judged(error.code, str(error)[:MAX_DETAIL])
     except SegmentationError as error:
-        return Judged("invalid-mask", str(error)[:300])
-    except (OSError, ValueError, SyntaxError):  # a JPEG
-        return Judged("invalid-image", "the reply's img is not a PNG")
+        return Judged("invalid-mask", str(error)[:MAX_DETAIL])
     return Judged(None, mask=mask, img=img)
 
 
@@ -82,21 +82,9 @@ def score_reply(reference: BinaryMask, reply: Reply, *, keep_mask: bool) -> Scor
         keep_mask: whether the mask goes into the result.
     """
     if reply.reason is not None:
-        return Scored(0.0, reply.reason, reply.seconds)
+        return Scored(0.0, reply.reason, reply.seconds, detail=reply.detail)
     judged = judge_reply(reference.shape, reply.content)
     if judged.mask is None:
-        return Scored(0.0, judged.reason, reply.seconds)
+        return Scored(0.0, judged.reason, reply.seconds, detail=judged.detail)
     found = judged.mask[:, :, 0] != 0
-    return Scored(dice_score(reference, found), None, reply.seconds, _pack(found) if keep_mask else None)
-
-
-def unpack_mask(data: bytes) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
-    """Read a mask that `score_reply` kept."""
-    with PillowImage.open(io.BytesIO(data), formats=["PNG"]) as image:
-        return np.asarray(image, dtype=np.bool_)
-
-
-def _pack(mask: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> bytes:
-    buffer = io.BytesIO()
-    PillowImage.fromarray(mask).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
+    return Scored(dice_score(reference, found), None, reply.seconds, encode_png(found) if keep_mask else None)

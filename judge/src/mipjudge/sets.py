@@ -12,9 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as PillowImage
 
+from mipjudge.attempt_queue import Images
+from mipjudge.masks import as_rgb_png
 from mipjudge.models import VALIDATION
 from mipjudge.settings import JudgeSettings
-from mipseg.errors import DatasetError
+from mipseg.errors import DatasetError, ImageError
 from mipseg.io.dataset import Case, label_path, read_mask, read_patient
 from mipseg.phantom import make_phantom
 from mipseg.types import BinaryMask
@@ -43,18 +45,19 @@ class ImageSet:
         return len(self.names)
 
     def load(self, position: int) -> tuple[BinaryMask, bytes]:
-        """Read one case as it is judged: its reference mask, and its image's file, of which only the header is read.
+        """Read one case as it is judged: its reference mask, and its image as a file in plain RGB.
 
         Raises:
             DatasetError: a file is missing or damaged, or their sizes differ.
+            OSError: a phantom can't be written, such as on a full disk.
         """
         image, label = self.files(self.names[position])
         mask = read_mask(label)
         try:
-            data = image.read_bytes()
+            data = as_rgb_png(image.read_bytes())
             with PillowImage.open(io.BytesIO(data), formats=["PNG"]) as header:
                 width, height = header.size
-        except (OSError, ValueError, SyntaxError) as error:
+        except (OSError, ValueError, SyntaxError, ImageError) as error:
             raise DatasetError(f"{image} is not a readable PNG: {error}") from error
         if mask.shape != (height, width):
             raise DatasetError(f"{label} is {mask.shape}, but its image is {(height, width)}")
@@ -83,9 +86,25 @@ class Sets:
     test: ImageSet
     source: str
 
+    @property
+    def collection(self) -> str:
+        """What tells these sets from others, 16 hex digits."""
+        return hashlib.sha256(f"{self.validation.fingerprint} {self.test.fingerprint}".encode()).hexdigest()[:16]
+
+    def images(self, kind: str) -> Images:
+        """What the queue notes about the images of a kind of attempts."""
+        chosen = self.of(kind)
+        return Images(chosen.fingerprint, len(chosen), self.source, self.collection)
+
     def of(self, kind: str) -> ImageSet:
         """The set of a kind of attempts."""
         return self.validation if kind == VALIDATION else self.test
+
+
+def describe_images(source: str | None, number: int | None) -> str:
+    """The images in words, such as `200 phantoms`."""
+    name = {DATASET: "patients of the data set", PHANTOMS: "phantoms"}.get(source or "", "images")
+    return f"{number} {name}"
 
 
 def build_sets(settings: JudgeSettings) -> Sets:

@@ -7,7 +7,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mipseg.addresses import is_loopback
-from mipseg.settings import Settings, project_root
+from mipseg.settings import Settings, judge_dir
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 LOOPBACK = ("127.0.0.0/8", "::1/128")
@@ -19,15 +19,16 @@ class JudgeSettings(BaseSettings):
     Attributes:
         host: address to listen on.
         port: TCP port.
-        dir: folder of the SQLite database and of the phantoms.
+        dir: folder of the SQLite database, the phantoms and the local teams' secret.
         database_url: such as `postgresql://user@host/name`; empty: SQLite in `dir`.
         data_dir: the data set whose patients are the two sets; where it is missing, phantoms are.
         seed: what makes the two sets; keep it secret in a championship on phantoms.
         set_size: most images of a set.
         local: whether anybody on this machine may have a team at once; None: where the host is loopback.
         allow: networks that are not public but may be called, comma-separated; None: loopback where `local`, else none.
-        workers: attempts that this process judges at the same time; 0: others do.
-        concurrency: images that one attempt has under way.
+        workers: of this process; 0: others judge.
+        attempts: that a worker has under way; their images take turns.
+        concurrency: images that a worker, and one attempt, has under way.
         deadline_s: seconds that an endpoint has for an image.
         max_reply_bytes: largest reply that is read.
         lease_s: seconds after which the attempt of a dead worker is taken over.
@@ -40,7 +41,7 @@ class JudgeSettings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=1, le=65535)
-    dir: Path = Field(default_factory=lambda: project_root() / "data/judge")
+    dir: Path = Field(default_factory=judge_dir)
     database_url: SecretStr = SecretStr("")
     data_dir: Path = Field(default_factory=lambda: Settings().data_dir)
     seed: int = Field(1945, ge=0)
@@ -48,6 +49,7 @@ class JudgeSettings(BaseSettings):
     local: bool | None = None
     allow: str | None = None
     workers: int = Field(1, ge=0, le=64)
+    attempts: int = Field(4, ge=1, le=64)
     concurrency: int = Field(1, ge=1, le=64)
     deadline_s: float = Field(10.0, gt=0)
     max_reply_bytes: int = Field(6 * 2**20, ge=1024)

@@ -6,7 +6,7 @@ import re
 import secrets
 from uuid import uuid4
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import Select, delete, func, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -16,9 +16,9 @@ from mipjudge.errors import (
     EvaluationUsedError,
     RateLimitError,
     TeamExistsError,
-    TeamNameError,
 )
 from mipjudge.models import EVALUATION, QUEUED, RUNNING, USED_EVALUATION, Attempt, Result, Setting, Team
+from mipjudge.team_names import team_name
 
 HOUR = 3600.0
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -32,7 +32,7 @@ def make_team(db: Database, name: str) -> tuple[Team, str]:
         The team and its token, which is not kept anywhere.
 
     Raises:
-        TeamNameError: empty, longer than 64, or with control characters.
+        TeamNameError: see `mipjudge.team_names`.
         TeamExistsError: the name is taken.
     """
     token = secrets.token_hex(32)
@@ -49,7 +49,7 @@ def local_team(db: Database, name: str) -> tuple[Team, str, bool]:
         TeamNameError: see `make_team`.
         TeamExistsError: the operator made a team of this name, whose token is not given away.
     """
-    _check_name(name)
+    name = team_name(name)
     token = hmac.new(_local_secret(db), name.encode(), hashlib.sha256).hexdigest()
     try:
         return _insert_team(db, name, token), token, True
@@ -64,6 +64,49 @@ def find_team(db: Database, token: str) -> Team | None:
     """The team with this token."""
     with db.read() as session:
         return session.scalar(select(Team).where(Team.token_hash == _hash(token)))
+
+
+def rename_team(db: Database, name: str, new_name: str) -> bool:
+    """Give a team another name; its token and its attempts stay.
+
+    Returns:
+        Whether there is such a team.
+
+    Raises:
+        TeamNameError: see `mipjudge.team_names`.
+        TeamExistsError: the new name is taken.
+    """
+    try:
+        return _change_team(db, name, {"name": team_name(new_name)})
+    except IntegrityError:
+        raise TeamExistsError from None
+
+
+def new_token(db: Database, name: str) -> str | None:
+    """Give a team another token; the old one is no longer known.
+
+    Returns:
+        The token, which is not kept anywhere; None if there is no such team.
+    """
+    token = secrets.token_hex(32)
+    return token if _change_team(db, name, {"token_hash": _hash(token)}) else None
+
+
+def delete_team(db: Database, name: str) -> bool:
+    """Remove a team with its attempts and their results; a worker that judges it loses the attempt.
+
+    Returns:
+        Whether there was such a team.
+    """
+    with db.write() as session:
+        team = session.scalar(select(Team).where(Team.name == team_name(name)))
+        if team is None:
+            return False
+        attempts = select(Attempt.id).where(Attempt.team_id == team.id)
+        session.execute(delete(Result).where(Result.attempt_id.in_(attempts)))
+        session.execute(delete(Attempt).where(Attempt.team_id == team.id))
+        session.delete(team)
+    return True
 
 
 def enqueue(db: Database, team: Team, kind: str, url: str, limits: tuple[int, int]) -> Attempt:
@@ -84,12 +127,7 @@ def enqueue(db: Database, team: Team, kind: str, url: str, limits: tuple[int, in
     try:
         with db.write() as session:
             now = db.now(session)
-            if kind == EVALUATION:
-                opens_at = _opens_at(session)
-                if opens_at is None or now < opens_at:
-                    raise EvaluationClosedError(opens_at)
-            else:
-                _check_rate(session, team, now, limits)
+            _check(session, team, kind, now, limits)
             attempt = Attempt(id=uuid4().hex, team_id=team.id, kind=kind, url=url, status=QUEUED, enqueued_at=now)
             session.add(attempt)
     except IntegrityError:  # the partial unique index, however many judges asked at the same moment
@@ -97,13 +135,35 @@ def enqueue(db: Database, team: Team, kind: str, url: str, limits: tuple[int, in
     return attempt
 
 
-def find_attempt(db: Database, team: Team, attempt_id: str, kind: str | None = None) -> Attempt | None:
-    """A team's own attempt; None where it is unknown, another's, or of the other kind."""
+def check(db: Database, team: Team, kind: str, limits: tuple[int, int]) -> None:
+    """Refuse what `enqueue` would refuse, before any work is done for it; see there."""
+    with db.read() as session:
+        _check(session, team, kind, db.now(session), limits)
+        if kind == EVALUATION and session.scalar(_evaluation_of(team)) is not None:
+            raise EvaluationUsedError
+
+
+def attempts_of(db: Database, team: Team, limit: int) -> list[Attempt]:
+    """A team's latest attempts, the latest first."""
+    with db.read() as session:
+        query = select(Attempt).where(Attempt.team_id == team.id).order_by(Attempt.enqueued_at.desc(), Attempt.id)
+        return list(session.scalars(query.limit(limit)))
+
+
+def count_attempts(db: Database, team: Team, kind: str) -> int:
+    """How many attempts of a kind a team has made."""
+    with db.read() as session:
+        query = select(func.count()).select_from(Attempt).where(Attempt.team_id == team.id, Attempt.kind == kind)
+        return session.scalar(query) or 0
+
+
+def find_attempt(db: Database, team: Team | None, attempt_id: str, kind: str | None = None) -> Attempt | None:
+    """A team's own attempt, or without a team anybody's; None where it is unknown, another's, or of the other kind."""
     if not _ID.fullmatch(attempt_id):
         return None
     with db.read() as session:
         attempt = session.get(Attempt, attempt_id)
-    if attempt is None or attempt.team_id != team.id or kind not in (None, attempt.kind):
+    if attempt is None or kind not in (None, attempt.kind) or (team is not None and attempt.team_id != team.id):
         return None
     return attempt
 
@@ -111,8 +171,7 @@ def find_attempt(db: Database, team: Team, attempt_id: str, kind: str | None = N
 def has_evaluated(db: Database, team: Team) -> bool:
     """Whether the team's one evaluation is used."""
     with db.read() as session:
-        found = session.scalar(select(Attempt.id).where(Attempt.team_id == team.id, text(USED_EVALUATION)))
-        return found is not None
+        return session.scalar(_evaluation_of(team)) is not None
 
 
 def position_in_queue(db: Database, attempt: Attempt) -> int:
@@ -160,9 +219,28 @@ def set_evaluation(db: Database, opens_at: float | None) -> None:
             session.add(Setting(key=_OPENS_AT, value=repr(opens_at)))
 
 
+def _change_team(db: Database, name: str, values: dict[str, str]) -> bool:
+    with db.write() as session:
+        changed = session.execute(update(Team).where(Team.name == team_name(name)).values(values))
+        return bool(changed.rowcount)  # type: ignore[attr-defined]
+
+
 def _opens_at(session: Session) -> float | None:
     setting = session.get(Setting, _OPENS_AT)
     return None if setting is None else float(setting.value)
+
+
+def _evaluation_of(team: Team) -> Select[str]:
+    return select(Attempt.id).where(Attempt.team_id == team.id, text(USED_EVALUATION))
+
+
+def _check(session: Session, team: Team, kind: str, now: float, limits: tuple[int, int]) -> None:
+    if kind != EVALUATION:
+        _check_rate(session, team, now, limits)
+        return
+    opens_at = _opens_at(session)
+    if opens_at is None or now < opens_at:
+        raise EvaluationClosedError(opens_at)
 
 
 def _check_rate(session: Session, team: Team, now: float, limits: tuple[int, int]) -> None:
@@ -179,15 +257,10 @@ def _check_rate(session: Session, team: Team, now: float, limits: tuple[int, int
         raise RateLimitError(f"a team may start {per_hour} validations per hour", int(first + HOUR - now) + 1)
 
 
-def _check_name(name: str) -> None:
-    if not 1 <= len(name.strip()) <= len(name) <= 64 or not name.isprintable():
-        raise TeamNameError
-
-
 def _insert_team(db: Database, name: str, token: str) -> Team:
-    _check_name(name)
     try:
         with db.write() as session:
+            name = team_name(name)
             team = Team(id=uuid4().hex, name=name, token_hash=_hash(token), created_at=db.now(session), verified_at=0.0)
             session.add(team)
     except IntegrityError:

@@ -15,6 +15,7 @@ from mipseg.addresses import is_public, parse_ip, split_url
 
 MAX_URL = 2048
 DEFAULT_PORTS = {"http": 80, "https": 443}
+_UNSPECIFIED = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # nothing listens there
 _VISIBLE = re.compile(r"[!-\[\]-~]+")  # printable ASCII without blank and backslash
 Resolver = Callable[[str, int], list[str]]
 
@@ -93,9 +94,11 @@ class AddressPolicy:
             TargetError: the name has none, or one that may not be called.
         """
         try:
-            addresses = self.resolver(endpoint.host, endpoint.port)
+            found = self.resolver(endpoint.host, endpoint.port)
         except (OSError, UnicodeError):
-            addresses = []
+            found = []
+        # Teams give the address that their service listens at; as a destination, it means this machine.
+        addresses = [_UNSPECIFIED.get(address, address) for address in found]
         if not addresses:
             raise TargetError("unresolvable", "the URL's host has no address")
         if not all(self.may_call(address) for address in addresses):

@@ -59,6 +59,11 @@ PROBLEMS: dict[str, Problem] = {
     "bad-token": Problem(401, "the judge refuses the token", "check EVAL_API_TOKEN"),
     "too-many-requests": Problem(429, "the judge asks for fewer requests", "wait before the next one"),
     "unknown-attempt": Problem(404, "this team has no such attempt", "check the uuid and EVAL_API_TOKEN"),
+    "attempt-over": Problem(409, "the attempt is over", "look at its score with `uv run check-status`"),
+    "not-local": Problem(403, "this judge is for its own machine", "call it by localhost and without a proxy"),
+    "local-secret": Problem(
+        403, "another user runs this judge", "set EVAL_API_TOKEN, or MIPSEG_JUDGE_DIR to its folder"
+    ),
     "no-figure": Problem(404, "there is no figure of this image", "only the worst images of a validation have one"),
     "evaluation-not-open": Problem(403, "the evaluation is not open", "wait until it opens"),
     "evaluation-used": Problem(409, "the evaluation was already used", "a team has one"),
@@ -81,6 +86,8 @@ PROBLEMS: dict[str, Problem] = {
     "not-json": Problem(None, "the answer is not JSON", 'answer with {"img": "<PNG in base64>"}'),
     "no-img": Problem(None, "the answer has no img", 'answer with {"img": "<PNG in base64>"}'),
     "invalid-mask": Problem(None, "the mask can't be used", _RGB_MASK),
+    "cancelled": Problem(None, "the attempt was cancelled", "submit again"),
+    "endpoint-changed": Problem(None, "the endpoint's model changed while it was judged", "submit again"),
     "set-changed": Problem(None, "the judge's images have changed since the start", "submit again"),
     "set-unreadable": Problem(None, "the judge can't read its images", "tell the judge's operator"),
     "internal-error": Problem(None, "the judge failed", "tell the judge's operator"),

@@ -16,6 +16,11 @@ def project_root() -> Path:
     return Path.cwd()
 
 
+def judge_dir() -> Path:
+    """Where the judge of this machine keeps its database and its secret, unless MIPSEG_JUDGE_DIR says otherwise."""
+    return project_root() / "data/judge"
+
+
 def describe(error: ValidationError, *, secret: bool = False) -> str:
     """What is wrong with settings or with a file of settings, in one line: `MIPSEG_THREADS: ... (given: 'two')`.
 

@@ -52,6 +52,7 @@ def settings(judge: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("EVAL_API_URL", judge.url)
     monkeypatch.setenv("EVAL_API_TOKEN", CANARY)
     monkeypatch.setenv("TUMOR_SEGMENTATION_SERVICE_URL", SERVICE)
+    monkeypatch.setenv("MIPSEG_JUDGE_DIR", str(tmp_path / "judge"))
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,7 @@ VERIFY, VALIDATE, EVALUATE = (
     f"POST {USECASE}/evaluate/queue",
 )
 VALIDATION, EVALUATION = f"GET {USECASE}/validate/queue/{UUID}", f"GET {USECASE}/evaluate/queue/{UUID}"
+CANCEL_VALIDATION, CANCEL_EVALUATION = VALIDATION.replace("GET", "DELETE"), EVALUATION.replace("GET", "DELETE")
 OTHER_STATUS, LOCAL_TEAM = f"GET /api/v1/validation/{UUID}", "POST /api/v1/local/team"
 
 QUEUED = {
@@ -76,6 +77,7 @@ class Request:
     host: str
     token: str | None
     body: Any
+    secret: str | None = None
 
 
 class StandIn:
@@ -140,11 +142,12 @@ class StandIn:
                 path = self.path.partition("//")[2].partition("/")[2] if "//" in self.path else self.path[1:]
                 sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 host, token = self.headers["Host"], self.headers["x-token"]
-                request = Request(f"{self.command} /{path}", host, token, json.loads(sent) if sent else None)
+                content, secret = json.loads(sent) if sent else None, self.headers["x-local-secret"]
+                request = Request(f"{self.command} /{path}", host, token, content, secret)
                 stand_in.requests.append(request)
                 self._send(stand_in.answer(request))
 
-            do_POST = do_GET  # noqa: N815 - the base class calls it so
+            do_POST = do_DELETE = do_GET  # noqa: N815 - the base class calls them so
 
             def _send(self, answer: Answer) -> None:
                 time.sleep(answer.before_s)

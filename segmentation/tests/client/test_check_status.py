@@ -51,6 +51,7 @@ def test_json(judge: StandIn, run_check: Command) -> None:
         "score": None, "errors": [], "service_url": "https://team.example/predict",
         "enqueued_at": "2025-08-07T20:07:49.083910+00:00", "submitted_at": "2025-08-07T20:07:49.083910+00:00",
         "started_at": "2025-08-07T20:07:51.083910+00:00", "finished_at": "2025-08-07T20:13:51.083910+00:00",
+        "page": None,
     }  # fmt: skip
 
 

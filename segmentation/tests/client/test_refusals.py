@@ -68,7 +68,8 @@ def test_a_score_that_is_not_a_number(judge: StandIn, run_validate: Command, sco
 
 
 @pytest.mark.parametrize("arguments", [
-    ["--verify", "--wait"], ["--verify", "--evaluate"], ["--yes"], ["--unknown"], ["argument"],
+    ["--verify", "--wait"], ["--verify", "--evaluate"], ["--cancel"], ["--cancel", "x", "--wait"],
+    ["--cancel", "x", "--evaluate"], ["--yes"], ["--unknown"], ["argument"],
 ])  # fmt: skip
 def test_wrong_use(judge: StandIn, run_validate: Command, arguments: list[str]) -> None:
     result = run_validate(*arguments)

@@ -1,8 +1,10 @@
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from mipseg import addresses
+from mipseg.local_secret import make_secret
 from tests.client.conftest import Command
 from tests.client.judge import CANARY, LOCAL_TEAM, VALIDATE, VALIDATION, Answer, StandIn
 
@@ -33,6 +35,31 @@ def test_a_local_judge_may_refuse_that(
     result = run_validate()
     assert result.code == 2
     assert result.err == f"error: {judge.url} gives out no token for a local team ({status}); set EVAL_API_TOKEN\n"
+
+
+def test_the_judges_secret_shows_that_this_user_runs_it(
+    judge: StandIn, run_validate: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("EVAL_API_TOKEN")
+    run_validate()
+    secret = make_secret(tmp_path / "judge")
+    assert make_secret(tmp_path / "judge") == secret
+    assert len(secret) == 64
+    assert (tmp_path / "judge/local-secret").stat().st_mode & 0o777 == 0o600
+    result = run_validate()
+    assert [request.secret for request in judge.requests] == [None, None, secret, None]
+    assert secret not in result.out + result.err
+
+
+def test_another_users_judge(
+    judge: StandIn, run_validate: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("EVAL_API_TOKEN")
+    judge.will(LOCAL_TEAM, Answer({"code": "local-secret"}, 403))
+    assert run_validate().err == (
+        f"error: {judge.url} gives out no token for a local team (403); set EVAL_API_TOKEN, or MIPSEG_JUDGE_DIR to the "
+        f"folder of the judge, which is not at {tmp_path / 'judge'}\n"
+    )
 
 
 @pytest.mark.parametrize("token", [None, "", 5, "a b", "ä", "a\nb"])

@@ -3,6 +3,9 @@ import pytest
 from tests.client.conftest import SERVICE, Command
 from tests.client.judge import (
     CANARY,
+    CANCEL_EVALUATION,
+    CANCEL_VALIDATION,
+    DASHED,
     OTHER_STATUS,
     QUEUED,
     UUID,
@@ -30,7 +33,7 @@ def test_json_of_a_submission(run_validate: Command) -> None:
     assert result.object == {
         "uuid": UUID, "type": "validation", "status": "queued", "position_in_queue": 0, "progress": None,
         "score": None, "errors": [], "service_url": SERVICE, "enqueued_at": "2025-08-07T20:07:49.083910+00:00",
-        "submitted_at": None, "started_at": None, "finished_at": None,
+        "submitted_at": None, "started_at": None, "finished_at": None, "page": None,
     }  # fmt: skip
 
 
@@ -117,3 +120,44 @@ def test_verify_finds_a_fault(
     assert (result.code, result.out, result.err) == (exit_code, "", text)
     result = run_validate("--verify", "--json")
     assert (result.code, result.object["error"]) == (exit_code, code)
+
+
+def test_the_page_of_an_attempt_is_printed_where_the_judge_has_one(judge: StandIn, run_validate: Command) -> None:
+    judge.will(VALIDATE, Answer({**QUEUED, "page": f"/attempts/{UUID}"}))
+    result = run_validate()
+    assert result.out.splitlines()[1:] == [
+        f"follow it with: uv run check-status {UUID}",
+        f"look at it at: {judge.url}/attempts/{UUID}",
+    ]
+    assert run_validate("--json").object["page"] == f"{judge.url}/attempts/{UUID}"
+    judge.will(VALIDATE, Answer({**QUEUED, "page": "https://elsewhere.example/"}))
+    assert "elsewhere" not in run_validate().out
+
+
+def test_cancel(judge: StandIn, run_validate: Command) -> None:
+    judge.will(CANCEL_VALIDATION, Answer(attempt("failed", None, errors=[])))
+    result = run_validate("--cancel", DASHED)
+    assert (result.code, result.out, result.err) == (0, f"validation {UUID}: failed\n", "")
+    assert judge.lines == [CANCEL_VALIDATION]
+
+
+def test_cancel_looks_for_an_evaluation_next(judge: StandIn, run_validate: Command) -> None:
+    judge.will(CANCEL_EVALUATION, Answer({**QUEUED, "type": "evaluation", "status": "failed"}))
+    assert run_validate("--cancel", UUID).out == f"evaluation {UUID}: failed\n"
+    assert judge.lines == [CANCEL_VALIDATION, CANCEL_EVALUATION]
+
+
+@pytest.mark.parametrize(("arguments", "answer", "code", "text"), [
+    (["--cancel", "x"], None, "bad-uuid", "this is not a UUID; `uv run validate` prints the attempt's"),
+    (["--cancel", UUID], None, "unknown-attempt", "{url} knows no attempt " + UUID + " of this team (404)"),
+    (["--cancel", UUID], Answer({"code": "attempt-over", "detail": "the attempt is over already"}, 409), "attempt-over",
+     "the attempt is over; look at its score with `uv run check-status` (409): the attempt is over already"),
+])  # fmt: skip
+def test_cancel_is_refused(
+    judge: StandIn, run_validate: Command, arguments: list[str], answer: Answer | None, code: str, text: str
+) -> None:
+    if answer:
+        judge.will(CANCEL_VALIDATION, answer)
+    result = run_validate(*arguments)
+    assert (result.code, result.out, result.err) == (2, "", f"error: {text.format(url=judge.url)}\n")
+    assert run_validate(*arguments, "--json").object["error"] == code

@@ -1,42 +1,76 @@
 "use strict";
 const SVG = "http://www.w3.org/2000/svg";
+const WIDTH = 1000, HEIGHT = 200, LEFT = 60, BOTTOM = 30;  // of a chart and its axes
 const uuid = location.pathname.split("/").pop();
 const api = `/api/v1/attempts/${encodeURIComponent(uuid)}`;
 const byId = (id) => document.getElementById(id);
 let token = sessionStorage.getItem("token") || "";
+let order = { key: "position", up: true };
+let images = [];
 let timer;
 
-const get = (path) => fetch(path, { headers: { "x-token": token }, cache: "no-store" });
+// A local judge shows its attempts without a token.
+const get = (path) => fetch(path, { headers: token ? { "x-token": token } : {}, cache: "no-store" });
 
-// A bar for each image, `value` of the chart's height.
-function bars(svg, images, total, value) {
+function draw(svg, name, attributes, text) {
+  const made = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  if (text !== undefined) made.textContent = text;
+  svg.append(made);
+  return made;
+}
+
+// A bar for each image, `value` of the chart's height; `ticks` are pairs of a height and a label.
+function chart(svg, total, value, ticks) {
   svg.replaceChildren();
-  svg.setAttribute("viewBox", `0 0 ${total} 1`);
-  for (const image of images) {
-    const bar = document.createElementNS(SVG, "rect");
-    const height = Math.min(value(image), 1);
-    const place = { x: image.position + 0.1, y: 1 - height, width: 0.8, height };
-    for (const [name, number] of Object.entries(place)) bar.setAttribute(name, number);
-    bar.setAttribute("class", image.reason ? "bar fault" : "bar");
-    const title = document.createElementNS(SVG, "title");
-    title.textContent = `image ${image.position + 1}: Dice ${image.score.toFixed(3)}, ${image.seconds.toFixed(2)} s ${image.reason || ""}`;
-    bar.append(title);
-    svg.append(bar);
+  svg.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
+  const high = HEIGHT - BOTTOM, wide = (WIDTH - LEFT) / total;
+  for (const [part, label] of ticks) {
+    const y = high * (1 - part) * 0.94 + 0.06 * high;
+    draw(svg, "line", { x1: LEFT, x2: WIDTH, y1: y, y2: y, class: "grid" });
+    draw(svg, "text", { x: LEFT - 6, y: y + 4, class: "tick end" }, label);
   }
+  for (const image of images) {
+    const height = Math.min(value(image), 1) * high * 0.94;
+    const place = { x: LEFT + (image.position + 0.1) * wide, y: high - height, width: 0.8 * wide, height };
+    const bar = draw(svg, "rect", { ...place, class: image.reason ? "bar fault" : "bar" });
+    const text = `image ${image.position + 1}: Dice ${image.score.toFixed(3)}, ${image.seconds.toFixed(2)} s`;
+    draw(bar, "title", {}, image.reason ? `${text}, ${image.reason}` : text);
+  }
+  for (const number of new Set([1, Math.ceil(total / 2), total])) {
+    draw(svg, "text", { x: LEFT + (number - 0.5) * wide, y: HEIGHT - 10, class: "tick middle" }, number);
+  }
+  draw(svg, "text", { x: LEFT - 6, y: HEIGHT - 10, class: "tick end" }, "image");
 }
 
 function charts(attempt) {
-  const images = attempt.images || [];
   byId("charts").hidden = !images.length || attempt.status === "failed";
   if (byId("charts").hidden) return;
-  const { total } = attempt.progress;
-  bars(byId("dice"), images, total, (image) => (image.reason ? 1 : image.score));
+  const { total } = attempt.progress, most = attempt.deadline_s;
+  chart(byId("dice"), total, (image) => (image.reason ? 1 : image.score), [[0, "0"], [0.5, "0.5"], [1, "1"]]);
   // The root, since most answers take a small part of the limit.
-  bars(byId("latency"), images, total, (image) => Math.sqrt(image.seconds / attempt.deadline_s));
+  const ticks = [0, 0.1, 0.5, 1].map((part) => [Math.sqrt(part), `${+(part * most).toPrecision(2)} s`]);
+  chart(byId("latency"), total, (image) => Math.sqrt(image.seconds / most), ticks);
   const seconds = images.map((image) => image.seconds).sort((a, b) => a - b);
-  byId("limit").textContent = attempt.deadline_s;
+  byId("limit").textContent = most;
   byId("median").textContent = seconds[Math.floor(seconds.length / 2)].toFixed(2);
   byId("slowest").textContent = seconds[seconds.length - 1].toFixed(2);
+}
+
+function table() {
+  byId("list").hidden = !images.length;
+  const compare = (a, b) => {
+    const [x, y] = [a[order.key] ?? "", b[order.key] ?? ""];
+    return (x < y ? -1 : x > y ? 1 : a.position - b.position) * (order.up ? 1 : -1);
+  };
+  byId("images").replaceChildren(...[...images].sort(compare).map((image) => {
+    const row = document.createElement("tr");
+    const fault = image.reason ? `${image.reason}${image.detail ? `: ${image.detail}` : ""}` : "";
+    for (const text of [image.position + 1, image.score.toFixed(4), image.seconds.toFixed(3), fault]) {
+      row.insertCell().textContent = text;
+    }
+    return row;
+  }));
 }
 
 async function figures(attempt) {
@@ -45,20 +79,40 @@ async function figures(attempt) {
     const response = await get(`${api}/figures/${position}`);
     if (!response.ok) continue;
     const figure = document.createElement("figure");
-    const image = document.createElement("img");
-    image.src = URL.createObjectURL(await response.blob());
-    image.alt = `where mask and reference of image ${position + 1} agree`;
+    const picture = document.createElement("img");
+    picture.src = URL.createObjectURL(await response.blob());
+    picture.alt = `where mask and reference of image ${position + 1} agree`;
     const caption = document.createElement("figcaption");
-    const image = attempt.images.find((one) => one.position === position);
-    caption.textContent = `image ${position + 1}: Dice ${image.score.toFixed(3)}`;
-    figure.append(image, caption);
+    const found = attempt.images.find((one) => one.position === position);
+    caption.textContent = `image ${position + 1}: Dice ${found.score.toFixed(3)}`;
+    figure.append(picture, caption);
     byId("figures").append(figure);
   }
   byId("worst").hidden = !byId("figures").children.length;
 }
 
+// What the endpoint says of itself: the model's name, or the function that answers.
+function modelOf(said) {
+  if (!said) return "not told";
+  const name = (thing) => (thing && typeof thing === "object" ? Object.values(thing).filter((v) => typeof v === "string").join(", ") : thing);
+  return [name(said.predict), name(said.model), said.version].filter(Boolean).join("; ") || JSON.stringify(said);
+}
+
+function facts(attempt, run) {
+  const date = (text) => (text ? new Date(text).toLocaleString([], { dateStyle: "medium", timeStyle: "medium" }) : "–");
+  byId("facts").hidden = !run.service_url;
+  if (!run.service_url) return;
+  const { start, end, changed } = run.endpoint;
+  byId("address").textContent = run.service_url;
+  byId("model").textContent = changed ? `${modelOf(start)} → ${modelOf(end)}` : modelOf(start || end);
+  byId("set").textContent = run.set || "–";
+  byId("submitted").textContent = date(run.submitted_at);
+  byId("finished").textContent = date(run.finished_at);
+}
+
 function show(attempt) {
   const run = attempt.attempt || { score: null, errors: [] };
+  images = attempt.images || [];
   byId("title").textContent = `Attempt: ${attempt.type}`;
   const end = run.score === null ? "" : `, score ${run.score.toFixed(4)}`;
   const wait = attempt.status === "queued" ? `, ${attempt.position_in_queue} before it` : "";
@@ -69,7 +123,9 @@ function show(attempt) {
   const progress = byId("progress");
   progress.hidden = !attempt.progress || over;
   if (attempt.progress) Object.assign(progress, { max: attempt.progress.total, value: attempt.progress.done });
+  facts(attempt, run);
   charts(attempt);
+  table();
   byId("faults").hidden = !run.errors.length;
   byId("errors").replaceChildren(...run.errors.map((text) => {
     const item = document.createElement("li");
@@ -81,12 +137,14 @@ function show(attempt) {
 
 async function update() {
   clearTimeout(timer);
-  if (!token) return;
   let over = false;
   try {
     const response = await get(api);
+    byId("form").hidden = response.status !== 401 && !token;
     if (response.status === 401 || response.status === 404) {
-      byId("state").textContent = "This team has no such attempt; check the token and the address.";
+      byId("state").textContent = token || response.status === 404
+        ? "This team has no such attempt; check the token and the address."
+        : "The page of an attempt needs its team's token.";
       return;
     }
     if (!response.ok) throw new Error(response.status);
@@ -104,5 +162,21 @@ byId("form").addEventListener("submit", (event) => {
   token = byId("token").value.trim();
   sessionStorage.setItem("token", token);
   update();
+});
+for (const button of document.querySelectorAll("th button")) {
+  button.addEventListener("click", () => {
+    const { key } = button.dataset;
+    order = { key, up: order.key === key ? !order.up : true };
+    table();
+  });
+}
+byId("csv").addEventListener("click", async () => {  // by hand, since a link sends no token
+  const response = await get(`${api}/images.csv`);
+  if (!response.ok) return;
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await response.blob());
+  link.download = `attempt-${uuid}.csv`;
+  link.click();
+  URL.revokeObjectURL(link.href);
 });
 update();

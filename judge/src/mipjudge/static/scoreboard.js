@@ -1,12 +1,14 @@
 "use strict";
 // Everything that comes from teams is set as text, never as markup.
 const SVG = "http://www.w3.org/2000/svg";
+const COLUMNS = ["Rank", "Team", "Best validation", "Evaluation", "Points", "Attempts", "Last change", "History", "Latest"];
 const score = (value) => (value === null ? "–" : value.toFixed(4));
 
-function cell(row, text) {
-  const td = row.insertCell();
-  td.textContent = text;
-  return td;
+function element(name, text, parent) {
+  const made = document.createElement(name);
+  made.textContent = text;
+  parent.append(made);
+  return made;
 }
 
 function history(entries) {
@@ -25,19 +27,24 @@ function history(entries) {
   return svg;
 }
 
-function show(teams) {
-  const body = document.getElementById("teams");
-  body.replaceChildren();
-  for (const team of teams) {
+function show(board, parent) {
+  element("h2", `Scored on ${board.set}`, parent);
+  const wide = element("div", "", parent);
+  wide.className = "wide";
+  const table = element("table", "", wide);
+  const head = table.createTHead().insertRow();
+  for (const name of COLUMNS) element("th", name, head);
+  const body = table.createTBody();
+  for (const team of board.teams) {
     const row = body.insertRow();
-    cell(row, team.rank);
-    cell(row, team.team);
-    cell(row, score(team.best_validation_score));
-    cell(row, score(team.evaluation_score));
-    cell(row, team.points === null ? "–" : team.points);
-    cell(row, team.attempts);
-    cell(row, new Date(team.last_change).toLocaleString([], { dateStyle: "medium", timeStyle: "short" }));
-    cell(row, "").append(history(team.history));
+    const date = new Date(team.last_change).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+    const points = team.points === null ? "–" : team.points;
+    const scores = [score(team.best_validation_score), score(team.evaluation_score)];
+    for (const text of [team.rank, team.team, ...scores, points, team.attempts, date]) element("td", text, row);
+    element("td", "", row).append(history(team.history));
+    const latest = element("td", "", row);
+    const last = team.history[team.history.length - 1];
+    if (last) element("a", "attempt", latest).href = `/attempts/${encodeURIComponent(last.uuid)}`;
   }
 }
 
@@ -47,7 +54,9 @@ async function update() {
     const response = await fetch("/api/v1/scoreboard", { cache: "no-store" });
     if (!response.ok) throw new Error(response.status);
     const board = await response.json();
-    show(board.teams);
+    const boards = document.createElement("div");
+    for (const one of [board, ...board.earlier]) if (one.count) show(one, boards);
+    document.getElementById("boards").replaceChildren(boards);
     const teams = board.count === 1 ? "1 team" : `${board.count} teams`;
     state.textContent = board.count ? `${teams}, updated ${new Date().toLocaleTimeString()}` : "No attempts yet";
   } catch {

@@ -52,6 +52,7 @@ class Attempt:
         uuid: 32 hexadecimal digits.
         progress: images that are scored, and images in all; for judges that tell.
         score: mean Dice over the set.
+        page: where it can be looked at, for judges that tell.
     """
 
     uuid: str
@@ -66,6 +67,7 @@ class Attempt:
     submitted_at: str | None = None
     started_at: str | None = None
     finished_at: str | None = None
+    page: str | None = None
 
     @property
     def over(self) -> bool:

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from http import HTTPMethod
+from pathlib import Path
 
 from pydantic import SecretStr
 
@@ -11,6 +12,7 @@ from mipseg.client.answers import Attempt, Kind, Verification
 from mipseg.client.errors import AnswerError, RefusalError, TransportError, UsageError
 from mipseg.client.settings import can_be_sent
 from mipseg.client.transport import Reply, Transport
+from mipseg.local_secret import HEADER, read_secret
 from mipseg.problem_codes import PROBLEMS
 
 LOCAL_TEAM = "/api/v1/local/team"
@@ -41,15 +43,23 @@ class JudgeClient:
         self._transport = transport
         self._place: str | None = None  # where the attempt was found the last time
 
-    def join_local_team(self) -> str:
+    def join_local_team(self, folder: Path) -> str:
         """Let a judge on this machine make a local team; its token stays in memory.
+
+        Args:
+            folder: the judge's, where its secret shows that this user runs it.
 
         Returns:
             What the judge says about it, if anything.
         """
-        reply = self._transport.call(HTTPMethod.POST, LOCAL_TEAM)
+        secret = read_secret(folder)
+        headers = {HEADER: secret} if secret is not None and can_be_sent(secret) else None
+        reply = self._transport.call(HTTPMethod.POST, LOCAL_TEAM, headers=headers)
         if not reply.ok:
-            text = f"{self._transport.base} gives out no token for a local team ({reply.status}); set EVAL_API_TOKEN"
+            advice = "set EVAL_API_TOKEN"
+            if answers.read_code(reply.content, reply.status) == "local-secret":
+                advice += ", or MIPSEG_JUDGE_DIR to the folder of the judge, which is not at " + str(folder)
+            text = f"{self._transport.base} gives out no token for a local team ({reply.status}); {advice}"
             raise UsageError("no-token", text)
         answer = answers.parse_json(reply.content)
         token = answer.get("token")
@@ -78,7 +88,26 @@ class JudgeClient:
         if not reply.ok:
             raise self._refusal(reply, kind)
         answer = answers.parse_json(reply.content)
-        return replace(answers.read_submission(answer, kind, self._transport.redact), service_url=service_url)
+        attempt = answers.read_submission(answer, kind, self._transport.redact)
+        has_page = (
+            answer.get("page") == f"/attempts/{attempt.uuid}"
+        )  # where it may be looked at; an addition of our judge
+        page = f"{self._transport.base}/attempts/{attempt.uuid}" if has_page else None
+        return replace(attempt, service_url=service_url, page=page)
+
+    def cancel(self, uuid: str) -> Attempt:
+        """Cancel an attempt that is queued or running.
+
+        Raises:
+            RefusalError: nobody knows it (404), or it is over (409).
+        """
+        for kind, place in QUEUES.items():
+            reply = self._transport.call(HTTPMethod.DELETE, f"{place}/{uuid}")
+            if reply.ok:
+                return answers.read_attempt(answers.parse_json(reply.content), uuid, kind, self._transport.redact)
+            if reply.status != 404:
+                raise self._refusal(reply)
+        raise self._unknown(uuid)
 
     def find(self, uuid: str, kinds: tuple[Kind, ...] = tuple(Kind)) -> Attempt:
         """Look an attempt up in the queues of these kinds, then where other clients look.
@@ -96,8 +125,12 @@ class JudgeClient:
                 return answers.read_attempt(answers.parse_json(reply.content), uuid, kind, self._transport.redact)
             if reply.status != 404:
                 raise self._refusal(reply)
-        text = f"{self._transport.base} knows no attempt {uuid} of this team (404)"
-        raise RefusalError(404, "unknown-attempt", text)
+        raise self._unknown(uuid)
+
+    def _unknown(self, uuid: str) -> RefusalError:
+        return RefusalError(
+            404, "unknown-attempt", f"{self._transport.base} knows no attempt {uuid} of this team (404)"
+        )
 
     def _refusal(self, reply: Reply, kind: Kind | None = None) -> RefusalError:
         """Turn a status into a line.

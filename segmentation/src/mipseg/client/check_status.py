@@ -3,18 +3,14 @@
 import sys
 from argparse import Namespace
 
-from mipseg.client.answers import parse_uuid
-from mipseg.client.errors import UsageError
 from mipseg.client.follow import follow
 from mipseg.client.output import Output, make_parser, run
-from mipseg.client.session import open_judge
+from mipseg.client.session import need_uuid, open_judge
 from mipseg.client.settings import ClientSettings
 
 
 def _check(arguments: Namespace, output: Output) -> int:
-    uuid = parse_uuid(arguments.uuid)
-    if uuid is None:
-        raise UsageError("bad-uuid", "this is not a UUID; `uv run validate` prints the attempt's")
+    uuid = need_uuid(arguments.uuid)
     with open_judge(ClientSettings.load(), output) as judge:
         attempt = judge.find(uuid)
         if arguments.wait:

@@ -53,10 +53,12 @@ class Output:
 
     def submitted(self, attempt: Attempt, *, last: bool) -> None:
         """An attempt was queued; with `last`, that is all there is to print."""
-        lines = (
+        lines = [
             f"{attempt.type} {attempt.uuid}: {describe_state(attempt)}",
             f"follow it with: {how_to_go_on(attempt.uuid)}",
-        )
+        ]
+        if attempt.page:
+            lines.append(f"look at it at: {attempt.page}")
         for line in lines:
             self.say(line)
         if self._as_json and not last:

@@ -5,11 +5,24 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from mipseg.addresses import Scope, scope_of
+from mipseg.client.answers import parse_uuid
 from mipseg.client.api import JudgeClient
 from mipseg.client.errors import UsageError
 from mipseg.client.output import Output
 from mipseg.client.settings import ClientSettings
 from mipseg.client.transport import Transport
+
+
+def need_uuid(text: str) -> str:
+    """Bring a uuid from the command line to its one form.
+
+    Raises:
+        UsageError: it is not one.
+    """
+    uuid = parse_uuid(text)
+    if uuid is None:
+        raise UsageError("bad-uuid", "this is not a UUID; `uv run validate` prints the attempt's")
+    return uuid
 
 
 @contextmanager
@@ -24,7 +37,7 @@ def open_judge(settings: ClientSettings, output: Output) -> Iterator[JudgeClient
     with Transport(settings) as transport:
         judge = JudgeClient(transport)
         if settings.eval_api_token is None:
-            if said := judge.join_local_team():
+            if said := judge.join_local_team(settings.mipseg_judge_dir):
                 output.note(said)
         elif settings.eval_api_url.startswith("http:") and scope_of(settings.eval_api_url) is Scope.PUBLIC:
             output.note(f"warning: {settings.eval_api_url} gets the token unencrypted; use https:// if it can")

@@ -74,14 +74,22 @@ class Transport:
         token = self.token.get_secret_value() if self.token else ""
         return clean(text.replace(token, "[token]") if token else text)
 
-    def call(self, method: HTTPMethod, path: str, body: dict[str, str] | None = None) -> Reply:
+    def call(
+        self, method: HTTPMethod, path: str, body: dict[str, str] | None = None, headers: dict[str, str] | None = None
+    ) -> Reply:
         """Make one call; redirects are not followed.
+
+        Args:
+            method: GET, POST or DELETE.
+            path: below the judge's address.
+            body: sent as JSON.
+            headers: beside the token's.
 
         Raises:
             TransportError: no answer came, or a redirect.
             AnswerError: the answer is too large.
         """
-        headers = {"x-token": self.token.get_secret_value()} if self.token else {}
+        headers = (headers or {}) | ({"x-token": self.token.get_secret_value()} if self.token else {})
         end = time.monotonic() + ANSWER_S
         try:
             with self._client.stream(method, self.base + path, json=body, headers=headers) as response:

@@ -8,7 +8,7 @@ from mipseg.client.api import JudgeClient
 from mipseg.client.errors import RefusalError, UsageError
 from mipseg.client.follow import follow
 from mipseg.client.output import Output, make_parser, run
-from mipseg.client.session import open_judge, warn_if_out_of_reach
+from mipseg.client.session import need_uuid, open_judge, warn_if_out_of_reach
 from mipseg.client.settings import ClientSettings
 
 
@@ -35,6 +35,13 @@ def _prepare_evaluation(judge: JudgeClient, url: str, arguments: Namespace, outp
     return 0
 
 
+def _cancel(arguments: Namespace, output: Output) -> int:
+    uuid = need_uuid(arguments.cancel)
+    with open_judge(ClientSettings.load(), output) as judge:
+        output.attempt(judge.cancel(uuid))
+    return 0
+
+
 def _validate(arguments: Namespace, output: Output) -> int:
     settings = ClientSettings.load()
     url = settings.tumor_segmentation_service_url
@@ -58,14 +65,16 @@ def main(argv: list[str] | None = None) -> int:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--verify", action="store_true", help="only let the judge test the connection")
     what.add_argument("--evaluate", action="store_true", help="the evaluation, which each team has once")
+    what.add_argument("--cancel", metavar="UUID", help="end an attempt that is queued or running")
     parser.add_argument("--yes", action="store_true", help="do not ask before the evaluation")
     arguments = parser.parse_args(argv)
-    if arguments.verify and arguments.wait:
-        parser.error("--wait does not go with --verify")
+    if arguments.wait and (arguments.verify or arguments.cancel is not None):
+        parser.error(f"--wait does not go with {'--verify' if arguments.verify else '--cancel'}")
     if arguments.yes and not arguments.evaluate:
         parser.error("--yes goes with --evaluate")
     output = Output(as_json=arguments.json)
-    return run(output, lambda: _validate(arguments, output))
+    command = _validate if arguments.cancel is None else _cancel
+    return run(output, lambda: command(arguments, output))
 
 
 if __name__ == "__main__":

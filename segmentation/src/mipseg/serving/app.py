@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import inspect
-import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import structlog
-from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
@@ -29,7 +27,6 @@ from mipseg.serving.routes import Predict, make_router
 from mipseg.settings import Settings
 
 WARM_UP_SHAPE = (489, 400, 3)  # the commonest size of the championship's images
-REQUEST_ID = re.compile(r"[0-9A-Fa-f-]{32,36}")  # what a client may choose; all else is replaced
 _log = structlog.get_logger()
 
 
@@ -66,11 +63,7 @@ def create_app(predict: Predict, segmenter: Segmenter, settings: Settings) -> Fa
     add_metrics(app, metrics)
     app.add_middleware(BodyLimits, settings=settings)
     app.add_middleware(Observe, metrics=metrics)
-    app.add_middleware(
-        CorrelationIdMiddleware,
-        header_name="X-Request-ID",
-        validator=lambda text: REQUEST_ID.fullmatch(text) is not None,
-    )
+    problems.add_request_ids(app)
     return app
 
 

@@ -1,9 +1,10 @@
 """One shape for every error: RFC 9457 `application/problem+json`, at most 1 KiB, never echoing what was sent."""
 
+import re
 from collections.abc import Mapping
 
 import structlog
-from asgi_correlation_id import correlation_id
+from asgi_correlation_id import CorrelationIdMiddleware, correlation_id
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
@@ -12,6 +13,7 @@ from starlette.exceptions import HTTPException
 from mipseg import errors
 from mipseg.problem_codes import code_of, status_of, title_of
 
+REQUEST_ID = re.compile(r"[0-9A-Fa-f-]{32,36}")  # what a client may choose; all else is replaced
 _log = structlog.get_logger()
 
 
@@ -58,6 +60,15 @@ def as_problem(error: Exception) -> ProblemError:
     if isinstance(error, errors.ModelError):
         return ProblemError("model-unavailable", "the model can't be loaded; see the log", {"Retry-After": "5"})
     return ProblemError("prediction-failed", "the prediction function raised an error; see the log")
+
+
+def add_request_ids(app: FastAPI) -> None:
+    """Give every request an ID, in its log lines and in `X-Request-ID`; has to be the last middleware that is added."""
+    app.add_middleware(
+        CorrelationIdMiddleware,
+        header_name="X-Request-ID",
+        validator=lambda text: REQUEST_ID.fullmatch(text) is not None,
+    )
 
 
 def install(app: FastAPI) -> None:

@@ -1,0 +1,71 @@
+"""PNG files of masks and images: read as OpenCV's three-channel decoder does, which the organisers use."""
+
+import io
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as PillowImage
+
+from mipseg.errors import ImageError
+from mipseg.io.codec import MAX_PIXELS
+from mipseg.io.png import SIGNATURE, check_png
+from mipseg.types import BinaryMask
+
+_ORIENTATION = 0x0112  # EXIF tag; OpenCV would turn the picture
+
+
+def decode_rgb(data: bytes, max_pixels: int = MAX_PIXELS) -> npt.NDArray[np.uint8]:
+    """Decode a PNG of any kind: palettes and grey become RGB, alpha is dropped, of 16 bits the upper 8 are kept.
+
+    Args:
+        data: the file.
+        max_pixels: largest number of pixels that is decoded.
+
+    Returns:
+        (H, W, 3) uint8.
+
+    Raises:
+        ImageError: not a sound PNG.
+        ImageTooLargeError: more pixels than `max_pixels`.
+    """
+    if not data.startswith(SIGNATURE):
+        raise ImageError("img is not a PNG")
+    data = data[: check_png(data, max_pixels).end]
+    try:
+        with PillowImage.open(io.BytesIO(data), formats=["PNG"]) as image:
+            image.load()
+            if image.getexif().get(_ORIENTATION, 1) != 1:
+                raise ImageError("the PNG has an EXIF orientation; turn its pixels instead")
+            if image.mode.startswith("I"):  # 16-bit grey, which Pillow's own conversion would clip
+                grey = (np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8)
+                return np.repeat(grey[:, :, None], 3, axis=2)
+            image.info.pop("transparency", None)  # with it, Pillow would warn about a palette that loses its alpha
+            return np.asarray(image.convert("RGB"))
+    except ImageError:
+        raise
+    except Exception as error:  # decoders raise nearly anything on damaged files
+        raise ImageError("img can't be decoded; the file is damaged") from error
+
+
+def as_rgb_png(data: bytes) -> bytes:
+    """An image's PNG file as one in plain RGB with 8 bits; the same file if it is so already.
+
+    Raises:
+        ImageError: not a sound PNG.
+    """
+    with PillowImage.open(io.BytesIO(data), formats=["PNG"]) as header:
+        plain = header.mode == "RGB" and "transparency" not in header.info and data[24:26] == b"\x08\x02"
+    return data if plain else encode_png(decode_rgb(data))
+
+
+def encode_png(pixels: npt.NDArray[np.uint8] | BinaryMask) -> bytes:
+    """Write an array as a PNG; of truth values one with 1 bit."""
+    buffer = io.BytesIO()
+    PillowImage.fromarray(pixels).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def decode_binary(data: bytes) -> BinaryMask:
+    """Read a mask that was written as truth values."""
+    with PillowImage.open(io.BytesIO(data), formats=["PNG"]) as image:
+        return np.asarray(image, dtype=np.bool_)
