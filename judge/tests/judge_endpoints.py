@@ -29,10 +29,11 @@ class Endpoint:
 
     Args:
         handler: gets the connection and the request's body; the connection is closed afterwards.
+        about: answers to `GET /api`, the last one again and again; without any, that is not found.
     """
 
-    def __init__(self, handler: Handler) -> None:
-        self._handler = handler
+    def __init__(self, handler: Handler, *about: bytes) -> None:
+        self._handler, self._about = handler, list(about)
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/predict"
@@ -64,11 +65,19 @@ class Endpoint:
         with connection:
             try:
                 head, body = read_request(connection)
+                if head.startswith(b"GET "):
+                    connection.sendall(self._say() if head.startswith(b"GET /api ") else answer(b"", "404 Not Found"))
+                    return
                 self.heads.append(head)
                 self.bodies.append(body)
                 self._handler(self, connection, body)
             except OSError:
                 pass  # the judge hung up
+
+    def _say(self) -> bytes:
+        if not self._about:
+            return answer(b"{}", "404 Not Found")
+        return answer(self._about.pop(0) if len(self._about) > 1 else self._about[0])
 
 
 def read_request(connection: socket.socket) -> tuple[bytes, bytes]:
@@ -76,7 +85,8 @@ def read_request(connection: socket.socket) -> tuple[bytes, bytes]:
     while b"\r\n\r\n" not in data:
         data += receive(connection)
     head, _, body = data.partition(b"\r\n\r\n")
-    length = int(next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")).split()[1])
+    lines = head.lower().split(b"\r\n")
+    length = next((int(line.split()[1]) for line in lines if line.startswith(b"content-length")), 0)
     while len(body) < length:
         body += receive(connection)
     return head, body
@@ -106,6 +116,11 @@ def reply(data: bytes) -> bytes:
 def size(body: bytes) -> tuple[int, int]:
     with Image.open(io.BytesIO(base64.b64decode(json.loads(body)["img"]))) as image:
         return image.size
+
+
+def file_of(body: bytes) -> bytes:
+    """The image's file that a request holds."""
+    return base64.b64decode(json.loads(body)["img"])
 
 
 def image_key(body: bytes) -> bytes:

@@ -15,6 +15,7 @@ from mipjudge import store
 from mipjudge.app import create_app
 from mipjudge.database import Database
 from mipjudge.settings import JudgeSettings
+from mipseg.local_secret import HEADER, make_secret
 
 BASE = "/api/v1/usecases/tumor-segmentation"
 # The reliability plan's own numbers take half an hour, and `--timeout 2400`.
@@ -50,6 +51,11 @@ class Running:
 
     def team(self, name: str = "team") -> dict[str, str]:
         return {"x-token": store.local_team(self.db, name)[1]}
+
+    def local_team(self, **headers: str) -> httpx.Response:
+        """Ask for a local team as this user's client does."""
+        secret = {HEADER: make_secret(self.settings.dir)}
+        return self.client.post("/api/v1/local/team", headers=secret | headers)
 
     def queue(self, url: str, headers: dict[str, str], kind: str = "validate") -> httpx.Response:
         return self.client.post(f"{BASE}/{kind}/queue", json={"url": url}, headers=headers)

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from mipjudge import attempt_queue, store
-from mipjudge.attempt_queue import Scored
+from mipjudge.attempt_queue import Images, Scored
 from mipjudge.database import Database
 from mipjudge.errors import LeaseLostError
 
@@ -29,7 +29,7 @@ def test_a_job_goes_on_where_it_stopped_and_the_mean_is_exact(db: Database) -> N
     (attempt,) = enqueue(db, "a")
     job = claimed(db, "one")
     assert (job.id, job.saved) == (attempt, {})
-    attempt_queue.begin(db, job, "set", 3)
+    attempt_queue.begin(db, job, Images("set", 3))
     attempt_queue.save(db, job, 0, Scored(0.1), 30)
     attempt_queue.save(db, job, 1, Scored(0.0, "timeout", 10.0), 30)
     assert attempt_queue.claim(db, "two", 30) is None
@@ -44,11 +44,11 @@ def test_a_job_goes_on_where_it_stopped_and_the_mean_is_exact(db: Database) -> N
 def test_every_write_of_a_zombie_is_refused(db: Database) -> None:
     enqueue(db, "a")
     zombie = claimed(db, "one")
-    attempt_queue.begin(db, zombie, "set", 2)
+    attempt_queue.begin(db, zombie, Images("set", 2))
     expire(db)
     heir = claimed(db, "two")
     for write in (
-        lambda: attempt_queue.begin(db, zombie, "other", 7),
+        lambda: attempt_queue.begin(db, zombie, Images("other", 7)),
         lambda: attempt_queue.renew_lease(db, zombie, 30),
         lambda: attempt_queue.save(db, zombie, 0, Scored(1.0), 30),
         lambda: attempt_queue.finish(db, zombie),
@@ -65,12 +65,12 @@ def test_every_write_of_a_zombie_is_refused(db: Database) -> None:
 def test_a_finished_or_requeued_attempt_takes_no_more_writes(db: Database) -> None:
     (attempt,) = enqueue(db, "a")
     job = claimed(db, "one")
-    attempt_queue.begin(db, job, "set", 1)
+    attempt_queue.begin(db, job, Images("set", 1))
     attempt_queue.requeue(db, attempt)
     with pytest.raises(LeaseLostError):
         attempt_queue.save(db, job, 0, Scored(1.0), 30)
     job = claimed(db, "one")
-    attempt_queue.begin(db, job, "set", 1)
+    attempt_queue.begin(db, job, Images("set", 1))
     attempt_queue.save(db, job, 0, Scored(1.0), 30)
     attempt_queue.finish(db, job)
     with pytest.raises(LeaseLostError):
@@ -80,7 +80,7 @@ def test_a_finished_or_requeued_attempt_takes_no_more_writes(db: Database) -> No
 def test_an_attempt_with_images_missing_can_not_be_finished(db: Database) -> None:
     enqueue(db, "a")
     job = claimed(db, "one")
-    attempt_queue.begin(db, job, "set", 2)
+    attempt_queue.begin(db, job, Images("set", 2))
     attempt_queue.save(db, job, 0, Scored(1.0), 30)
     with pytest.raises(RuntimeError, match="1 results for 2 images"):
         attempt_queue.finish(db, job)
@@ -89,7 +89,7 @@ def test_an_attempt_with_images_missing_can_not_be_finished(db: Database) -> Non
 def test_a_failed_attempt_has_a_row_for_every_image(db: Database) -> None:
     (attempt,) = enqueue(db, "a")
     job = claimed(db, "one")
-    attempt_queue.begin(db, job, "set", 3)
+    attempt_queue.begin(db, job, Images("set", 3))
     attempt_queue.save(db, job, 1, Scored(0.0, "unreachable"), 30)
     attempt_queue.fail(db, job, "unreachable")
     found = store.find_attempt(db, store.local_team(db, "a")[0], attempt)
@@ -112,7 +112,7 @@ def test_teams_take_turns(db: Database) -> None:
     for _ in range(4):
         job = claimed(db, "w")
         order.append(job.id)
-        attempt_queue.begin(db, job, "set", 0)
+        attempt_queue.begin(db, job, Images("set", 0))
         attempt_queue.fail(db, job, "unreachable")
     assert order == [many[0], single, many[1], many[2]]
 
@@ -186,7 +186,7 @@ def test_workers_at_once_never_claim_the_same(open_database: OpenDatabase) -> No
 def test_only_the_worst_validation_masks_are_kept(db: Database) -> None:
     enqueue(db, "a")
     job = claimed(db, "one")
-    attempt_queue.begin(db, job, "set", 9)
+    attempt_queue.begin(db, job, Images("set", 9))
     for position in range(8):
         attempt_queue.save(db, job, position, Scored(1 - position / 10, mask=b"mask"), 30)
     attempt_queue.save(db, job, 8, Scored(0.0, "timeout"), 30)  # has none, and takes nobody's place

@@ -13,10 +13,12 @@ from judge_running import Running
 
 from mipjudge.sets import build_sets
 from mipjudge.settings import JudgeSettings
+from mipseg.metrics import dice_score
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+API = b'{"model": {"name": "unet_v8", "sha256": "abc"}, "version": "0.1.0", "uptime_s": 1}'
 NAME = "<img src=x onerror=document.title=1>"
 
 
@@ -40,24 +42,39 @@ def test_scoreboard_and_own_attempt(settings: JudgeSettings, page: Any, tmp_path
     cases = [sets.validation.case(place) for place in range(20)]
     masks = {c.image.tobytes(): reply(png(mask_of(np.roll(c.mask, n % 9, axis=1)))) for n, c in enumerate(cases)}
     handler = sends(lambda body: answer(masks[endpoints.image_key(body)]))
-    with Running(settings) as judge, Endpoint(handler) as endpoint:
+    scores = [dice_score(c.mask, np.roll(c.mask, n % 9, axis=1)) for n, c in enumerate(cases)]
+    with Running(settings) as judge, Endpoint(handler, API) as endpoint:
         base, headers = str(judge.client.base_url), judge.team(NAME)
         page.goto(f"{base}/scoreboard")
         page.wait_for_selector("text=No attempts yet")
         uuid = judge.queue(endpoint.url, headers).json()["queued_attempt_uuid"]
         score = judge.wait(uuid, headers)["attempt"]["score"]
         page.wait_for_selector(f"text={score:.4f}")  # by itself, without a reload
-        cells = page.locator("#teams td").all_inner_texts()
+        cells = page.locator("#boards td").all_inner_texts()
         assert cells[:6] == ["1", NAME, f"{score:.4f}", "\u2013", "\u2013", "1"]
         assert page.title() == "Scoreboard"
-        assert page.locator("#teams img").count() == 0
+        assert page.locator("#boards img").count() == 0
         assert page.inner_text("#state").startswith("1 team, updated ")
+        assert page.inner_text("#boards h2") == "Scored on 20 patients of the data set"
         page.screenshot(path=tmp_path / "scoreboard.png")
 
-        page.goto(f"{base}/attempts/{uuid}")
-        page.fill("#token", headers["x-token"])
-        page.click("#show")
+        page.click("#boards a")  # a local judge shows it without a token
         page.wait_for_selector("#figures figure:nth-child(5) img")
+        assert page.url == f"{base}/attempts/{uuid}"
+        assert not page.is_visible("#form")
+        assert page.inner_text("#address") == endpoint.url
+        assert page.inner_text("#model") == "unet_v8, abc; 0.1.0"
+        assert page.inner_text("#set") == "20 patients of the data set"
+        assert page.locator("#dice .tick").all_text_contents() == ["0", "0.5", "1", "1", "10", "20", "image"]
+        first = page.locator("#images tr:first-child td:first-child")
+        assert (first.inner_text(), page.locator("#images tr").count()) == ("1", 20)
+        for wanted in (min(scores), max(scores)):
+            page.click("[data-key=score]")
+            assert page.inner_text("#images tr:first-child td:nth-child(2)") == f"{wanted:.4f}"
+        with page.expect_download() as download:
+            page.click("#csv")
+        assert download.value.suggested_filename == f"attempt-{uuid}.csv"
+        assert download.value.path().read_text().splitlines()[0] == "image,score,seconds,reason,detail"
         assert page.inner_text("#state") == f"done, 20 of 20 images, score {score:.4f}"
         assert page.locator("#dice rect").count() == page.locator("#latency rect").count() == 20
         assert page.inner_text("#limit") == "5"

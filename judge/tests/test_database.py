@@ -38,7 +38,7 @@ def test_only_the_score_of_an_image_may_be_lost_in_a_power_cut(db: Database, mon
     team, _ = store.make_team(db, "a")
     store.enqueue(db, team, "validation", "http://127.0.0.1:64999/", (1, 1))
     job = claimed(db)
-    attempt_queue.begin(db, job, "set", 1)
+    attempt_queue.begin(db, job, attempt_queue.Images("set", 1))
     assert all(lasting)
     attempt_queue.save(db, job, 0, attempt_queue.Scored(1.0), 30)
     assert lasting.pop() is False

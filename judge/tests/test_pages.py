@@ -40,9 +40,10 @@ def test_the_scoreboard_ranks_and_counts(idle: Running) -> None:
         (3, "third", 0.6, None, None),
         (4, "<script>alert(1)</script>", 0.2, None, None),
     ]
+    first = store.local_team(idle.db, "first")[0].id
     assert board["teams"][0]["history"] == [
-        {"at": "1970-01-01T00:00:02.000000+00:00", "type": "validation", "score": 0.5},
-        {"at": "1970-01-01T00:00:03.000000+00:00", "type": "evaluation", "score": 0.9},
+        {"at": "1970-01-01T00:00:02.000000+00:00", "type": "validation", "score": 0.5, "uuid": f"{first[:31]}0"},
+        {"at": "1970-01-01T00:00:03.000000+00:00", "type": "evaluation", "score": 0.9, "uuid": f"{first[:31]}1"},
     ]
     assert (board["teams"][0]["attempts"], board["count"]) == (2, 4)
     assert len(idle.client.get("/api/v1/scoreboard?limit=1").json()["teams"]) == 1

@@ -12,6 +12,7 @@ from judge_running import BASE, FULL, SIZE, Running, assert_problem
 from mipjudge import store
 from mipjudge.sets import build_sets
 from mipjudge.settings import JudgeSettings
+from mipseg.local_secret import HEADER, make_secret
 
 UUID = re.compile(r"[0-9a-f]{32}")
 
@@ -80,7 +81,7 @@ def test_the_errors_of_a_validation_name_images_and_those_of_an_evaluation_do_no
         for kind in ("validate", "evaluate"):
             uuid = judge.queue(endpoint.url, headers, kind).json()["queued_attempt_uuid"]
             errors.append(judge.wait(uuid, headers, kind)["attempt"]["errors"])
-    assert errors == [["image 3: no-img"], ["no-img: 1 image"]]
+    assert errors == [['image 3: no-img: the reply must be a JSON object with "img"'], ["no-img: 1 image"]]
 
 
 def test_v4_one_evaluation_under_32_requests_at_once_and_after_a_restart(settings: JudgeSettings) -> None:
@@ -138,15 +139,16 @@ def test_verify_keeps_a_distance(settings: JudgeSettings) -> None:
 
 
 def test_a_local_team_in_one_call(idle: Running) -> None:
-    made = idle.client.post("/api/v1/local/team")
-    again = idle.client.post("/api/v1/local/team")
+    made, again = idle.local_team(), idle.local_team()
     assert (made.status_code, again.status_code) == (201, 200)
     assert made.json()["token"] == again.json()["token"]
     assert made.headers["cache-control"] == "no-store"
     assert made.json()["message"] == f"local judge, scoring on {SIZE} patients of the data set"
     status = idle.client.get(f"{BASE}/status", headers={"x-token": made.json()["token"]}).json()
     assert status["images"] == {"source": "dataset", "validation": SIZE, "test": SIZE}
-    verbatim = idle.client.post("/api/v1/local/team", json={"name": "'; DROP TABLE teams; --"})
+    headers = {HEADER: make_secret(idle.settings.dir)}
+    verbatim = idle.client.post("/api/v1/local/team", json={"name": "'; DROP TABLE teams; --"}, headers=headers)
     assert (verbatim.status_code, verbatim.json()["team"]) == (201, "'; DROP TABLE teams; --")
     for name in ("x" * 10_000, "a\u0007b", "", "a\nb"):
-        assert_problem(idle.client.post("/api/v1/local/team", json={"name": name}), 422, "team-name")
+        refused = idle.client.post("/api/v1/local/team", json={"name": name}, headers=headers)
+        assert_problem(refused, 422, "team-name")

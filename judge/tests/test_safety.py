@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from mipjudge import store
 from mipjudge.settings import JudgeSettings
+from mipseg.local_secret import HEADER, make_secret
 
 CANARY = "canary-7f3a91"
 
@@ -20,14 +21,16 @@ CANARY = "canary-7f3a91"
 @pytest.mark.parametrize("method_path", [
     ("GET", f"{BASE}/status"), ("POST", f"{BASE}/verify"), ("POST", f"{BASE}/validate/queue"),
     ("GET", f"{BASE}/validate/queue/{'0' * 32}"), ("POST", f"{BASE}/evaluate/queue"),
-    ("GET", f"{BASE}/evaluate/queue/{'0' * 32}"), ("GET", f"/api/v1/attempts/{'0' * 32}"),
-    ("GET", f"/api/v1/attempts/{'0' * 32}/figures/0"),
+    ("GET", f"{BASE}/evaluate/queue/{'0' * 32}"), ("GET", f"{BASE}/validate/queue/{'0' * 32}/attempt"),
+    ("DELETE", f"{BASE}/validate/queue/{'0' * 32}"), ("DELETE", f"{BASE}/evaluate/queue/{'0' * 32}"),
+    ("GET", f"/api/v1/validation/{'0' * 32}"), ("GET", f"/api/v1/attempts/{'0' * 32}"),
+    ("GET", f"/api/v1/attempts/{'0' * 32}/images.csv"), ("GET", f"/api/v1/attempts/{'0' * 32}/figures/0"),
 ])  # fmt: skip
-def test_every_call_needs_a_token(idle: Running, method_path: tuple[str, str]) -> None:
+def test_every_call_needs_a_token(public: Running, method_path: tuple[str, str]) -> None:
     method, path = method_path
     body = {"url": "http://127.0.0.1:64999/"} if method == "POST" else None
     for headers in ({}, {"x-token": "wrong"}, {"x-token": "x" * 5000}):
-        assert_problem(idle.client.request(method, path, json=body, headers=headers), 401, "bad-token")
+        assert_problem(public.client.request(method, path, json=body, headers=headers), 401, "bad-token")
 
 
 def test_nothing_can_be_written_without_a_token_by_others(public: Running) -> None:
@@ -37,7 +40,7 @@ def test_nothing_can_be_written_without_a_token_by_others(public: Running) -> No
         for method in methods
         if method != "get"
     ]
-    assert len(calls) == 4  # operators have a command line, and no call
+    assert len(calls) == 6  # operators have a command line, and no call
     for method, path in calls:
         response = public.client.request(method, path, json={"url": "http://8.8.8.8/"})
         assert response.status_code == (404 if path.endswith("/local/team") else 401), path
@@ -88,9 +91,36 @@ def test_hostile_urls_are_422_and_reach_nobody(public: Running) -> None:
 
 
 def test_no_local_team_for_others(idle: Running, public: Running) -> None:
-    assert_problem(public.client.post("/api/v1/local/team"), 404, "not-found")
-    for headers in ({"host": "evil.example"}, {"sec-fetch-site": "cross-site"}):
-        assert_problem(idle.client.post("/api/v1/local/team", headers=headers), 404, "not-found")
+    assert_problem(public.local_team(), 404, "not-found")
+    assert_problem(idle.client.post("/api/v1/local/team"), 403, "local-secret")
+    assert_problem(idle.local_team(**{HEADER: "0" * 64}), 403, "local-secret")
+    assert_problem(idle.local_team(**{"sec-fetch-site": "cross-site"}), 403, "local-secret")
+    assert idle.local_team(**{"sec-fetch-site": "same-origin"}).status_code == 201
+
+
+# The second is one that frameworks repair to the address that they listen at.
+@pytest.mark.parametrize("headers", [
+    {"host": "evil.example"}, {"host": "a`b.evil.test"}, {"host": "localhost.evil.example"}, {"host": ""},
+    {"host": "127.0.0.1@evil.example"}, {"host": "10.0.0.1"}, {"x-forwarded-for": "8.8.8.8"},
+    {"forwarded": "for=8.8.8.8"},
+    {"via": "1.1 proxy"}, {"x-real-ip": "8.8.8.8"}, {"x-forwarded-host": "localhost"},
+])  # fmt: skip
+def test_a_local_judge_answers_nobody_behind_a_name_or_a_proxy(idle: Running, headers: dict[str, str]) -> None:
+    team = idle.team()
+    for path in (f"{BASE}/status", "/api/v1/scoreboard", f"/api/v1/attempts/{'0' * 32}", "/scoreboard", "/attempts/1"):
+        assert_problem(idle.client.get(path, headers=team | headers), 403, "not-local")
+    assert_problem(idle.local_team(**headers), 403, "not-local")
+
+
+def test_a_public_judge_may_stand_behind_a_proxy(public: Running) -> None:
+    headers = {"host": "judge.example", "x-forwarded-for": "8.8.8.8"}
+    assert public.client.get(f"{BASE}/status", headers=public.team() | headers).status_code == 200
+    assert public.client.get("/scoreboard", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8000", "127.0.0.1:1", "127.0.0.2", "[::1]:8000"])
+def test_a_local_judge_has_these_names(idle: Running, host: str) -> None:
+    assert idle.client.get("/scoreboard", headers={"host": host}).status_code == 200
 
 
 def test_verify_passes_on_nothing_but_a_mask(judge: Running) -> None:
@@ -108,7 +138,8 @@ def test_verify_passes_on_nothing_but_a_mask(judge: Running) -> None:
 def test_nothing_that_teams_send_is_logged_by_the_judge_as_a_service(settings: JudgeSettings, tmp_path: Path) -> None:
     log = tmp_path / "log"
     with judge_process(settings, log) as client:
-        made = client.post("/api/v1/local/team", json={"name": CANARY})
+        secret = {HEADER: make_secret(settings.dir)}
+        made = client.post("/api/v1/local/team", json={"name": CANARY}, headers=secret)
         headers = {"x-token": made.json()["token"], "x-request-id": CANARY, "user-agent": CANARY}
         with Endpoint(sends(lambda _: answer(f"{CANARY}\n".encode(), f"500 {CANARY}"))) as endpoint:
             body = {"url": f"{endpoint.url}?{CANARY}"}

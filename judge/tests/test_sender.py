@@ -50,8 +50,8 @@ FAULTS = {
     "no base64": (sends(lambda _: answer(b'{"img": "!!!!"}')), "invalid-base64"),
     "no PNG": (sends(lambda _: answer(reply(b"GIF89a"))), "invalid-image"),
     "JPEG": (sends(lambda _: answer(reply(JPEG.getvalue()))), "invalid-image"),
-    "grey PNG": (constant(np.zeros((90, 70), np.uint8)), "invalid-mask"),
-    "RGBA": (constant(np.full((90, 70, 4), 255, np.uint8)), "invalid-mask"),
+    "grey 1": (constant(np.ones((90, 70), np.uint8)), "invalid-mask"),
+    "data URL": (sends(lambda _: answer(b'{"img": "data:image/png;base64,iVBORw0KGgo="}')), "invalid-base64"),
     "unequal by 1": (constant(COLOURED), "invalid-mask"),
     "red": (constant(RED), "invalid-mask"),
 }

@@ -1,3 +1,4 @@
+import io
 import shutil
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,27 @@ def test_a_case_is_the_patients_image_and_mask(tmp_path: Path, data_dir: Path) -
     assert case.image.dtype == np.uint8
     assert case.mask.sum() == 240
     assert case.has_tumour
-    assert image == (data_dir / f"patients/imgs/{case.id}.png").read_bytes()
+    with Image.open(io.BytesIO(image)) as sent:
+        np.testing.assert_array_equal(np.asarray(sent), np.repeat(case.image[:, :, None], 3, axis=2))
     np.testing.assert_array_equal(reference, case.mask)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "P", "1", "I;16"])
+def test_every_image_goes_out_as_plain_rgb(tmp_path: Path, data_dir: Path, mode: str) -> None:
+    root = tmp_path / "other"
+    shutil.copytree(data_dir, root)
+    validation = make(tmp_path, root).validation
+    path = root / f"patients/imgs/patient_{validation.names[0][-7:]}"
+    grey = np.where(np.asarray(Image.open(path)) < 180, 0, 255).astype(np.uint8)
+    if mode == "I;16":
+        Image.fromarray(grey.astype(np.uint16) * 257).save(path)
+    else:
+        Image.fromarray(grey).convert(mode).save(path)
+    image = validation.load(0)[1]
+    assert image[24:26] == b"\x08\x02"  # 8 bits, RGB
+    with Image.open(io.BytesIO(image)) as sent:
+        np.testing.assert_array_equal(np.asarray(sent), np.repeat(grey[:, :, None], 3, axis=2))
+    assert (image == path.read_bytes()) is (mode == "RGB")
 
 
 def test_a_patient_without_mask_is_named(tmp_path: Path, data_dir: Path) -> None:

@@ -209,7 +209,7 @@ def test_requeue_starts_afresh(db: Database) -> None:
     attempt = store.enqueue(db, team, "validation", URL, LIMITS)
     job = attempt_queue.claim(db, "w", 30)
     assert job is not None
-    attempt_queue.begin(db, job, "set", 2)
+    attempt_queue.begin(db, job, attempt_queue.Images("set", 2))
     attempt_queue.fail(db, job, "unreachable")
     assert len(store.results_of(db, attempt)) == 2
     assert attempt_queue.requeue(db, attempt.id)
