@@ -13,8 +13,11 @@ import uvicorn
 
 from mipjudge import store
 from mipjudge.app import create_app
+from mipjudge.attempt_queue import Images
 from mipjudge.database import Database
+from mipjudge.sets import build_sets
 from mipjudge.settings import JudgeSettings
+from mipjudge.target import AddressPolicy
 from mipseg.local_secret import HEADER, make_secret
 
 BASE = "/api/v1/usecases/tumor-segmentation"
@@ -27,8 +30,8 @@ OpenDatabase = Callable[..., Database]
 class Running:
     """A judge in a thread, and a client."""
 
-    def __init__(self, settings: JudgeSettings) -> None:
-        config = uvicorn.Config(create_app(settings), host="127.0.0.1", port=0, log_config=None, ws="none")
+    def __init__(self, settings: JudgeSettings, policy: AddressPolicy | None = None) -> None:
+        config = uvicorn.Config(create_app(settings, policy), host="127.0.0.1", port=0, log_config=None, ws="none")
         self.settings, self.server = settings, uvicorn.Server(config)
         self._thread = threading.Thread(target=self.server.run, daemon=True)
 
@@ -48,6 +51,11 @@ class Running:
         self.db.close()
         self.server.should_exit = True
         self._thread.join(15)
+
+    @property
+    def images(self) -> Images:
+        """What it notes about its validation set."""
+        return build_sets(self.settings).images("validation")
 
     def team(self, name: str = "team") -> dict[str, str]:
         return {"x-token": store.local_team(self.db, name)[1]}

@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import re
@@ -64,11 +65,51 @@ def test_an_operators_day(judge: RunJudge, db: Database) -> None:
     with db.write() as session:
         session.execute(text("UPDATE attempts SET status = 'failed', failure = 'unreachable'"))
     assert re.search(rf"{attempt.id}  evaluation  failed   unreachable .* Ada's team", judge("admin", "attempts"))
+    assert "over" in judge("admin", "cancel", attempt.id, status=1)
     judge("admin", "requeue", attempt.id)
     found = store.find_attempt(db, team, attempt.id)
     assert found is not None
     assert found.status == "queued"
     assert "no such attempt" in judge("admin", "requeue", "0" * 32, status=1)
+
+    assert judge("admin", "cancel", attempt.id) == "cancelled\n"
+
+    assert judge("admin", "rename-team", "Ada's team", "Zoe\u0308") == "team   Zo\u00eb\n"
+    assert judge("admin", "rename-team", "Ada's team", "x", status=1) == "error: there is no such team\n"
+    fresh = re.search(r"token  ([0-9a-f]{64})", judge("admin", "new-token", "Zo\u00eb"))
+    assert fresh is not None
+    assert (store.find_team(db, token[1]), store.find_team(db, fresh[1]) is not None) == (None, True)
+    assert judge("admin", "delete-team", "Zo\u00eb") == "deleted\n"
+    assert judge("admin", "teams") == ""
+
+
+def test_a_console_with_few_letters_loses_no_token(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"DATABASE_URL": database_url, "DIR": str(tmp_path), "DATA_DIR": str(tmp_path)}.items():
+        monkeypatch.setenv(f"MIPSEG_JUDGE_{name}", value)
+    for encoding, shown in (
+        ("cp1252", b"Zo\xeb \\u4e2d"),
+        ("ascii", b"Zo\\xeb \\u4e2d"),
+        ("utf-8", "Zo\u00eb \u4e2d".encode()),
+    ):
+        console = io.BytesIO()
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(console, encoding))
+        monkeypatch.setattr(sys, "argv", ["judge", "admin", "make-team", f"Zo\u00eb \u4e2d {encoding}"])
+        cli.main()
+        sys.stdout.flush()
+        lines = console.getvalue().splitlines()
+        assert lines[0] == b"team   " + shown + b" " + encoding.encode()
+        assert re.fullmatch(rb"token  [0-9a-f]{64}", lines[2])
+
+
+@pytest.mark.parametrize("date", ["0001-01-01", "9999-12-31T23:59:59-12:00", "1969-12-31", "soon", ""])
+def test_a_date_that_can_not_be_kept_is_an_error(
+    judge: RunJudge, capsys: pytest.CaptureFixture[str], date: str
+) -> None:
+    line = judge("admin", "open-evaluation", "--at", date, status=2).splitlines()[-1]
+    assert line.startswith("judge admin open-evaluation: error: argument --at: ")
+    assert repr(date) in line
 
 
 def test_wrong_settings_and_databases_are_one_line(judge: RunJudge, tmp_path: Path) -> None:

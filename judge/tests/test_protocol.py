@@ -3,6 +3,7 @@
 import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from threading import Event
 
 import judge_endpoints as endpoints
 import pytest
@@ -12,6 +13,7 @@ from judge_running import BASE, FULL, SIZE, Running, assert_problem
 from mipjudge import store
 from mipjudge.sets import build_sets
 from mipjudge.settings import JudgeSettings
+from mipjudge.target import AddressPolicy
 from mipseg.local_secret import HEADER, make_secret
 
 UUID = re.compile(r"[0-9a-f]{32}")
@@ -98,11 +100,24 @@ def test_v4_one_evaluation_under_32_requests_at_once_and_after_a_restart(setting
         assert_problem(third.queue(url, third.team("team 0"), "evaluate"), 409, "evaluation-used")
 
 
-@pytest.mark.parametrize("body", ["", "[]", "null", '{"url": 1}', '{"url": NaN}', "{", '{"link": "x"}', "[" * 9999])
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"url": "' + "x" * 70_000 + '"}',
+        "",
+        "[]",
+        "null",
+        '{"url": 1}',
+        '{"url": NaN}',
+        "{",
+        '{"link": "x"}',
+        "[" * 9999,
+    ],
+)
 def test_bad_bodies_are_refused_shortly(idle: Running, body: str) -> None:
     headers = idle.team() | {"content-type": "application/json"}
     response = idle.client.post(f"{BASE}/validate/queue", content=body, headers=headers)
-    assert response.status_code in (400, 422)
+    assert response.status_code in ((413,) if len(body) > 64_000 and body[0] == "{" else (400, 422))
     assert len(response.content) <= 1024
 
 
@@ -114,6 +129,64 @@ def test_too_many_validations_are_told_when_to_come_back(idle: Running) -> None:
     assert_problem(response, 429, "too-many-requests")
     assert int(response.headers["retry-after"]) > 0
     assert idle.queue("http://127.0.0.1:64999/", idle.team("other")).json()["position_in_queue"] == 5
+
+
+def test_a_name_is_looked_up_after_the_rate_limit(settings: JudgeSettings) -> None:
+    asked: list[str] = []
+
+    def resolver(host: str, _: int) -> list[str]:
+        asked.append(host)
+        return ["127.0.0.1"] if host == "good.example" else []
+
+    policy = AddressPolicy(settings.allowed_networks, resolver)
+    changes = {"workers": 0, "max_waiting": 2, "validations_per_hour": 4, "verify_interval_s": 60.0}
+    with Running(settings.model_copy(update=changes), policy) as judge:
+        headers = judge.team()
+        for _ in range(2):
+            assert judge.queue("http://good.example:64999/", headers).status_code == 200
+        assert asked == ["good.example"] * 2
+        assert_problem(judge.queue("http://good.example:64999/", headers), 429, "too-many-requests")
+        assert_problem(judge.queue("http://bad.example:64999/", headers, "evaluate"), 403, "evaluation-not-open")
+        assert_problem(judge.queue("http://bad.example:64999/", {"x-token": "x"}), 401, "bad-token")
+        assert asked == ["good.example"] * 2
+        other = judge.team("other")
+        for _ in range(4):
+            assert_problem(judge.queue("http://bad.example:64999/", other), 422, "unresolvable")
+        response = judge.queue("http://bad.example:64999/", other)
+        assert_problem(response, 429, "too-many-requests")
+        assert 3590 <= int(response.headers["retry-after"]) <= 3601
+        assert len(asked) == 6
+        assert judge.client.post(f"{BASE}/verify", json={"url": "http://1/"}, headers=headers).status_code == 422
+        url = {"url": "http://good.example:64999/"}
+        assert_problem(judge.client.post(f"{BASE}/verify", json=url, headers=headers), 429, "too-many-requests")
+        assert asked[6:] == ["1"]
+
+
+def test_a_name_server_that_does_not_answer_is_given_up(
+    settings: JudgeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mipjudge.service.RESOLVE_S", 0.1)
+    free = Event()
+
+    def resolver(_: str, __: int) -> list[str]:
+        free.wait(20)
+        return ["127.0.0.1"]
+
+    with Running(settings.model_copy(update={"workers": 0}), AddressPolicy(resolver=resolver)) as judge:
+        response = judge.queue("http://slow.example/", judge.team())
+        assert_problem(response, 422, "unresolvable")
+        assert response.json()["detail"] == "the URL's host could not be looked up in time"
+        free.set()
+
+
+def test_every_answer_has_a_request_id(idle: Running) -> None:
+    for headers, kept in (({"x-request-id": "a" * 32}, True), ({"x-request-id": "canary"}, False), ({}, False)):
+        answers = [idle.client.get(path, headers=headers) for path in ("/livez", "/nothing", f"{BASE}/status")]
+        for found in answers:
+            request_id = found.headers["x-request-id"]
+            assert re.fullmatch("[0-9a-f]{32}", request_id)
+            assert (request_id == "a" * 32) is kept
+        assert [found.json()["request_id"] for found in answers[1:]] == [a.headers["x-request-id"] for a in answers[1:]]
 
 
 def test_verify_shows_the_prediction(judge: Running) -> None:

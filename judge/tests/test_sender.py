@@ -1,6 +1,7 @@
 import asyncio
 import io
 import resource
+import socket
 import time
 from functools import partial
 
@@ -123,6 +124,42 @@ def test_a_redirect_to_loopback_reaches_nobody() -> None:
             with Endpoint(sends(partial(redirect, status))) as endpoint:
                 assert send(endpoint.url).reason == "redirect"
         assert canary.connections == 0
+
+
+@pytest.mark.parametrize(("path", "location", "reason"), [
+    ("/predict/", "/predict", None), ("/predict", "/predict/", None), ("/predict/", "{base}/predict", None),
+    ("/a/predict/?k=1", "/a/predict?k=1", None),
+    ("/predict/", "{other}/predict", "redirect"), ("/predict/", "https://127.0.0.1/predict", "redirect"),
+    ("/predict/", "/other", "redirect"), ("/predict/", "/predict/", "redirect"),
+    ("/predict/", "http://[bad", "redirect"),
+    ("/predict/", "http://localhost:{port}/predict", "redirect"), ("/predict/", "", "redirect"),
+])  # fmt: skip
+@pytest.mark.parametrize("status", ["307 Temporary Redirect", "308 Permanent Redirect"])
+def test_the_redirect_that_only_moves_a_slash_is_followed(
+    path: str, location: str, reason: str | None, status: str
+) -> None:
+    with Endpoint(sends(lambda _: b"")) as canary:
+
+        def reply_or_redirect(endpoint: Endpoint, connection: socket.socket, body: bytes) -> None:
+            base = f"http://127.0.0.1:{endpoint.port}"
+            to = location.format(base=base, other=f"http://127.0.0.1:{canary.port}", port=endpoint.port)
+            first = len(endpoint.bodies) == 1
+            connection.sendall(answer(b"", status, f"Location: {to}\r\n") if first else answer(empty_mask(body)))
+
+        with Endpoint(reply_or_redirect) as endpoint:
+            assert send(f"http://127.0.0.1:{endpoint.port}{path}").reason == reason
+            assert endpoint.bodies == [BODY] * (1 if reason else 2)
+        assert canary.connections == 0
+
+
+def test_a_slash_is_moved_only_once() -> None:
+    def again(endpoint: Endpoint, connection: socket.socket, _: bytes) -> None:
+        to = "/predict/" if len(endpoint.bodies) % 2 == 0 else "/predict"
+        connection.sendall(answer(b"", "307 Temporary Redirect", f"Location: {to}\r\n"))
+
+    with Endpoint(again) as endpoint:
+        assert send(f"{endpoint.url}/").reason == "redirect"
+        assert len(endpoint.bodies) == 2
 
 
 def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,20 +2,26 @@ import hashlib
 import math
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Barrier
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from judge_attempts import claimed
 from judge_running import OpenDatabase
-from sqlalchemy import select, text
+from sqlalchemy import create_engine, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from mipjudge import attempt_queue, store
+from mipjudge import attempt_queue, database, store
+from mipjudge.attempt_queue import Images, Scored
 from mipjudge.database import Database
 from mipjudge.errors import (
     EvaluationClosedError,
     EvaluationUsedError,
+    LeaseLostError,
     RateLimitError,
     TeamExistsError,
     TeamNameError,
@@ -49,10 +55,85 @@ def test_only_the_hash_of_a_token_is_kept(db: Database) -> None:
         store.make_team(db, team.name)
 
 
-@pytest.mark.parametrize("name", ["", "  ", "x" * 65, "x" * 10_000, "a\nb", "a\x00", "a\u202eb"])
+@pytest.mark.parametrize("name", [
+    "", "  ", "x" * 65, "x" * 10_000, "a\nb", "a\x00", "a\u202eb", "a\u200bb", "\ufeff", "\u3164",
+    "a\u2800", "a\ufe0f", "a\u034fb", "a\U000e0100", "a\u00a0b", "\ud800", "e\u0301" * 65,
+])  # fmt: skip
 def test_names_that_could_do_harm_are_refused(db: Database, name: str) -> None:
     with pytest.raises(TeamNameError):
         store.make_team(db, name)
+
+
+@pytest.mark.parametrize(("given", "kept"), [
+    (" Ada's team\t", "Ada's team"), ("Zoe\u0308", "Zo\u00eb"), ("e\u0301" * 64, "\u00e9" * 64),
+    ("\u4e2d\u6587 \U0001f600", "\u4e2d\u6587 \U0001f600"),
+])  # fmt: skip
+def test_what_looks_the_same_is_one_name(db: Database, given: str, kept: str) -> None:
+    assert store.make_team(db, given)[0].name == kept
+    with pytest.raises(TeamExistsError):
+        store.make_team(db, kept)
+
+
+def test_a_team_is_renamed_gets_another_token_and_is_removed(db: Database) -> None:
+    team, token = store.make_team(db, "a")
+    other, _ = store.make_team(db, "b")
+    for one in (team, other):
+        store.enqueue(db, one, "validation", URL, LIMITS)
+    job = claimed(db)
+    attempt_queue.begin(db, job, Images("set", 2))
+    attempt_queue.save(db, job, 0, Scored(1.0), 30)
+    assert store.rename_team(db, "a", " Zoe\u0308 ")
+    assert not store.rename_team(db, "a", "c")
+    with pytest.raises(TeamExistsError):
+        store.rename_team(db, "Zo\u00eb", "b")
+    with pytest.raises(TeamNameError):
+        store.rename_team(db, "b", "\u200b")
+    renamed = store.find_team(db, token)
+    assert renamed is not None
+    assert (renamed.id, renamed.name) == (team.id, "Zo\u00eb")
+    fresh = store.new_token(db, "Zo\u00eb")
+    assert fresh is not None
+    assert store.find_team(db, token) is None
+    found = store.find_team(db, fresh)
+    assert found is not None
+    assert found.id == team.id
+    assert store.new_token(db, "a") is None
+    assert store.delete_team(db, "Zo\u00eb")
+    assert not store.delete_team(db, "Zo\u00eb")
+    assert store.find_team(db, fresh) is None
+    with pytest.raises(LeaseLostError):
+        attempt_queue.save(db, job, 1, Scored(1.0), 30)
+    with db.read() as session:
+        assert [attempt.team_id for attempt in session.scalars(select(Attempt))] == [other.id]
+        assert session.scalars(select(Result)).all() == []
+
+
+def test_a_database_of_the_first_version_goes_on(database_url: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(database.__file__).with_name("migrations")))
+    engine = create_engine(database_url)
+    values = "'t', 'evaluation', 'u', 'done', 1, 2, 3, 0.5, 'old', 200, 1, 0"
+    names = (
+        "team_id, kind, url, status, enqueued_at, started_at, finished_at, score, image_set, total, fence, lease_until"
+    )
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(text("INSERT INTO teams VALUES ('t', 'a', 'h', 1, 0)"))
+        connection.execute(text(f"INSERT INTO attempts (id, {names}) VALUES ('{'0' * 32}', {values})"))  # noqa: S608
+    engine.dispose()
+    db = database.Database(database_url)
+    with db.read() as session:
+        attempt = session.scalars(select(Attempt)).one()
+        assert (attempt.score, attempt.source, attempt.api_start) == (0.5, None, None)
+        team = session.scalars(select(Team)).one()
+    store.set_evaluation(db, 0)
+    with pytest.raises(EvaluationUsedError):
+        store.enqueue(db, team, "evaluation", URL, LIMITS)
+    with db.engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+    db.close()
 
 
 def test_a_local_team_gets_its_token_again_and_an_operators_team_keeps_its_own(db: Database) -> None:

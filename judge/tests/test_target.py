@@ -56,6 +56,20 @@ def test_public_addresses_may_be_called(address: str) -> None:
     assert AddressPolicy().may_call(address)
 
 
+@pytest.mark.parametrize("address", [
+    "64:ff9b:1::808:808", "fec0::1", "::8.8.8.8", "::ffff:0:8.8.8.8", "3fff::1", "5f00::1", "192.88.99.1", "192.0.0.8",
+    "2002:808:808::1", "2001::1", "100::1", "0.0.0.0", "::", "fe80::1%eth0", "8.8.8.8.", "",
+])  # fmt: skip
+def test_addresses_that_are_not_certainly_public_may_not(address: str) -> None:
+    assert not AddressPolicy().may_call(address)
+
+
+def test_where_a_service_listens_means_this_machine() -> None:
+    local = AddressPolicy(JudgeSettings(_env_file=None).allowed_networks)
+    assert local.addresses(parse_endpoint("http://0.0.0.0:9051/predict")) == ["127.0.0.1"]
+    assert local.addresses(parse_endpoint("http://[::]:9051/predict")) == ["::1"]
+
+
 def test_a_name_with_one_private_address_is_refused() -> None:
     policy = AddressPolicy(resolver=lambda *_: ["8.8.8.8", "10.0.0.1"])
     with pytest.raises(TargetError, match="not public"):

@@ -94,9 +94,13 @@ def _parse() -> argparse.Namespace:
 
 def _moment(text: str) -> datetime:
     """A date that can be kept as seconds since 1970 and shown again; argparse turns the error into a line."""
-    date = datetime.fromisoformat(text).astimezone()
-    datetime.fromtimestamp(date.timestamp(), UTC)
-    if date.timestamp() < 0:
+    try:
+        date = datetime.fromisoformat(text).astimezone()
+        seconds = date.timestamp()
+        datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, OSError) as error:  # beyond the years that the system knows
+        raise ValueError from error
+    if seconds < 0:
         raise ValueError
     return date
 
