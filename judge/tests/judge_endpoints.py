@@ -193,7 +193,7 @@ def constant(pixels: npt.NDArray[np.uint8]) -> Handler:
     return sends(lambda _: answer(reply(png(pixels))))
 
 
-# V2 of the reliability plan, but for the endpoint that refuses: it is none.
+# V2 of the reliability plan, except for the one that refuses connections, which is not a server.
 FAULTS: dict[str, tuple[Handler, str]] = {
     "hangs": (hang, "timeout"),
     "drips": (drip, "timeout"),

@@ -57,7 +57,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--port", help="TCP port (default: 8000)")
     parser.set_defaults(run=_serve)
     commands = parser.add_subparsers(title="commands", metavar="")
-    commands.add_parser("work", help="judge attempts without serving; as many of these as one likes").set_defaults(
+    commands.add_parser("work", help="judge attempts without serving; any number of these may run").set_defaults(
         run=_work
     )
     admin = commands.add_parser("admin", help="teams, the evaluation's date, attempts")

@@ -7,7 +7,7 @@ from fastapi import Request
 
 from mipjudge.settings import JudgeSettings
 from mipseg.addresses import is_loopback
-from mipseg.local_secret import HEADER, make_secret
+from mipseg.local_secret import HEADER, read_secret
 from mipseg.serving.problems import ProblemError
 
 # As it was sent: frameworks repair a malformed host, and then it may look like ours.
@@ -46,7 +46,8 @@ def check_secret(request: Request, settings: JudgeSettings) -> None:
         raise ProblemError("not-found", "this judge makes no local teams; ask its operator for a token")
     given = request.headers.get(HEADER, "")
     from_page = request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
-    if from_page or not hmac.compare_digest(given.encode("utf-8", "replace"), make_secret(settings.dir).encode()):
+    secret = read_secret(settings.dir)
+    if from_page or not secret or not hmac.compare_digest(given.encode("utf-8", "replace"), secret.encode()):
         raise ProblemError(
             "local-secret", f"the header {HEADER} must hold the text of local-secret in the judge's folder"
         )

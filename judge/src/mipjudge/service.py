@@ -25,6 +25,7 @@ from mipjudge.runner import Worker, WorkerPool
 from mipjudge.sets import Sets, build_sets
 from mipjudge.settings import JudgeSettings
 from mipjudge.target import AddressPolicy, parse_endpoint
+from mipseg.local_secret import make_secret
 from mipseg.serving.problems import ProblemError
 
 Token = Annotated[str | None, Header(alias="x-token", description="the team's token")]
@@ -78,6 +79,11 @@ class Judge:
         # At INFO, httpx would log the endpoints' URLs, which are not ours to log.
         for name in ("httpx", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
+        if self.is_local:
+            try:
+                make_secret(self.settings.dir)  # now, as clients read it before they call
+            except OSError as error:
+                _log.warning("no_local_teams", error=type(error).__name__)
         self._resources = Resources(Database(self.settings.sqlalchemy_url), build_sets(self.settings))
         return self._resources
 

@@ -77,7 +77,7 @@ class Sets:
     """Both sets.
 
     Attributes:
-        validation: for as many attempts as one likes.
+        validation: for any number of attempts.
         test: for the one evaluation.
         source: `dataset` or `phantoms`.
     """

@@ -6,7 +6,7 @@ import pytest
 from mipseg import addresses
 from mipseg.local_secret import make_secret
 from tests.client.conftest import Command
-from tests.client.judge import CANARY, LOCAL_TEAM, VALIDATE, VALIDATION, Answer, StandIn
+from tests.client.judge import CANARY, LOCAL_TEAM, VALIDATE, VALIDATION, Answer, Request, StandIn
 
 
 @pytest.mark.parametrize("given", [None, "", "  "])
@@ -51,6 +51,23 @@ def test_the_judges_secret_shows_that_this_user_runs_it(
     assert secret not in result.out + result.err
 
 
+def test_a_secret_that_the_judge_makes_just_now_is_read_again(
+    judge: StandIn, run_validate: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("EVAL_API_TOKEN")
+    answer = StandIn.answer
+
+    def answer_and_make(stand_in: StandIn, request: Request) -> Answer:
+        if request.line == LOCAL_TEAM and request.secret is None:
+            make_secret(tmp_path / "judge")
+            return Answer({"code": "local-secret"}, 403)
+        return answer(stand_in, request)
+
+    monkeypatch.setattr(StandIn, "answer", answer_and_make)
+    assert run_validate().code == 0
+    assert judge.lines == [LOCAL_TEAM, LOCAL_TEAM, VALIDATE]
+
+
 def test_another_users_judge(
     judge: StandIn, run_validate: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -70,7 +87,7 @@ def test_a_local_team_without_a_usable_token(
     judge.will(LOCAL_TEAM, Answer({"token": token}))
     result = run_validate()
     assert (result.code, judge.lines) == (2, [LOCAL_TEAM])
-    assert result.err == "error: the judge's answer has an unexpected form: `token` is no usable text\n"
+    assert result.err == "error: the judge's answer has an unexpected form: `token` can't be sent\n"
 
 
 @pytest.fixture

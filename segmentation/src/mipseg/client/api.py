@@ -52,22 +52,27 @@ class JudgeClient:
         Returns:
             What the judge says about it, if anything.
         """
-        secret = read_secret(folder)
-        headers = {HEADER: secret} if secret is not None and can_be_sent(secret) else None
-        reply = self._transport.call(HTTPMethod.POST, LOCAL_TEAM, headers=headers)
+        secret, reply = self._ask_for_local_team(folder)
+        if read_secret(folder) != secret:  # the judge has just made it, on its first start
+            secret, reply = self._ask_for_local_team(folder)
         if not reply.ok:
             advice = "set EVAL_API_TOKEN"
             if answers.read_code(reply.content, reply.status) == "local-secret":
-                advice += ", or MIPSEG_JUDGE_DIR to the folder of the judge, which is not at " + str(folder)
+                advice += f", or MIPSEG_JUDGE_DIR to the folder of the judge, which is not at {folder}"
             text = f"{self._transport.base} gives out no token for a local team ({reply.status}); {advice}"
             raise UsageError("no-token", text)
         answer = answers.parse_json(reply.content)
         token = answer.get("token")
         if not isinstance(token, str) or not token or not can_be_sent(token):
-            raise AnswerError("the judge's answer has an unexpected form: `token` is no usable text")
+            raise AnswerError("the judge's answer has an unexpected form: `token` can't be sent")
         self._transport.token = SecretStr(token)
         message = answer.get("message")
         return self._transport.redact(message) if isinstance(message, str) else ""
+
+    def _ask_for_local_team(self, folder: Path) -> tuple[str | None, Reply]:
+        secret = read_secret(folder)
+        headers = {HEADER: secret} if secret is not None and can_be_sent(secret) else None
+        return secret, self._transport.call(HTTPMethod.POST, LOCAL_TEAM, headers=headers)
 
     def verify(self, service_url: str) -> Verification:
         """Let the judge test the connection to the endpoint."""
