@@ -57,6 +57,12 @@ def test_scoreboard_and_own_attempt(settings: JudgeSettings, page: Any, tmp_path
         assert page.inner_text("#state").startswith("1 team, updated ")
         assert page.inner_text("#boards h2") == "Scored on 20 patients of the data set"
         page.screenshot(path=tmp_path / "scoreboard.png")
+        page.set_viewport_size({"width": 360, "height": 700})
+        assert page.evaluate("document.documentElement.scrollWidth") == 360
+        boxes = page.eval_on_selector_all("#boards td", "all => all.map(td => td.getBoundingClientRect().right)")
+        assert len(boxes) == 9
+        assert max(boxes) <= 360
+        page.set_viewport_size({"width": 1280, "height": 720})
 
         page.click("#boards a")  # a local judge shows it without a token
         page.wait_for_selector("#figures figure:nth-child(5) img")
@@ -83,4 +89,6 @@ def test_scoreboard_and_own_attempt(settings: JudgeSettings, page: Any, tmp_path
         sizes = page.eval_on_selector_all("#figures img", "all => all.map(i => [i.naturalWidth, i.naturalHeight])")
         assert sizes == [[70, 90]] * 5
         page.screenshot(path=tmp_path / "attempt.png", full_page=True)
+        page.set_viewport_size({"width": 360, "height": 700})
+        assert page.evaluate("document.documentElement.scrollWidth") == 360
         page.goto("about:blank")

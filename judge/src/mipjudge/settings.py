@@ -7,7 +7,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mipseg.addresses import is_loopback
-from mipseg.settings import Settings, judge_dir
+from mipseg.settings import JudgeFolder, Settings
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 LOOPBACK = ("127.0.0.0/8", "::1/128")
@@ -26,8 +26,8 @@ class JudgeSettings(BaseSettings):
         set_size: most images of a set.
         local: whether anybody on this machine may have a team at once; None: where the host is loopback.
         allow: networks that are not public but may be called, comma-separated; None: loopback where `local`, else none.
-        workers: of this process; 0: others judge.
-        attempts: that a worker has under way; their images take turns.
+        workers: workers in this process; 0: others judge.
+        attempts: attempts that a worker has under way; their images take turns.
         concurrency: images that a worker, and one attempt, has under way.
         deadline_s: seconds that an endpoint has for an image.
         max_reply_bytes: largest reply that is read.
@@ -41,7 +41,7 @@ class JudgeSettings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=1, le=65535)
-    dir: Path = Field(default_factory=judge_dir)
+    dir: Path = Field(default_factory=lambda: JudgeFolder().dir)
     database_url: SecretStr = SecretStr("")
     data_dir: Path = Field(default_factory=lambda: Settings().data_dir)
     seed: int = Field(1945, ge=0)

@@ -16,11 +16,6 @@ def project_root() -> Path:
     return Path.cwd()
 
 
-def judge_dir() -> Path:
-    """Where the judge of this machine keeps its database and its secret, unless MIPSEG_JUDGE_DIR says otherwise."""
-    return project_root() / "data/judge"
-
-
 def describe(error: ValidationError, *, secret: bool = False) -> str:
     """What is wrong with settings or with a file of settings, in one line: `MIPSEG_THREADS: ... (given: 'two')`.
 
@@ -71,3 +66,17 @@ class Settings(BaseSettings):
     queue_size: int = Field(8, ge=0)
     deadline_s: float = Field(9.0, gt=0)
     body_deadline_s: float = Field(10.0, gt=0)
+
+
+class JudgeFolder(BaseSettings):
+    """What a client and the judge of this machine share.
+
+    Attributes:
+        dir: folder of the judge's SQLite database, its phantoms and the local teams' secret.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="MIPSEG_JUDGE_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    dir: Path = Field(default_factory=lambda: project_root() / "data/judge")

@@ -43,6 +43,7 @@ function show(board, parent) {
     for (const text of [team.rank, team.team, ...scores, points, team.attempts, date]) element("td", text, row);
     element("td", "", row).append(history(team.history));
     const latest = element("td", "", row);
+    COLUMNS.forEach((name, place) => { row.cells[place].dataset.label = name; });  // for narrow screens
     const last = team.history[team.history.length - 1];
     if (last) element("a", "attempt", latest).href = `/attempts/${encodeURIComponent(last.uuid)}`;
   }

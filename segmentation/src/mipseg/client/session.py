@@ -11,6 +11,7 @@ from mipseg.client.errors import UsageError
 from mipseg.client.output import Output
 from mipseg.client.settings import ClientSettings
 from mipseg.client.transport import Transport
+from mipseg.settings import JudgeFolder
 
 
 def need_uuid(text: str) -> str:
@@ -37,7 +38,7 @@ def open_judge(settings: ClientSettings, output: Output) -> Iterator[JudgeClient
     with Transport(settings) as transport:
         judge = JudgeClient(transport)
         if settings.eval_api_token is None:
-            if said := judge.join_local_team(settings.mipseg_judge_dir):
+            if said := judge.join_local_team(JudgeFolder().dir):
                 output.note(said)
         elif settings.eval_api_url.startswith("http:") and scope_of(settings.eval_api_url) is Scope.PUBLIC:
             output.note(f"warning: {settings.eval_api_url} gets the token unencrypted; use https:// if it can")

@@ -1,17 +1,16 @@
 """Settings of the client, under the names that teams' `.env` files already use."""
 
-from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
 import httpx
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mipseg.addresses import Scope, scope_of_literal, split_url
 from mipseg.client.errors import UsageError
-from mipseg.settings import describe, judge_dir
+from mipseg.settings import describe
 
 
 def can_be_sent(token: str) -> bool:
@@ -26,7 +25,6 @@ class ClientSettings(BaseSettings):
         eval_api_url: the judge's address.
         eval_api_token: the team's token; a judge on this machine gives one to a local team.
         tumor_segmentation_service_url: the team's endpoint; `/predict` is appended unless its path ends so.
-        mipseg_judge_dir: folder of the judge on this machine, whose secret gets the token of a local team.
     """
 
     model_config = SettingsConfigDict(
@@ -36,7 +34,6 @@ class ClientSettings(BaseSettings):
     eval_api_url: str = "http://localhost:8000"
     eval_api_token: SecretStr | None = None
     tumor_segmentation_service_url: str = "http://localhost:8000/predict"
-    mipseg_judge_dir: Path = Field(default_factory=judge_dir)
 
     @field_validator("eval_api_url", "tumor_segmentation_service_url")
     @classmethod
