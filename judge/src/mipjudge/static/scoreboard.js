@@ -1,7 +1,7 @@
 "use strict";
 // Everything that comes from teams is set as text, never as markup.
 const SVG = "http://www.w3.org/2000/svg";
-const COLUMNS = ["Rank", "Team", "Best validation", "Evaluation", "Points", "Attempts", "Last change", "History", "Latest"];
+const COLUMNS = ["Rank", "Team", "Best validation", "Evaluation", "Points", "Attempts", "Last change", "History"];
 const score = (value) => (value === null ? "–" : value.toFixed(4));
 
 function element(name, text, parent) {
@@ -41,11 +41,15 @@ function show(board, parent) {
     const points = team.points === null ? "–" : team.points;
     const scores = [score(team.best_validation_score), score(team.evaluation_score)];
     for (const text of [team.rank, team.team, ...scores, points, team.attempts, date]) element("td", text, row);
-    element("td", "", row).append(history(team.history));
-    const latest = element("td", "", row);
-    COLUMNS.forEach((name, place) => { row.cells[place].dataset.label = name; });  // for narrow screens
+    const cell = element("td", "", row);
     const last = team.history[team.history.length - 1];
-    if (last) element("a", "attempt", latest).href = `/attempts/${encodeURIComponent(last.uuid)}`;
+    if (last) {
+      const link = element("a", "", cell);
+      link.href = `/attempts/${encodeURIComponent(last.uuid)}`;
+      link.title = "the latest attempt";
+      link.append(history(team.history));
+    }
+    COLUMNS.forEach((name, place) => { row.cells[place].dataset.label = name; });  // for narrow screens
   }
 }
 
