@@ -36,6 +36,18 @@ def page() -> Iterator[Any]:
         assert [text for text in complaints if "404" not in text] == []
 
 
+def every_column_is_in_sight(page: Any) -> None:
+    """Of the scoreboard, on a desk and on a phone."""
+    wide, seen = (page.evaluate(f"document.querySelector('.wide').{name}") for name in ("scrollWidth", "clientWidth"))
+    assert wide == seen
+    page.set_viewport_size({"width": 360, "height": 700})
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    boxes = page.eval_on_selector_all("#boards td", "all => all.map(td => td.getBoundingClientRect().right)")
+    assert len(boxes) == 8
+    assert max(boxes) <= 360
+    page.set_viewport_size({"width": 1280, "height": 720})
+
+
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_scoreboard_and_own_attempt(settings: JudgeSettings, page: Any, tmp_path: Path) -> None:
     sets = build_sets(settings)
@@ -57,16 +69,7 @@ def test_scoreboard_and_own_attempt(settings: JudgeSettings, page: Any, tmp_path
         assert page.inner_text("#state").startswith("1 team, updated ")
         assert page.inner_text("#boards h2") == "Scored on 20 patients of the data set"
         page.screenshot(path=tmp_path / "scoreboard.png")
-        wide, seen = (
-            page.evaluate(f"document.querySelector('.wide').{name}") for name in ("scrollWidth", "clientWidth")
-        )
-        assert wide == seen
-        page.set_viewport_size({"width": 360, "height": 700})
-        assert page.evaluate("document.documentElement.scrollWidth") == 360
-        boxes = page.eval_on_selector_all("#boards td", "all => all.map(td => td.getBoundingClientRect().right)")
-        assert len(boxes) == 8
-        assert max(boxes) <= 360
-        page.set_viewport_size({"width": 1280, "height": 720})
+        every_column_is_in_sight(page)
 
         page.click("#boards a")  # a local judge shows it without a token
         page.wait_for_selector("#figures figure:nth-child(5) img")

@@ -23,7 +23,7 @@ def test_v5_a_locked_database_is_waited_for_and_then_503(
 ) -> None:
     if not settings.sqlalchemy_url.startswith("sqlite"):
         pytest.skip("the lock of the whole database is SQLite's")
-    second = 1.0 if FULL else 0.5
+    second = 1.0 if FULL else 0.2
     monkeypatch.setattr("mipjudge.service.Database", lambda url: Database(url, database.LOCK_WAIT_S * second))
     url = "http://127.0.0.1:64999/"
     with Running(settings.model_copy(update={"workers": 0})) as judge, ThreadPoolExecutor(1) as pool:

@@ -7,6 +7,7 @@ import time
 from itertools import groupby
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import judge_endpoints as endpoints
 import numpy as np
@@ -83,7 +84,7 @@ def test_an_endpoint_that_times_out_five_times_in_a_row_holds_up_nobody(db: Data
 
 
 def test_four_time_outs_in_a_row_do_not_end_an_attempt(db: Database, settings: JudgeSettings) -> None:
-    settings = settings.model_copy(update={"deadline_s": 0.2})
+    settings = settings.model_copy(update={"deadline_s": 0.2, "set_size": 10})
 
     def handler(endpoint: Endpoint, connection: socket.socket, body: bytes) -> None:
         slow = len(endpoint.bodies) % 5 != 0
@@ -92,7 +93,7 @@ def test_four_time_outs_in_a_row_do_not_end_an_attempt(db: Database, settings: J
     with Endpoint(handler) as endpoint:
         attempt, results = judge_all(db, settings, endpoint.url)
     assert (attempt.status, attempt.score) == ("done", 0.0)
-    assert [result.reason for result in results] == (["timeout"] * 4 + [None]) * (SIZE // 5)
+    assert [result.reason for result in results] == (["timeout"] * 4 + [None]) * 2
 
 
 def test_a_full_disk_while_a_phantom_is_drawn_puts_the_attempt_back(
@@ -119,6 +120,32 @@ def test_a_full_disk_while_a_phantom_is_drawn_puts_the_attempt_back(
         work_until_over(Worker(db, build_sets(settings), settings), db, [one])
     attempt, results = state(db, *one)
     assert (attempt.status, attempt.score, len(results), len(endpoint.bodies)) == ("done", 0.0, 3, 3)
+
+
+def test_a_write_that_is_under_way_ends_before_the_attempt_is_given_back(
+    db: Database, settings: JudgeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    stop, save, release = Event(), attempt_queue.save, attempt_queue.release
+
+    def slow_save(*arguments: Any) -> None:
+        stop.set()
+        time.sleep(0.5)
+        save(*arguments)
+        events.append("save")
+
+    def noted_release(*arguments: Any) -> None:
+        release(*arguments)
+        events.append("release")
+
+    monkeypatch.setattr(attempt_queue, "save", slow_save)
+    monkeypatch.setattr(attempt_queue, "release", noted_release)
+    with Endpoint(sends(lambda body: answer(empty_mask(body)))) as endpoint:
+        one = submit(db, endpoint.url)
+        Worker(db, build_sets(settings), settings).run_one(stop)
+    assert (events[0], events[-1]) == ("save", "release")
+    attempt, results = state(db, *one)
+    assert (attempt.lease_until, len(results)) == (0.0, events.count("save"))
 
 
 def test_a_queued_attempt_is_cancelled(idle: Running) -> None:

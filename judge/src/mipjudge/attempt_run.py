@@ -1,7 +1,8 @@
 """One claim's way through an attempt's images: send each, score the reply, write the score at once."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 from mipjudge import attempt_queue
 from mipjudge.attempt_queue import Job
@@ -15,6 +16,7 @@ from mipseg.types import BinaryMask
 
 DOWN_AFTER = 5  # images at the start that reach nobody, or images in a row that time out; then the endpoint is down
 _DOWN = {UNREACHABLE, "unresolvable", "address-refused"}
+T = TypeVar("T")
 Prepared = tuple[int, "asyncio.Task[tuple[BinaryMask, bytes]]"]  # an image's position, and it once it is read
 
 
@@ -28,6 +30,26 @@ class EndpointDownError(Exception):
 
 class DiskError(Exception):
     """An image can't be drawn or read for now, such as on a full disk."""
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """Run a function in a thread.
+
+    A thread can't be stopped, so a caller that is cancelled waits for its end: a write that came after the attempt was
+    given back would take the lease again.
+    """
+    future = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        await asyncio.wait([future])
+        raise
+
+
+async def _end(tasks: Sequence["asyncio.Task[Any]"]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class AttemptRun:
@@ -72,8 +94,7 @@ class AttemptRun:
         try:
             await asyncio.gather(*workers)
         finally:
-            for worker in workers:
-                worker.cancel()
+            await _end(workers)
         await self._note_api(at_start=False)
 
     async def _work(self, waiting: Iterator[int]) -> None:
@@ -90,9 +111,7 @@ class AttemptRun:
             if scoring is not None:
                 await scoring
         finally:
-            for left in (scoring, ready[1] if ready else None):
-                if left is not None:
-                    left.cancel()
+            await _end([task for task in (scoring, ready[1] if ready else None) if task is not None])
 
     async def _send(self, body: bytes) -> Reply:
         async with self._turns:
@@ -100,7 +119,7 @@ class AttemptRun:
 
     async def _note_api(self, *, at_start: bool) -> None:
         text = await self._sender.about(self._job.url)
-        await asyncio.to_thread(attempt_queue.note_api, self._db, self._job, at_start=at_start, text=text)
+        await in_thread(lambda: attempt_queue.note_api(self._db, self._job, at_start=at_start, text=text))
 
     async def _score(self, place: int, reference: BinaryMask, reply: Reply) -> None:
         # All slow work in threads: a blocked loop would make a reply late that came in time.
@@ -109,7 +128,7 @@ class AttemptRun:
             attempt_queue.save(self._db, self._job, place, scored, self._settings.lease_s)
             return scored.reason
 
-        self._reasons.append(await asyncio.to_thread(score_and_save))
+        self._reasons.append(await in_thread(score_and_save))
         if (reason := self._why_down()) is not None:
             raise EndpointDownError(reason)
 

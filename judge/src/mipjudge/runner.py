@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mipjudge import attempt_queue
 from mipjudge.attempt_queue import Job
-from mipjudge.attempt_run import AttemptRun, DiskError, EndpointDownError
+from mipjudge.attempt_run import AttemptRun, DiskError, EndpointDownError, in_thread
 from mipjudge.database import Database
 from mipjudge.errors import LeaseLostError
 from mipjudge.sender import Sender
@@ -160,7 +160,7 @@ class Worker:
         while True:
             await asyncio.sleep(self._settings.lease_s / 3)
             try:
-                await asyncio.to_thread(attempt_queue.renew_lease, self._db, job, self._settings.lease_s)
+                await in_thread(lambda: attempt_queue.renew_lease(self._db, job, self._settings.lease_s))
             except SQLAlchemyError as error:  # the next beat may succeed; if none does, the lease is lost
                 _log.warning("judge_database", error=type(error).__name__)
 
