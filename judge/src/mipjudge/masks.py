@@ -7,8 +7,8 @@ import numpy.typing as npt
 from PIL import Image as PillowImage
 
 from mipseg.errors import ImageError
-from mipseg.io.codec import MAX_PIXELS
 from mipseg.io.png import SIGNATURE, check_png
+from mipseg.io.sizes import MAX_PIXELS
 from mipseg.types import BinaryMask
 
 _ORIENTATION = 0x0112  # EXIF tag; OpenCV would turn the picture

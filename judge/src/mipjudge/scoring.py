@@ -11,7 +11,8 @@ from mipjudge.masks import decode_rgb, encode_png
 from mipjudge.sender import Reply
 from mipseg.checks import validate_segmentation
 from mipseg.errors import Base64Error, InputError, SegmentationError
-from mipseg.io.codec import MAX_PIXELS, decode_base64
+from mipseg.io.codec import decode_base64
+from mipseg.io.sizes import MAX_PIXELS
 from mipseg.metrics import dice_score
 from mipseg.types import BinaryMask, Mask
 

@@ -43,6 +43,7 @@ PROBLEMS: dict[str, Problem] = {
     # An image or a mask.
     "invalid-base64": Problem(422, "the text is not base64", _PNG),
     "invalid-image": Problem(422, "the image can't be read", _PNG),
+    "not-grey": Problem(422, "the image is coloured", "send a grey MIP-PET without colour map and overlays"),
     "image-too-large": Problem(422, "the image has too many pixels", "send a smaller image"),
     "invalid-prediction": Problem(500, "the prediction function returned an unusable mask", _SEE_LOG),
     "prediction-failed": Problem(500, "the prediction failed", _SEE_LOG),
