@@ -27,10 +27,6 @@ OPENVINO = pytest.mark.skipif(
 )
 
 
-def test_usable_cores_is_not_more_than_the_machine_has() -> None:
-    assert runtime.usable_cores() >= 1
-
-
 @pytest.fixture(scope="module")
 def bfloat16() -> Network:
     return Network(3, False, runtime.load_bfloat16(FILE.read_bytes(), 2))

@@ -100,9 +100,11 @@ def test_requests_sent_ahead_are_bounded(service: Server) -> None:
             connection.settimeout(0.2)
             with suppress(OSError):
                 connection.sendall(flood)
-        started = time.perf_counter()
-        assert service.client.get("/livez").status_code == 200
-        assert time.perf_counter() - started < 1
+        for _ in range(4):  # what is queued would take memory little by little
+            started = time.perf_counter()
+            assert service.client.get("/livez").status_code == 200
+            assert time.perf_counter() - started < 1
+            time.sleep(0.3)
     assert_still_serves(service)
 
 

@@ -2,7 +2,6 @@
 
 import importlib.util
 import logging
-import os
 import sys
 from collections.abc import Callable
 from functools import lru_cache
@@ -15,13 +14,6 @@ from mipseg.errors import ModelError
 from mipseg.model.inference import Answer, Channels, Run
 
 _log = logging.getLogger(__name__)
-
-
-def usable_cores() -> int:
-    """Cores that this process may use; the runtimes would count all of the machine's."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def computes_in_bfloat16() -> bool:
