@@ -24,6 +24,7 @@ def groups(folder: Path, line: str, files: dict[str, str]) -> tuple[Path, Path]:
     return folder / "mount", folder / "cgroup"
 
 
+@pytest.mark.hazard("H18")
 @pytest.mark.parametrize(("content", "wanted"), [
     ("200000 100000", 2), ("150000 100000", 2), ("50000 100000", 1), ("max 100000", 16), ("6400000 100000", 16),
     ("nonsense", 16), ("", 16), ("100000 0", 16),
@@ -32,6 +33,7 @@ def test_quota_of_version_2(tmp_path: Path, content: str, wanted: int) -> None:
     assert usable_cores(*groups(tmp_path, "0::/", {"cpu.max": content})) == wanted
 
 
+@pytest.mark.hazard("H18")
 @pytest.mark.parametrize(("quota", "wanted"), [("300000", 3), ("-1", 16), ("1000", 1), ("x", 16)])
 def test_quota_of_version_1(tmp_path: Path, quota: str, wanted: int) -> None:
     files = {"cpu,cpuacct/cpu.cfs_quota_us": quota, "cpu,cpuacct/cpu.cfs_period_us": "100000"}

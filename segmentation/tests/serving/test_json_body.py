@@ -53,6 +53,7 @@ def test_a_byte_order_mark_is_skipped() -> None:
     assert parse_json(b'\xef\xbb\xbf{"img": "\xc3\xa9"}') == {"img": "é"}
 
 
+@pytest.mark.hazard("H4")
 @pytest.mark.parametrize("body", [MANY_PARTS["fields"], MANY_PARTS["lists"]], ids=["fields", "lists"])
 def test_the_service_refuses_many_parts_at_little_cost(service: Server, body: bytes) -> None:
     body = body[:SIZE]

@@ -15,6 +15,7 @@ MIB = 2**20
 POST = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 
 
+@pytest.mark.hazard("H3")
 def test_100_mib_chunked_is_refused_with_little_memory(service: Server) -> None:
     sent = 0
 
@@ -31,6 +32,7 @@ def test_100_mib_chunked_is_refused_with_little_memory(service: Server) -> None:
     assert_still_serves(service)
 
 
+@pytest.mark.hazard("H4")
 def test_3_mb_as_chunks_of_one_byte(service: Server) -> None:
     content = json.dumps({"img": GOOD}).encode().ljust(3_000_000)
     data = b"".join(b"1\r\n%c\r\n" % byte for byte in content)
@@ -87,6 +89,7 @@ def test_a_slow_body_gets_408(faulty_service: Server) -> None:
     assert 0.9 < time.perf_counter() - started < 3
 
 
+@pytest.mark.hazard("H5")
 def test_a_body_without_room_ends_the_one_that_began_first(faulty_service: Server) -> None:
     # There is room for three of the largest: one in the queue of this service, one that runs, one that arrives.
     large = json.dumps({"img": GOOD}).encode().ljust(6_000_000)
@@ -105,6 +108,7 @@ def test_a_body_without_room_ends_the_one_that_began_first(faulty_service: Serve
     assert_still_serves(faulty_service)
 
 
+@pytest.mark.hazard("H5")
 def test_slow_bodies_hold_up_no_fast_one(service: Server) -> None:
     """200 connections that send a byte now and then, and 40 good requests: each is answered as if it were alone."""
     seconds = []

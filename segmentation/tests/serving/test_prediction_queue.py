@@ -177,6 +177,7 @@ def test_a_prediction_that_sleeps_gets_503_at_the_deadline(faulty_service: Serve
     assert time.perf_counter() - started < 0.9
 
 
+@pytest.mark.hazard("H17")
 def test_a_full_queue_refuses_at_once_and_the_loop_stays_free(faulty_service: Server) -> None:
     with ThreadPoolExecutor(6) as threads:
         sleeping = [threads.submit(post_fault, faulty_service, served_app.SLEEP) for _ in range(6)]
@@ -198,6 +199,7 @@ def test_a_full_queue_refuses_at_once_and_the_loop_stays_free(faulty_service: Se
     assert_still_serves(faulty_service)
 
 
+@pytest.mark.hazard("H16")
 @pytest.mark.parametrize(("fault", "code"), [
     (served_app.RAISE, "prediction-failed"), (served_app.EXIT, "prediction-failed"),
     (served_app.WRONG_INPUT_ERROR, "prediction-failed"), (served_app.NO_ARRAY, "invalid-prediction"),
@@ -215,6 +217,7 @@ def test_the_faulty_service_predicts_a_white_first_pixel(faulty_service: Server)
     assert_mask(faulty_service.client.post("/predict", json={"img": GOOD}), (96, 80))
 
 
+@pytest.mark.hazard("H17")
 def test_nothing_is_computed_for_clients_that_have_gone(service: Server) -> None:
     """Eight clients ask for a large image and leave: the next request waits for the one that runs, at most."""
     large = json.dumps({"img": b64(good_png(1000, 2000))}).encode()
@@ -233,3 +236,37 @@ def test_nothing_is_computed_for_clients_that_have_gone(service: Server) -> None
     assert_still_serves(service)
     assert service.seconds() - started < 2 * alone
     assert "mipseg_predictions_inside 0.0" in service.client.get("/metrics").text
+
+
+@pytest.mark.hazard("H17")
+def test_three_times_as_many_requests_as_can_be_answered(service: Server) -> None:
+    """An open loop: requests come at their own pace, whether or not earlier ones have been answered."""
+    content = json.dumps({"img": GOOD})
+
+    def post(_: int = 0) -> tuple[httpx.Response, float]:
+        started = time.perf_counter()
+        answer = service.client.post("/tumor/predict", content=content, headers=JSON)
+        return answer, time.perf_counter() - started
+
+    alone = min(post()[1] for _ in range(5))
+    with ThreadPoolExecutor(60) as threads:
+        sent = []
+        for number in range(60):
+            sent.append(threads.submit(post, number))
+            time.sleep(alone / 3)
+            if number % 20 == 10:
+                started = time.perf_counter()
+                assert service.client.get("/livez").status_code == 200
+                assert time.perf_counter() - started < 1
+        answered = [future.result() for future in sent]
+    served = [seconds for answer, seconds in answered if answer.status_code == 200]
+    refused = [seconds for answer, seconds in answered if answer.status_code == 503]
+    assert len(served) + len(refused) == 60
+    assert len(served) >= 10
+    assert refused
+    assert max(served) < 9
+    assert sorted(refused)[len(refused) // 2] < 0.3
+    for answer, _ in answered:
+        if answer.status_code == 503:
+            assert_problem(answer, 503, "busy")
+    assert_still_serves(service)

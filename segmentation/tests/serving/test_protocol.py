@@ -92,6 +92,7 @@ def test_the_http_client_of_java(service: Server, tmp_path: Path) -> None:
         assert_mask(httpx.Response(200, content=line[4:].encode(), headers={"x-request-id": "0"}), (96, 80))
 
 
+@pytest.mark.hazard("H4")
 def test_requests_sent_ahead_are_bounded(service: Server) -> None:
     flood = b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n" * 20_000
     with ExitStack() as stack, service.memory_growth_below(100):
