@@ -116,10 +116,10 @@ def many_shapes(port: int) -> None:
         height, width = (int(side) for side in np.exp(random.uniform(np.log(64), np.log(4000), 2)))
         if height * width <= Settings().max_pixels:
             shapes.append((height, width))
-    image = make_phantom(0).mip
+    image = Image.fromarray(phantom(HEIGHTS[0]))
     for number in range(SHAPE_REQUESTS):
         height, width = shapes[number % SHAPES]
-        send(port, body_of(np.resize(image, (height, width, 3))), 1)
+        send(port, body_of(np.asarray(image.resize((width, height)))), 1)
 
 
 def peak_mb(process: psutil.Process) -> float:

@@ -125,7 +125,7 @@ def test_a_connection_that_waits_when_the_service_stops_is_answered() -> None:
     app = FastAPI()
 
     @app.get("/")
-    async def answer() -> str:
+    async def index() -> str:
         return "answered"
 
     async def scenario() -> list[httpx.Response]:
