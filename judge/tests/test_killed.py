@@ -58,6 +58,7 @@ def stand_still(db, worker):
         time.sleep(0.01)
 
 
+@pytest.mark.hazard("H19")
 def test_v3_killed_at_random_points_no_image_is_lost_or_scored_twice(db, settings, tmp_path):
     handler, mean = shifted(cases_of(build_sets(settings).validation), 0.05)
     chance = random.Random(3)  # noqa: S311
@@ -85,6 +86,7 @@ def test_v3_killed_at_random_points_no_image_is_lost_or_scored_twice(db, setting
     assert "Traceback" not in log.read_text()
 
 
+@pytest.mark.hazard("H19")
 def test_v6_a_stopped_worker_is_replaced_and_its_writes_are_refused(db, settings, tmp_path):
     handler, mean = shifted(cases_of(build_sets(settings).validation), 0.1)
     settings, log = settings.model_copy(update={"lease_s": 30.0 if FULL else 0.6}), tmp_path / "log"
