@@ -21,6 +21,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import psutil
 from PIL import Image
 
@@ -30,15 +32,21 @@ from mipseg.settings import Settings, project_root
 
 HEIGHTS = (489, 991)
 CLIENTS = (1, 2, 4, 8)
+SHAPES, SHAPE_REQUESTS = 200, 500
 WARM_UP, LATENCY_REQUESTS, THROUGHPUT_REQUESTS = 5, 100, 80
 BASELINE = "return get_threshold_segmentation(img, 50)"
 MODEL = "return segment_image(img, SEGMENTER)"
 
 
-def body_of(height: int) -> bytes:
-    """A request with a phantom of 400 x `height`."""
+def phantom(height: int) -> npt.NDArray[np.uint8]:
+    """A phantom of 400 x `height`."""
+    return make_phantom(0, height=height).mip
+
+
+def body_of(image: npt.NDArray[np.uint8]) -> bytes:
+    """A request with an image."""
     buffer = io.BytesIO()
-    Image.fromarray(make_phantom(0, height=height).mip).save(buffer, "PNG")
+    Image.fromarray(image).save(buffer, "PNG", compress_level=1)
     return json.dumps({"img": base64.b64encode(buffer.getvalue()).decode()}).encode()
 
 
@@ -100,6 +108,20 @@ def throughput(port: int, body: bytes, clients: int) -> float:
     return THROUGHPUT_REQUESTS / (time.perf_counter() - started)
 
 
+def many_shapes(port: int) -> None:
+    """Send `SHAPE_REQUESTS` images of `SHAPES` shapes, from 64 pixels a side up to 2 megapixels."""
+    random = np.random.default_rng(0)
+    shapes: list[tuple[int, int]] = []
+    while len(shapes) < SHAPES:
+        height, width = (int(side) for side in np.exp(random.uniform(np.log(64), np.log(4000), 2)))
+        if height * width <= Settings().max_pixels:
+            shapes.append((height, width))
+    image = Image.fromarray(phantom(HEIGHTS[0]))
+    for number in range(SHAPE_REQUESTS):
+        height, width = shapes[number % SHAPES]
+        send(port, body_of(np.asarray(image.resize((width, height)))), 1)
+
+
 def peak_mb(process: psutil.Process) -> float:
     """Largest resident memory so far, in MiB (Linux), else the present one."""
     status = Path(f"/proc/{process.pid}/status")
@@ -115,16 +137,19 @@ def measure(task_dir: Path) -> dict[str, str]:
     with service(task_dir) as (port, process, start_up):
         rows["start-up to /readyz"] = f"{start_up:.2f} s"
         for height in HEIGHTS:
-            body = body_of(height)
+            body = body_of(phantom(height))
             send(port, body, WARM_UP)
             seconds = sorted(send(port, body, LATENCY_REQUESTS))
             p50, p99 = statistics.median(seconds), seconds[int(0.99 * len(seconds)) - 1]
             rows[f"400 x {height}, p50 / p99"] = f"{p50 * 1000:.0f} / {p99 * 1000:.0f} ms"
         for clients in CLIENTS:
             rows[f"400 x {HEIGHTS[0]}, clients at once: {clients}"] = (
-                f"{throughput(port, body_of(HEIGHTS[0]), clients):.1f} images/s"
+                f"{throughput(port, body_of(phantom(HEIGHTS[0])), clients):.1f} images/s"
             )
-        rows["peak memory"] = f"{peak_mb(process):.0f} MiB"
+        rows["peak memory, these images"] = f"{peak_mb(process):.0f} MiB"
+        many_shapes(port)
+        memory = f"{process.memory_info().rss / 2**20:.0f} / {peak_mb(process):.0f} MiB"
+        rows[f"memory after {SHAPE_REQUESTS} images of {SHAPES} shapes up to 2 megapixels, now / peak"] = memory
     return rows
 
 

@@ -142,6 +142,7 @@ def test_points_follow_formula_1_and_then_fall_from_1_towards_0() -> None:
     assert below == pytest.approx([1, 0.8, 0.6, 0.4, 0.2])
 
 
+@pytest.mark.hazard("H22")
 def test_pages_run_no_foreign_script(idle: Running) -> None:
     for path in ("/scoreboard", "/attempts/x"):
         page = idle.client.get(path)

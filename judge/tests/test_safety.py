@@ -33,6 +33,7 @@ def test_every_call_needs_a_token(public: Running, method_path: tuple[str, str])
         assert_problem(public.client.request(method, path, json=body, headers=headers), 401, "bad-token")
 
 
+@pytest.mark.hazard("H12")
 def test_nothing_can_be_written_without_a_token_by_others(public: Running) -> None:
     calls = [
         (method, path)

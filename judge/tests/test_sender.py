@@ -58,6 +58,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.hazard("H2")
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_scores_0_and_is_named(name: str) -> None:
     handler, reason = FAULTS[name]
@@ -113,6 +114,7 @@ def test_the_address_that_was_checked_is_the_one_connected_to() -> None:
         assert f"host: does-not-exist.invalid:{endpoint.port}".encode() in endpoint.heads[0].lower()
 
 
+@pytest.mark.hazard("H1")
 def test_a_redirect_to_loopback_reaches_nobody() -> None:
     with Endpoint(sends(lambda _: b"")) as canary:
         target = f"Location: {canary.url}\r\n"

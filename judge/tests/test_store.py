@@ -146,6 +146,7 @@ def test_a_local_team_gets_its_token_again_and_an_operators_team_keeps_its_own(d
         store.local_team(db, "real")
 
 
+@pytest.mark.hazard("H11")
 @pytest.mark.parametrize("score", [-0.01, 1.01, math.nan, None])
 def test_the_database_refuses_a_score_beyond_0_to_1(db: Database, score: float | None) -> None:
     team, _ = store.make_team(db, "a")
@@ -184,6 +185,7 @@ def test_an_evaluation_waits_for_its_date(db: Database) -> None:
     assert store.evaluation_opens_at(db) is None
 
 
+@pytest.mark.hazard("H20")
 def test_one_evaluation_per_team_under_32_at_once(open_database: OpenDatabase) -> None:
     databases = [open_database() for _ in range(2)]
     store.set_evaluation(databases[0], 0)

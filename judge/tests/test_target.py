@@ -45,6 +45,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.hazard("H1")
 @pytest.mark.parametrize("url", HOSTILE)
 def test_hostile_urls_are_refused(url: str) -> None:
     with pytest.raises(TargetError):

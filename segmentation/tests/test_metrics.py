@@ -12,6 +12,7 @@ def test_hand_worked_value() -> None:
     assert dice_score(reference, prediction) == pytest.approx(2 * 1 / (2 + 3))
 
 
+@pytest.mark.hazard("H11")
 @pytest.mark.parametrize(("reference", "prediction", "expected"), [(0, 0, 1.0), (1, 0, 0.0), (0, 1, 0.0), (1, 1, 1.0)])
 def test_empty_and_full(reference: Any, prediction: Any, expected: float) -> None:
     assert dice_score(np.full((3, 4), reference), np.full((3, 4), prediction)) == expected

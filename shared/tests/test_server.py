@@ -60,6 +60,7 @@ def test_the_built_application_learns_where_it_listens(monkeypatch: pytest.Monke
     assert not JudgeSettings(host=settings.host).is_local
 
 
+@pytest.mark.hazard("H12")
 def test_defaults(monkeypatch: pytest.MonkeyPatch, served: Any) -> None:
     run_main(monkeypatch)
     segmentation = project_root() / "segmentation"

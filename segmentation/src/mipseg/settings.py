@@ -51,6 +51,8 @@ class Settings(BaseSettings):
         queue_size: requests that may wait while others are predicted.
         deadline_s: seconds until a prediction is given up with 503; the championship's judge waits 10.
         body_deadline_s: seconds in which a request's body must have arrived.
+        cors_origins: web pages of other origins that may call the service, such as `https://a.org,https://b.org`, or
+            `*` for all; empty: none.
     """
 
     model_config = SettingsConfigDict(env_prefix="MIPSEG_", env_file=".env", extra="ignore", frozen=True)
@@ -66,6 +68,7 @@ class Settings(BaseSettings):
     queue_size: int = Field(8, ge=0)
     deadline_s: float = Field(9.0, gt=0)
     body_deadline_s: float = Field(10.0, gt=0)
+    cors_origins: str = ""
 
 
 class JudgeFolder(BaseSettings):

@@ -82,6 +82,7 @@ def test_a_colour_that_the_palette_lacks_is_refused() -> None:
         decode_image(build(np.array([[0, 1]], np.uint8), 8, PALETTE, before=chunk(b"PLTE", bytes(3))))
 
 
+@pytest.mark.hazard("H7")
 @pytest.mark.parametrize("case", FILES, ids=lambda case: f"{case.item} {case.name}")
 def test_file(case: File) -> None:
     if case.status == 422:
@@ -134,6 +135,7 @@ def test_upright_exif_is_accepted(orientation: int) -> None:
     np.testing.assert_array_equal(grey_of(build(body(), before=chunk(b"eXIf", exif(orientation)))), body())
 
 
+@pytest.mark.hazard("H9")
 @pytest.mark.parametrize("spell", [
     lambda t: t, lambda t: t.rstrip("="), lambda t: t + "==", lambda t: t.replace("+", "-").replace("/", "_"),
     lambda t: "\n".join(t[i : i + 76] for i in range(0, len(t), 76)), lambda t: f" {t}\r\n\t", lambda t: f"\f{t}\v",
@@ -147,6 +149,7 @@ def test_12_spellings_of_base64(spell: Callable[[str], str]) -> None:
     assert decode_base64(spell(b64(data))) == data
 
 
+@pytest.mark.hazard("H9")
 @pytest.mark.parametrize("text", [
     "", " ", "=", "====", "a", "abcde", "!!!!", "ab!c", "QUJD=QUJD", "QQ==QQ==", "é", "\ud800", "QUI\0", "QUI\u00a0",
     "QUJD,", "data:;base64,QUJD", "data:text/html;base64,QUJD", "data:image/png,QUJD", "data:image/png;base64,",
@@ -191,6 +194,7 @@ def repaired(data: bytes) -> bytes:
     return b"".join(parts) + data[place:]
 
 
+@pytest.mark.hazard("H7")
 @settings(max_examples=400, deadline=None)
 @given(
     st.sampled_from(SEEDS),

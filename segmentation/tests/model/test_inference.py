@@ -8,6 +8,7 @@ import pytest
 from mipseg.io.arrays import intensity_of_image
 from mipseg.model.atlas import SHAPE
 from mipseg.model.inference import Network, infer
+from mipseg.model.preprocess import match_window
 from mipseg.phantom import make_phantom
 
 BODY = intensity_of_image(make_phantom(1, height=200).mip)
@@ -107,3 +108,20 @@ def test_networks_without_an_atlas_run_while_the_image_is_registered(monkeypatch
             np.zeros((2, *SHAPE), np.float32),
             pool,
         )
+
+
+@pytest.mark.parametrize("shape", [(1500, 300), (300, 1500), (1414, 1414)])
+def test_a_large_image_is_seen_in_tiles_and_put_together_again(shape: tuple[int, int]) -> None:
+    seen = []
+
+    def looks(channels: np.ndarray) -> tuple[np.ndarray, float]:
+        seen.append(channels.shape)
+        return channels[0], float(channels[0, 0, 0])
+
+    image = np.random.default_rng(0).random(shape, np.float32) * np.float32(0.3)
+    image[0, 0] = 0.9
+    probability, logit = infer(image, [Network(1, False, looks), Network(1, True, looks)])
+    np.testing.assert_allclose(probability, match_window(image), atol=1e-7)
+    assert all(height <= 1024 and width <= 512 for _, height, width in seen)
+    assert len(seen) > 2
+    assert logit > 0.4  # of the tile that looks most like a patient, not the mean over tiles

@@ -7,11 +7,14 @@ from mipseg.model.preprocess import (
     LOG_MEAN,
     MARGIN,
     MAX_CORRECTION,
+    MAX_TILE,
+    MIN_WIDTH,
     MULTIPLE,
     TOLERANCE,
     body_columns,
     match_window,
     pad,
+    tiles,
 )
 from mipseg.phantom import make_phantom
 from mipseg.types import Intensity
@@ -91,9 +94,40 @@ def test_wide_body_is_kept_whole() -> None:
     assert body_columns(np.full((50, 400), 0.5, np.float32)) == slice(0, 400)
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (64, 64), (65, 400), (991, 256)])
-def test_pad_adds_air_below_and_to_the_right(shape: tuple[int, int]) -> None:
-    padded = pad(np.ones((2, *shape), np.float32))
-    assert padded.shape == (2, *(-(-side // MULTIPLE) * MULTIPLE for side in shape))
-    assert padded[:, : shape[0], : shape[1]].all()
-    assert padded.sum() == 2 * shape[0] * shape[1]
+@pytest.mark.parametrize(("shape", "padded"), [
+    ((1, 1), (64, MIN_WIDTH)), ((2336, 3), (2368, MIN_WIDTH)), ((64, 64), (64, MIN_WIDTH)), ((64, 128), (64, 128)),
+    ((65, 400), (128, 448)), ((991, 256), (1024, 256)),
+])  # fmt: skip
+def test_pad_adds_air_below_and_to_the_right(shape: tuple[int, int], padded: tuple[int, int]) -> None:
+    channels = pad(np.ones((2, *shape), np.float32))
+    assert channels.shape == (2, *padded)
+    assert channels[:, : shape[0], : shape[1]].all()
+    assert channels.sum() == 2 * shape[0] * shape[1]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (991, 400), MAX_TILE])
+def test_an_image_of_the_usual_size_is_one_tile(shape: tuple[int, int]) -> None:
+    (tile,) = tiles(*shape)
+    whole = slice(0, shape[0]), slice(0, shape[1])
+    assert tile == (whole, whole, whole)
+
+
+def test_a_long_image_is_cut_in_the_middle_of_what_tiles_share() -> None:
+    first, second = tiles(1500, 400)
+    assert [tile.seen[0] for tile in (first, second)] == [slice(0, 1024), slice(476, 1500)]
+    assert [tile.kept[0] for tile in (first, second)] == [slice(0, 750), slice(750, 1500)]
+    assert [tile.answer[0] for tile in (first, second)] == [slice(0, 750), slice(274, 1024)]
+
+
+@pytest.mark.parametrize("shape", [(1025, 1), (1, 513), (1414, 1414), (10_000, 200), (200, 10_000), (897, 385)])
+def test_tiles_keep_every_pixel_once_and_overlap(shape: tuple[int, int]) -> None:
+    kept = np.zeros(shape, int)
+    for tile in tiles(*shape):
+        kept[tile.kept] += 1
+        for axis in (0, 1):
+            seen, inside, place = tile.seen[axis], tile.kept[axis], tile.answer[axis]
+            assert 0 < seen.stop - seen.start <= MAX_TILE[axis]
+            assert (seen.start + place.start, seen.start + place.stop) == (inside.start, inside.stop)
+            assert inside.start == 0 or inside.start - seen.start >= 64
+            assert inside.stop == shape[axis] or seen.stop - inside.stop >= 64
+    assert (kept == 1).all()

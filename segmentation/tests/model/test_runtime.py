@@ -1,5 +1,7 @@
+import math
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mipseg.errors import ModelError
 from mipseg.io.arrays import intensity_of_image
 from mipseg.metrics import dice_score
 from mipseg.model import runtime
@@ -22,10 +25,6 @@ HEALTHY = np.load(FILE.parent / ATLAS)  # which this network wants
 OPENVINO = pytest.mark.skipif(
     find_spec("openvino") is None, reason="OPENVINO IS NOT INSTALLED: its wheels are for x86-64"
 )
-
-
-def test_usable_cores_is_not_more_than_the_machine_has() -> None:
-    assert runtime.usable_cores() >= 1
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +90,58 @@ def test_openvino_is_loaded_without_its_telemetry(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
     # The trap works: with nothing in its way, OpenVINO imports the package.
     assert subprocess.run([sys.executable, "-c", "import openvino"], cwd=tmp_path, check=False).returncode == 1
+
+
+class NotFinite:
+    """Stands in for OpenVINO: it gives NaN where bfloat16 may."""
+
+    def __init__(self, tumour: float, patient: float) -> None:
+        self._answer = tumour, patient
+
+    def __getattr__(self, _: str) -> Callable[..., "NotFinite"]:
+        return lambda *_: self
+
+    def infer(self, inputs: list[np.ndarray]) -> dict[str, np.ndarray]:
+        shape = (1, 1, *inputs[0].shape[2:])
+        return {"tumour": np.full(shape, self._answer[0]), "patient": np.array([self._answer[1]])}
+
+
+@pytest.mark.parametrize("answer", [(math.nan, 0.0), (math.inf, 0.0), (0.5, math.nan), (0.5, -math.inf)])
+def test_float32_answers_where_bfloat16_is_not_finite(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, answer: tuple[float, float]
+) -> None:
+    content = FILE.read_bytes()
+    monkeypatch.setattr(runtime, "_openvino_core", lambda: NotFinite(*answer))
+    channels = np.full((3, 128, 128), 0.3, np.float32)
+    tumour, logit = runtime.load_bfloat16(content, 1)(channels)
+    wanted, wanted_logit = runtime.load_float32(content, 1)(channels)
+    np.testing.assert_array_equal(tumour, wanted)
+    assert logit == wanted_logit
+    assert [record.getMessage() for record in caplog.records] == [
+        "bfloat16 gave no finite answer for 128 x 128 pixels; float32 is taken"
+    ]
+
+
+def test_a_finite_answer_of_bfloat16_is_kept(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(runtime, "_openvino_core", lambda: NotFinite(0.5, -1.0))
+    tumour, logit = runtime.load_bfloat16(b"", 1)(np.zeros((3, 64, 128), np.float32))
+    assert (tumour == 0.5).all()
+    assert logit == -1
+    assert not caplog.records
+
+
+def test_no_finite_answer_in_float32_is_an_error() -> None:
+    with pytest.raises(ModelError, match="not finite"):
+        runtime.load_float32(FILE.read_bytes(), 1)(np.full((3, 64, 128), np.nan, np.float32))
+
+
+@OPENVINO
+@pytest.mark.parametrize("shape", [(2336, 3), (1800, 64), (3000, 33), (9000, 1), (70, 5)])
+def test_strips_that_gave_nan_are_finite(bfloat16: Network, shape: tuple[int, int]) -> None:
+    for level in (0, 0.3):
+        probability, logit = infer(np.full(shape, level, np.float32), [bfloat16], HEALTHY)
+        assert np.isfinite(probability).all()
+        assert math.isfinite(logit)
 
 
 def test_without_openvino_there_is_no_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,6 +47,7 @@ def test_ten_repeats_give_one_mask(segmenter: Segmenter, phantom: MakePhantom) -
     assert len(masks) == 1
 
 
+@pytest.mark.hazard("H21")
 def test_number_of_threads_hardly_matters(phantom: MakePhantom) -> None:
     intensity = intensity_of_image(phantom(3, height=200).mip)
     # Two run networks side by side, sixteen also share each network between threads.
@@ -99,6 +100,7 @@ def copy(tmp_path: Path) -> Path:
     return shutil.copytree(FOLDER, tmp_path / "model")
 
 
+@pytest.mark.hazard("H13")
 def test_one_flipped_byte_of_the_weights_is_noticed(copy: Path) -> None:
     weights = bytearray((copy / "network-3.onnx").read_bytes())
     weights[len(weights) // 2] ^= 1

@@ -61,4 +61,5 @@ def make_app() -> FastAPI:
 
 if __name__ == "__main__":
     os.environ["PREDICT"] = sys.argv[1]
-    serve("served_app:make_app", "127.0.0.1", int(sys.argv[2]), app_dir=str(Path(__file__).parent))
+    here, root_path = str(Path(__file__).parent), os.environ.get("ROOT_PATH", "")
+    serve("served_app:make_app", "127.0.0.1", int(sys.argv[2]), app_dir=here, root_path=root_path)

@@ -108,6 +108,10 @@ class Server:
         grown = (self._memory("VmHWM") - before) / 1024
         assert grown < megabytes, f"resident memory grew by {grown:.1f} MB"
 
+    def memory_mb(self) -> float:
+        """The process' resident memory in MiB (Linux only)."""
+        return self._memory("VmRSS") / 1024
+
     def _memory(self, name: str) -> int:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         found = re.search(rf"^{name}:\s+(\d+) kB", status, re.MULTILINE)

@@ -165,6 +165,7 @@ def flip(file: Path) -> None:
     file.write_bytes(content)
 
 
+@pytest.mark.hazard("H13")
 @pytest.mark.parametrize("damage", ["none", "flip", "no weights", "no config", "bad config"])
 def test_a_damaged_model_is_never_ready(copied_model: Path, damage: str) -> None:
     weights, config = copied_model / "network-1.onnx", copied_model / "config.json"

@@ -4,7 +4,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 
@@ -15,6 +15,7 @@ MIB = 2**20
 POST = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 
 
+@pytest.mark.hazard("H3")
 def test_100_mib_chunked_is_refused_with_little_memory(service: Server) -> None:
     sent = 0
 
@@ -31,6 +32,7 @@ def test_100_mib_chunked_is_refused_with_little_memory(service: Server) -> None:
     assert_still_serves(service)
 
 
+@pytest.mark.hazard("H4")
 def test_3_mb_as_chunks_of_one_byte(service: Server) -> None:
     content = json.dumps({"img": GOOD}).encode().ljust(3_000_000)
     data = b"".join(b"1\r\n%c\r\n" % byte for byte in content)
@@ -87,15 +89,41 @@ def test_a_slow_body_gets_408(faulty_service: Server) -> None:
     assert 0.9 < time.perf_counter() - started < 3
 
 
-def test_too_many_bodies_at_once(faulty_service: Server) -> None:
+@pytest.mark.hazard("H5")
+def test_a_body_without_room_ends_the_one_that_began_first(faulty_service: Server) -> None:
+    # There is room for three of the largest: one in the queue of this service, one that runs, one that arrives.
+    large = json.dumps({"img": GOOD}).encode().ljust(6_000_000)
+    head = POST + b"Content-Length: 6000000\r\n\r\n"
     with ExitStack() as stack:
-        connections = [stack.enter_context(faulty_service.connect()) for _ in range(60)]
-        for connection in connections:
-            connection.sendall(POST + b"Content-Length: 6000000\r\n\r\n{")
-        statuses = [read_answer(connection).status_code for connection in connections]
-    assert statuses.count(408) == 32
-    assert statuses.count(503) == 28
+        unfinished = [stack.enter_context(faulty_service.connect()) for _ in range(3)]
+        for connection in unfinished:
+            connection.sendall(head + large[:-1])
+            time.sleep(0.1)  # for their order
+        with faulty_service.connect() as connection:
+            assert_mask(raw_exchange(connection, head + large), (96, 80))
+        first, *others = (read_answer(connection) for connection in unfinished)
+    assert_problem(first, 503, "busy")
+    for answer in others:
+        assert_problem(answer, 408, "body-too-slow")
     assert_still_serves(faulty_service)
+
+
+@pytest.mark.hazard("H5")
+def test_slow_bodies_hold_up_no_fast_one(service: Server) -> None:
+    """200 connections that send a byte now and then, and 40 good requests: each is answered as if it were alone."""
+    seconds = []
+    with ExitStack() as stack:
+        slow = [stack.enter_context(service.connect()) for _ in range(200)]
+        for connection in slow:
+            connection.sendall(POST + b"Content-Length: 6000000\r\n\r\n{")
+        for number in range(40):
+            for connection in slow[number % 10 :: 10]:
+                with suppress(OSError):
+                    connection.sendall(b" ")
+            started = time.perf_counter()
+            assert_mask(service.client.post("/tumor/predict", json={"img": GOOD}), (96, 80))
+            seconds.append(time.perf_counter() - started)
+    assert max(seconds) < 2
 
 
 def test_200_idle_connections_hold_up_nobody(service: Server) -> None:

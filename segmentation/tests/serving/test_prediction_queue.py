@@ -1,4 +1,5 @@
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -10,7 +11,8 @@ import pytest
 from mipseg.serving.prediction_queue import PredictionQueue
 from mipseg.serving.problems import ProblemError
 from tests.serving import served_app
-from tests.serving.answers import GOOD, assert_mask, assert_problem, assert_still_serves
+from tests.serving.answers import GOOD, JSON, assert_mask, assert_problem, assert_still_serves
+from tests.serving.images import b64, good_png
 from tests.serving.server import Server
 
 
@@ -84,6 +86,57 @@ def test_deadline_counts_from_arrival() -> None:
     assert all(isinstance(result, ProblemError) for result in asyncio.run(scenario()))
 
 
+def test_who_leaves_while_waiting_is_not_computed_for() -> None:
+    async def scenario() -> list[str]:
+        queue, go, done = PredictionQueue(8, 5), threading.Event(), list[str]()
+        first = asyncio.create_task(queue.run(go.wait))
+        waiting = [asyncio.create_task(queue.run(lambda: done.append("left"))) for _ in range(8)]
+        await asyncio.sleep(0)
+        assert queue.inside == 9
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting)
+        assert queue.inside == 1
+        last = asyncio.create_task(queue.run(lambda: done.append("stayed")))
+        go.set()
+        await asyncio.gather(first, last)
+        return done
+
+    assert asyncio.run(scenario()) == ["stayed"]
+
+
+def test_what_runs_keeps_its_turn_when_its_client_leaves() -> None:
+    async def scenario() -> None:
+        queue, go = PredictionQueue(8, 5), threading.Event()
+        first = asyncio.create_task(queue.run(go.wait))
+        await asyncio.sleep(0.01)
+        first.cancel()
+        beside = asyncio.create_task(queue.run(lambda: "next"))
+        await asyncio.sleep(0.05)
+        assert not beside.done()
+        assert queue.inside == 2
+        go.set()
+        assert await beside == "next"
+        assert first.cancelled()
+        assert queue.inside == 0
+
+    asyncio.run(scenario())
+
+
+def test_what_hangs_after_its_client_left_loses_its_turn_at_the_deadline() -> None:
+    async def scenario() -> None:
+        queue, go = PredictionQueue(8, 0.2), threading.Event()
+        first = asyncio.create_task(queue.run(go.wait))
+        await asyncio.sleep(0.01)
+        first.cancel()
+        await asyncio.wait([first], timeout=2)
+        assert first.cancelled()
+        assert await queue.run(lambda: "next") == "next"
+        go.set()
+
+    asyncio.run(scenario())
+
+
 def test_for_ever_has_no_deadline() -> None:
     def work() -> str:
         time.sleep(0.1)
@@ -124,6 +177,7 @@ def test_a_prediction_that_sleeps_gets_503_at_the_deadline(faulty_service: Serve
     assert time.perf_counter() - started < 0.9
 
 
+@pytest.mark.hazard("H17")
 def test_a_full_queue_refuses_at_once_and_the_loop_stays_free(faulty_service: Server) -> None:
     with ThreadPoolExecutor(6) as threads:
         sleeping = [threads.submit(post_fault, faulty_service, served_app.SLEEP) for _ in range(6)]
@@ -145,6 +199,7 @@ def test_a_full_queue_refuses_at_once_and_the_loop_stays_free(faulty_service: Se
     assert_still_serves(faulty_service)
 
 
+@pytest.mark.hazard("H16")
 @pytest.mark.parametrize(("fault", "code"), [
     (served_app.RAISE, "prediction-failed"), (served_app.EXIT, "prediction-failed"),
     (served_app.WRONG_INPUT_ERROR, "prediction-failed"), (served_app.NO_ARRAY, "invalid-prediction"),
@@ -160,3 +215,58 @@ def test_a_failing_prediction_gets_500_without_its_text(faulty_service: Server, 
 
 def test_the_faulty_service_predicts_a_white_first_pixel(faulty_service: Server) -> None:
     assert_mask(faulty_service.client.post("/predict", json={"img": GOOD}), (96, 80))
+
+
+@pytest.mark.hazard("H17")
+def test_nothing_is_computed_for_clients_that_have_gone(service: Server) -> None:
+    """Eight clients ask for a large image and leave: the next request waits for the one that runs, at most."""
+    large = json.dumps({"img": b64(good_png(1000, 2000))}).encode()
+    head = f"POST /tumor/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(large)}"
+    assert_still_serves(service)
+    started = service.seconds()
+    assert service.client.post("/tumor/predict", content=large, headers=JSON).status_code == 200
+    alone = service.seconds() - started
+    connections = [service.connect() for _ in range(8)]
+    for connection in connections:
+        connection.sendall(head.encode() + b"\r\n\r\n" + large)
+    time.sleep(0.2)  # all of them are in the queue
+    started = service.seconds()
+    for connection in connections:
+        connection.close()
+    assert_still_serves(service)
+    assert service.seconds() - started < 2 * alone
+    assert "mipseg_predictions_inside 0.0" in service.client.get("/metrics").text
+
+
+@pytest.mark.hazard("H17")
+def test_three_times_as_many_requests_as_can_be_answered(service: Server) -> None:
+    """An open loop: requests come at their own pace, whether or not earlier ones have been answered."""
+    content = json.dumps({"img": GOOD})
+
+    def post(_: int = 0) -> tuple[httpx.Response, float]:
+        started = time.perf_counter()
+        answer = service.client.post("/tumor/predict", content=content, headers=JSON)
+        return answer, time.perf_counter() - started
+
+    alone = min(post()[1] for _ in range(5))
+    with ThreadPoolExecutor(60) as threads:
+        sent = []
+        for number in range(60):
+            sent.append(threads.submit(post, number))
+            time.sleep(alone / 3)
+            if number % 20 == 10:
+                started = time.perf_counter()
+                assert service.client.get("/livez").status_code == 200
+                assert time.perf_counter() - started < 1
+        answered = [future.result() for future in sent]
+    served = [seconds for answer, seconds in answered if answer.status_code == 200]
+    refused = [seconds for answer, seconds in answered if answer.status_code == 503]
+    assert len(served) + len(refused) == 60
+    assert len(served) >= 10
+    assert refused
+    assert max(served) < 9
+    assert sorted(refused)[len(refused) // 2] < 0.3
+    for answer, _ in answered:
+        if answer.status_code == 503:
+            assert_problem(answer, 503, "busy")
+    assert_still_serves(service)

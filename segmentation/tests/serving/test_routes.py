@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mipseg.model.segmenter import Segmenter, load_segmenter
+from mipseg.phantom import make_phantom
 from mipseg.pipeline import segment_image
 from mipseg.serving.app import create_app
 from mipseg.settings import Settings
@@ -16,7 +17,7 @@ from tests.serving.answers import GOOD, assert_mask, assert_mask_png, assert_pro
 from tests.serving.images import b64, body, from_b64, good_png, save
 from tests.serving.server import Server
 
-LARGE = b64(good_png(489, 400))
+LARGE = b64(save(make_phantom(2, height=489).mip))
 
 
 def analyze(service: Server, content: dict[str, Any]) -> dict[str, Any]:
@@ -40,9 +41,18 @@ def test_the_answer_is_the_segmenter_s_mask(service: Server) -> None:
     np.testing.assert_array_equal(found, segment_image(image, load_segmenter()))
 
 
+@pytest.mark.hazard("H21")
 def test_50_repeats_give_one_answer(service: Server) -> None:
     answers = {service.client.post("/predict", json={"img": GOOD}).content for _ in range(50)}
     assert len(answers) == 1
+
+
+@pytest.mark.hazard("H21")
+def test_answers_do_not_depend_on_what_came_before(service: Server) -> None:
+    images = [b64(good_png(*shape)) for shape in [(96, 80), (1100, 90), (64, 700), (489, 400), (3, 5), (991, 400)]]
+    first = [service.client.post("/predict", json={"img": img}).content for img in images]
+    second = [service.client.post("/predict", json={"img": img}).content for img in reversed(images)]
+    assert first == second[::-1]
 
 
 def test_16_bit_image_keeps_its_upper_bits(service: Server) -> None:
@@ -58,7 +68,8 @@ def test_analyze_answers_by_its_schema(service: Server) -> None:
     assert content["img"] == service.client.post("/predict", json={"img": LARGE}).json()["img"]
     classification = content["classification"]
     assert classification.keys() == {"label", "probability"}
-    assert classification["label"] == ("tumor" if classification["probability"] >= 0.5 else "healthy")
+    marked = bool(from_b64(content["img"]).any())
+    assert classification["label"] == ("tumor" if marked else "healthy")
     assert 0 <= classification["probability"] <= 1
     config = load_segmenter().config
     assert content["model"] == {"name": config.name, "sha256": config.sha256}
@@ -68,17 +79,17 @@ def test_analyze_answers_by_its_schema(service: Server) -> None:
 def two_lesions(_: Segmenter, intensity: Intensity) -> tuple[Probability, float]:
     """A network that sees 4 x 6 pixels of 0.75 and 3 x 4 pixels of 1.0 in every image, and surely a patient."""
     probability = np.zeros(intensity.shape, np.float32)
-    probability[50:54, 40:46], probability[9:12, 7:11] = 0.75, 1
+    probability[200:204, 190:196], probability[109:112, 207:211] = 0.75, 1
     return probability, 9.0
 
 
-@pytest.mark.parametrize(("spacing", "areas"), [(None, [None, None]), ([2.5, 4], [240, 120]), ([1, 1], [24, 12])])
+@pytest.mark.parametrize(("spacing", "areas"), [(None, [None, None]), ([2, 2], [96, 48])])
 def test_analyze_measures_each_lesion(
     monkeypatch: pytest.MonkeyPatch, spacing: list[float] | None, areas: list[float | None]
 ) -> None:
     monkeypatch.setattr(Segmenter, "probability", two_lesions)
-    image = np.full((96, 80), 255, np.uint8)
-    image[50:54, 40:46] = 51
+    image = make_phantom(2).mip.copy()
+    image[200:204, 190:196] = 51
     app = create_app(lambda img: img, load_segmenter(), Settings())
     content = {"img": b64(save(image))} | ({} if spacing is None else {"pixel_spacing": spacing})
 
@@ -89,14 +100,14 @@ def test_analyze_measures_each_lesion(
     answer = asyncio.run(post())
     first, second = answer.json()["lesions"]
     assert first == {
-        "id": 1, "bbox": [50, 40, 54, 46], "centroid": [51.5, 42.5], "area_px": 24, "area_mm2": areas[0],
+        "id": 1, "bbox": [200, 190, 204, 196], "centroid": [201.5, 192.5], "area_px": 24, "area_mm2": areas[0],
         "mean_intensity": pytest.approx(0.8), "probability": 0.75,
     }  # fmt: skip
-    assert (second["id"], second["bbox"], second["area_px"]) == (2, [9, 7, 12, 11], 12)
+    assert (second["id"], second["bbox"], second["area_px"]) == (2, [109, 207, 112, 211], 12)
     assert second["area_mm2"] == areas[1]
     mask = from_b64(answer.json()["img"])
     assert np.count_nonzero(mask) == 3 * 36
-    assert (mask[50:54, 40:46] == 255).all()
+    assert (mask[200:204, 190:196] == 255).all()
 
 
 def test_analyze_warns_in_its_answer(service: Server) -> None:
@@ -118,10 +129,18 @@ def test_wrong_pixel_spacing(service: Server, spacing: Any) -> None:
     assert "pixel_spacing" in answer.json()["detail"]
 
 
-def test_unknown_field(service: Server) -> None:
-    answer = service.client.post("/tumor/analyze", json={"img": GOOD, "pixelspacing": [1, 1]})
+def test_an_unknown_field_is_named(service: Server) -> None:
+    answer = service.client.post("/tumor/analyze", json={"img": GOOD, "spacing": [1, 1], "pitch": "secret"})
     assert_problem(answer, 422, "invalid-request")
-    assert "pixelspacing" not in answer.text
+    wanted = "the body must be a JSON object with: img; unknown: pitch, spacing; known: img, pixel_spacing"
+    assert answer.json()["detail"] == wanted
+
+
+@pytest.mark.parametrize("name", ["Müller", "Mueller", "1985", "a b", "", "x" * 32, "<script>", "a\n"])
+def test_what_does_not_look_like_a_field_is_not_repeated(service: Server, name: str) -> None:
+    answer = service.client.post("/tumor/analyze", json={"img": GOOD, name: [1, 1]})
+    assert_problem(answer, 422, "invalid-request")
+    assert answer.json()["detail"] == "the body must be a JSON object with: img"
 
 
 def test_missing_img_is_named(service: Server) -> None:

@@ -18,7 +18,7 @@ from mipseg.io import jpeg, png
 from mipseg.io.sizes import MAX_PIXELS, check_size, too_large
 from mipseg.types import GreyImage, Image
 
-_DATA_URL = re.compile(r"data:image/(png|jpeg|jpg);base64,", re.IGNORECASE)
+_DATA_URL = re.compile(r"data:(image/(png|jpeg|jpg)|application/octet-stream);base64,", re.IGNORECASE)
 _FROM_URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _BLANKS = b" \t\r\n\v\f"
 _ORIENTATION = 0x0112  # EXIF tag
@@ -44,7 +44,8 @@ def decode_request(img: str, max_pixels: int = MAX_PIXELS) -> Image:
     """Read the `img` of a request.
 
     Args:
-        img: a PNG or JPEG in base64; a `data:image/png;base64,` prefix, the URL-safe alphabet, line breaks and missing
+        img: a PNG or JPEG in base64; the prefix `data:image/png;base64,`, or that of image/jpeg or
+            application/octet-stream, the URL-safe alphabet, line breaks and missing
             padding are accepted.
         max_pixels: largest number of pixels that is decoded.
 

@@ -1,11 +1,17 @@
 """From intensity to the network's input; the same code for training, evaluation and serving. NumPy only."""
 
+from itertools import pairwise, product
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
 from mipseg.types import Intensity
 
 MULTIPLE = 64  # the network's coarsest grid
+MIN_WIDTH = 128  # of what a network sees; on narrower strips OpenVINO's bfloat16 has given NaN
+MAX_TILE = (1024, 512)  # most rows and columns that a network sees at once, which bounds memory; a body at 2 mm fits
+OVERLAP = 128  # pixels that neighbouring tiles share
 BODY_LEVEL = 0.03  # intensity above which a pixel is no longer air (noise of air stays below)
 MARGIN = 16  # pixels of air kept beside the body
 BODY_SHARE = 0.3  # pixels above this share of the mean count for a level; relative, so that any window counts alike
@@ -60,6 +66,42 @@ def body_columns(intensity: Intensity) -> slice:
 
 
 def pad(channels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Add air below and to the right of (C, H, W) channels until both sides are multiples of `MULTIPLE`."""
+    """Add air below and to the right of (C, H, W) channels until both sides are multiples of `MULTIPLE`.
+
+    The width becomes `MIN_WIDTH` at least.
+    """
     _, height, width = channels.shape
-    return np.pad(channels, ((0, 0), (0, -height % MULTIPLE), (0, -width % MULTIPLE)))
+    missing = max(-width % MULTIPLE, MIN_WIDTH - width)
+    return np.pad(channels, ((0, 0), (0, -height % MULTIPLE), (0, missing)))
+
+
+class Tile(NamedTuple):
+    """A part of an image that networks see at once; each attribute holds a slice of rows and one of columns.
+
+    Attributes:
+        seen: of the image.
+        kept: of the image, where this tile's answer counts; every pixel is kept by one tile.
+        answer: the same place within the tile.
+    """
+
+    seen: tuple[slice, slice]
+    kept: tuple[slice, slice]
+    answer: tuple[slice, slice]
+
+
+def tiles(height: int, width: int) -> list[Tile]:
+    """Cut an image into overlapping tiles of at most `MAX_TILE`; an image of the usual size is one tile."""
+    down, across = _spans(height, MAX_TILE[0]), _spans(width, MAX_TILE[1])
+    return [Tile(*zip(rows, columns, strict=True)) for rows, columns in product(down, across)]
+
+
+def _spans(size: int, longest: int) -> list[tuple[slice, slice, slice]]:
+    """Cut one side into evenly spread spans; each keeps what is nearer to its middle than to another's."""
+    count = max(1, -(-(size - OVERLAP) // (longest - OVERLAP)))
+    length = min(size, longest)
+    starts = [number * (size - length) // max(1, count - 1) for number in range(count)]
+    borders = [0, *((left + length + right) // 2 for left, right in pairwise(starts)), size]
+    return [
+        (slice(start, start + length), slice(first, last), slice(first - start, last - start))
+        for start, (first, last) in zip(starts, pairwise(borders), strict=True)
+    ]

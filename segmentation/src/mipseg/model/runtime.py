@@ -1,7 +1,7 @@
 """From a network's file to something that runs: OpenVINO in bfloat16 where it is fast, ONNX Runtime elsewhere."""
 
 import importlib.util
-import os
+import logging
 import sys
 from collections.abc import Callable
 from functools import lru_cache
@@ -10,14 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import onnxruntime
 
+from mipseg.errors import ModelError
 from mipseg.model.inference import Answer, Channels, Run
 
-
-def usable_cores() -> int:
-    """Cores that this process may use; the runtimes would count all of the machine's."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+_log = logging.getLogger(__name__)
 
 
 def computes_in_bfloat16() -> bool:
@@ -30,9 +26,14 @@ def computes_in_bfloat16() -> bool:
 def load_bfloat16(onnx: bytes, threads: int) -> Run:
     """Load a network into OpenVINO, to be computed in bfloat16: several times faster, up to 0.01 off.
 
+    Where an answer is not finite, the call is made again in float32, which has a larger margin; the log says so.
+
     Args:
         onnx: content of the file.
         threads: CPU threads of one call.
+
+    Raises:
+        ModelError: by the call, if float32 gives no finite answer either.
     """
     core = _openvino_core()
     options = {
@@ -47,7 +48,11 @@ def load_bfloat16(onnx: bytes, threads: int) -> Run:
     def run(channels: Channels) -> Answer:
         # A request of its own for each call: two threads may not share one.
         tumour, patient = model.create_infer_request().infer([channels[None]]).values()
-        return tumour[0, 0], float(patient[0])
+        answer = tumour[0, 0], float(patient[0])
+        if _is_finite(answer):
+            return answer
+        _log.warning("bfloat16 gave no finite answer for %d x %d pixels; float32 is taken", *channels.shape[1:])
+        return load_float32(onnx, threads)(channels)
 
     return run
 
@@ -58,6 +63,9 @@ def load_float32(onnx: bytes, threads: int) -> Run:
     Args:
         onnx: content of the file.
         threads: CPU threads of one call.
+
+    Raises:
+        ModelError: by the call, if the answer is not finite.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
@@ -72,9 +80,16 @@ def load_float32(onnx: bytes, threads: int) -> Run:
 
     def run(channels: Channels) -> Answer:
         tumour, patient = session.run(None, {planned.name: channels[None]})
-        return tumour[0, 0], float(patient[0])
+        answer = tumour[0, 0], float(patient[0])
+        if not _is_finite(answer):
+            raise ModelError("a network gave an answer that is not finite")
+        return answer
 
     return run
+
+
+def _is_finite(answer: Answer) -> bool:
+    return bool(np.isfinite(answer[0]).all() and np.isfinite(answer[1]))
 
 
 class Runtime(NamedTuple):

@@ -15,10 +15,11 @@ import numpy.typing as npt
 from mipseg.checks import check_intensity
 from mipseg.model.atlas import AtlasGrid
 from mipseg.model.classify import features
+from mipseg.model.cores import usable_cores
 from mipseg.model.folder import ATLAS, ModelConfig, NetworkFile, read_checked, read_config
 from mipseg.model.inference import Network, infer
 from mipseg.model.postprocess import binarise_if_patient
-from mipseg.model.runtime import BFLOAT16, FLOAT32, Runtime, computes_in_bfloat16, usable_cores
+from mipseg.model.runtime import BFLOAT16, FLOAT32, Runtime, computes_in_bfloat16
 from mipseg.settings import Settings
 from mipseg.types import BinaryMask, Probability
 

@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 import structlog
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 
 from mipseg.checks import validate_segmentation
 from mipseg.model.segmenter import Segmenter
 from mipseg.serving import problems
+from mipseg.serving.headers import HeadAsGet, SafeHeaders
 from mipseg.serving.limits import BodyLimits
 from mipseg.serving.observe import Metrics, Observe, add_metrics
 from mipseg.serving.prediction_queue import PredictionQueue
@@ -61,7 +63,18 @@ def create_app(predict: Predict, segmenter: Segmenter, settings: Settings) -> Fa
     _add_api(app, predict, segmenter)
     metrics = Metrics()
     add_metrics(app, metrics)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimits, settings=settings)
+    if settings.cors_origins:
+        origins = [origin.strip() for origin in settings.cors_origins.split(",")]
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Content-Type"],
+            expose_headers=["X-Request-ID", "X-Input-Warning"],
+        )
+    app.add_middleware(SafeHeaders)
     app.add_middleware(Observe, metrics=metrics)
     problems.add_request_ids(app)
     return app

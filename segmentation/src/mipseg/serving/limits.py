@@ -1,6 +1,7 @@
-"""What is refused before it is parsed: large, slow and packed bodies, and more clients than fit into memory."""
+"""What is refused before it is parsed: large, slow and packed bodies, and more of them than fit into memory."""
 
 import asyncio
+from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -8,21 +9,34 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mipseg.serving.problems import ProblemError, problem_response
 from mipseg.settings import Settings
 
-MAX_BODIES = 32  # bodies in memory at once: 32 x 6 MiB is a fifth of a GiB
+
+@dataclass(eq=False)
+class _Body:
+    """A body of `size` bytes so far; `deadline` ends its reading, and `evicted` says that another needed its room."""
+
+    deadline: asyncio.Timeout
+    content: bytearray = field(default_factory=bytearray)
+    size: int = 0
+    evicted: bool = False
 
 
 class BodyLimits:
     """ASGI middleware that reads the whole body within the limits and hands it on as one message.
 
-    Starlette has no limit of its own and would collect a body of any size.
+    Starlette has no limit of its own and would collect a body of any size. Bodies take room by what has come of them,
+    not by what they announce, so that slow ones leave room for fast ones. There is room for as many of the largest
+    size as the queue takes, and one more; when it is full, the body that has been arriving for longest makes way.
 
     Args:
         app: the application behind it.
-        settings: `max_body_bytes` and `body_deadline_s`.
+        settings: `max_body_bytes`, `body_deadline_s` and `queue_size`.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self._app, self._settings, self._bodies = app, settings, 0
+        self._app, self._settings = app, settings
+        self._room = (settings.queue_size + 2) * settings.max_body_bytes
+        self._held = 0  # bytes of all bodies, arriving or complete
+        self._arriving: dict[_Body, None] = {}  # in the order of their beginning
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the class."""
@@ -30,44 +44,64 @@ class BodyLimits:
         if "content-length" not in headers and "transfer-encoding" not in headers:
             await self._app(scope, receive, send)
             return
-        self._bodies += 1
+        body = _Body(asyncio.timeout(self._settings.body_deadline_s))
         try:
-            body = await self._read(headers, receive)
-            if body is not None:
-                await self._app(scope, _replay(body, receive), send)
+            self._check(headers)
+            if await self._read(body, receive):
+                content = bytes(body.content)
+                body.content.clear()
+                await self._app(scope, _replay(content, receive), send)
         except ProblemError as problem:
             # The rest of a refused body is not read, so the connection can't be used again.
             problem.headers["Connection"] = "close"
             await problem_response(problem)(scope, receive, send)
         finally:
-            self._bodies -= 1
+            self._held -= body.size
 
-    async def _read(self, headers: Headers, receive: Receive) -> bytes | None:
-        largest = self._settings.max_body_bytes
-        too_large = ProblemError("body-too-large", f"the body may have at most {largest} bytes")
+    def _check(self, headers: Headers) -> None:
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise ProblemError("content-encoding", "send the body without Content-Encoding")
         declared = headers.get("content-length", "0")
-        if not declared.isdecimal() or int(declared.lstrip("0")[:20] or "0") > largest:
-            raise too_large
-        if self._bodies > MAX_BODIES:
-            raise ProblemError("busy", "too many requests at once", {"Retry-After": "1"})
-        body = bytearray()
+        if not declared.isdecimal() or int(declared.lstrip("0")[:20] or "0") > self._settings.max_body_bytes:
+            raise self._too_large()
+
+    async def _read(self, body: _Body, receive: Receive) -> bool:
+        """Fill a body; False if its client has gone."""
+        self._arriving[body] = None
         try:
-            async with asyncio.timeout(self._settings.body_deadline_s):
+            async with body.deadline:
                 more = True
                 while more:
                     message = await receive()
                     if message["type"] == "http.disconnect":
-                        return None
-                    body += message.get("body", b"")
+                        return False
+                    self._take(body, message.get("body", b""))
                     more = message.get("more_body", False)
-                    if len(body) > largest:
-                        raise too_large
         except TimeoutError:
+            if body.evicted:
+                raise ProblemError("busy", "too many requests at once", {"Retry-After": "1"}) from None
             limit = f"{self._settings.body_deadline_s:g} s"
             raise ProblemError("body-too-slow", f"the body must arrive within {limit}") from None
-        return bytes(body)
+        finally:
+            del self._arriving[body]
+        return True
+
+    def _take(self, body: _Body, part: bytes) -> None:
+        body.content += part
+        body.size += len(part)
+        self._held += len(part)
+        if body.size > self._settings.max_body_bytes:
+            raise self._too_large()
+        slowest = next((other for other in self._arriving if not other.evicted), None)
+        if self._held > self._room and slowest is not None:
+            slowest.evicted = True
+            self._held -= slowest.size  # counted as free at once, so that one is enough
+            slowest.size = 0
+            slowest.deadline.reschedule(asyncio.get_running_loop().time())
+
+    def _too_large(self) -> ProblemError:
+        detail = f"the body may have at most {self._settings.max_body_bytes} bytes"
+        return ProblemError("body-too-large", detail)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

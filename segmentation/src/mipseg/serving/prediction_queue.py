@@ -34,6 +34,9 @@ class PredictionQueue:
     async def run(self, work: Callable[[], T], *, for_ever: bool = False) -> T:
         """Run a function in a thread when its turn comes.
 
+        Cancelled, it leaves the queue at once; but what already runs keeps its turn until it ends or its deadline
+        passes, since a thread can't be stopped and the next one must not run beside it.
+
         Args:
             work: what to run.
             for_ever: no deadline; only for what no request waits for.
@@ -46,7 +49,13 @@ class PredictionQueue:
         self._inside += 1
         try:
             async with asyncio.timeout(None if for_ever else self._deadline_s) as deadline, self._turn:
-                return await asyncio.wrap_future(_in_thread(work))
+                running = asyncio.wrap_future(_in_thread(work))
+                try:
+                    return await asyncio.shield(running)
+                except asyncio.CancelledError:
+                    if not deadline.expired():
+                        await asyncio.wait([running])
+                    raise
         except TimeoutError:
             if not deadline.expired():
                 raise

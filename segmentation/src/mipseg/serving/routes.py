@@ -1,13 +1,14 @@
 """`POST /predict` and `/tumor/predict`, `POST /tumor/analyze`: from body to answer."""
 
-import json
+import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated, Any, TypeVar
 
 import structlog
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mipseg.checks import validate_segmentation
@@ -15,6 +16,8 @@ from mipseg.errors import ModelError
 from mipseg.io.codec import decode_request, encode_request
 from mipseg.model.segmenter import Segmenter
 from mipseg.pipeline import analyze_image, warnings_about
+from mipseg.serving import memory
+from mipseg.serving.json_body import JsonError, parse_json
 from mipseg.serving.prediction_queue import PredictionQueue
 from mipseg.serving.problems import ProblemError
 from mipseg.settings import Settings
@@ -23,6 +26,8 @@ from mipseg.types import Image, Mask
 Body = TypeVar("Body", bound=BaseModel)
 Predict = Callable[[Image], Mask]
 Millimetres = Annotated[float, Field(gt=0, le=100)]
+FIELD_NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")  # an unknown field is named if it looks like a program's
+CLIENT_GONE = 499  # nobody reads this status but the log and the metrics; nginx uses it too
 _log = structlog.get_logger()
 
 
@@ -99,7 +104,9 @@ def make_router(predict: Predict, segmenter: Segmenter, queue: PredictionQueue, 
         mask = _call(predict, image)
         warnings = warnings_about(image, mask)
         headers = {"X-Input-Warning": ", ".join(warnings)} if warnings else None
-        return JSONResponse({"img": encode_request(mask)}, headers=headers)
+        response = JSONResponse({"img": encode_request(mask)}, headers=headers)
+        memory.give_back(mask[..., 0].size)
+        return response
 
     def analyze(body: bytes) -> JSONResponse:
         request = _parse(AnalyzeRequest, body)
@@ -112,28 +119,45 @@ def make_router(predict: Predict, segmenter: Segmenter, queue: PredictionQueue, 
             model=ModelResponse(name=segmenter.config.name, sha256=segmenter.config.sha256),
             warnings=list(result.warnings),
         )
+        memory.give_back(result.tumour.size)
         return JSONResponse(response.model_dump())
 
     @router.post("/predict", include_in_schema=False)
+    @router.post("/predict/", include_in_schema=False)  # Starlette would redirect, and clients do not repeat a POST
+    @router.post("/tumor/predict/", include_in_schema=False)
     @router.post("/tumor/predict", response_model=PredictResponse, openapi_extra=_body_schema(PredictRequest))
-    async def predict_route(request: Request) -> JSONResponse:
+    async def predict_route(request: Request) -> Response:
         """Segment an image: the mask has the image's shape and is white where there is tumour."""
         return await _answer(request, queue, segment)
 
+    @router.post("/tumor/analyze/", include_in_schema=False)
     @router.post("/tumor/analyze", response_model=AnalyzeResponse, openapi_extra=_body_schema(AnalyzeRequest))
-    async def analyze_route(request: Request) -> JSONResponse:
+    async def analyze_route(request: Request) -> Response:
         """Segment an image with the built-in model, classify it, and measure each lesion."""
         return await _answer(request, queue, analyze)
 
     return router
 
 
-async def _answer(request: Request, queue: PredictionQueue, work: Callable[[bytes], JSONResponse]) -> JSONResponse:
-    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+async def _answer(request: Request, queue: PredictionQueue, work: Callable[[bytes], JSONResponse]) -> Response:
+    """Predict in the queue, unless the client leaves meanwhile."""
+    kind = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
     if kind != "application/json":
         raise ProblemError("content-type", "send Content-Type: application/json")
     body = await request.body()
-    return await queue.run(lambda: work(body))
+    prediction = asyncio.ensure_future(queue.run(lambda: work(body)))
+    gone = asyncio.ensure_future(_disconnected(request))
+    try:
+        await asyncio.wait([prediction, gone], return_when=asyncio.FIRST_COMPLETED)
+        return prediction.result() if prediction.done() else Response(status_code=CLIENT_GONE)
+    finally:
+        prediction.cancel()
+        gone.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _call(predict: Predict, image: Image) -> Mask:
@@ -154,17 +178,26 @@ def _parse(kind: type[Body], body: bytes) -> Body:
     if not body:
         raise ProblemError("invalid-request", f"the body is empty; it must be a JSON object with: {wanted}")
     try:
-        content = json.loads(body.decode("utf-8"))
-    except (ValueError, RecursionError):
-        raise ProblemError("invalid-json", "the body is not JSON in UTF-8") from None
+        content = parse_json(body)
+    except JsonError as error:
+        raise ProblemError("invalid-json", f"the body: {error}") from None
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        fields = {str(e["loc"][0]) for e in error.errors() if e["loc"]} & kind.model_fields.keys()
-        detail = f"the body must be a JSON object with: {wanted}"
-        if fields:
-            detail += f"; check: {', '.join(sorted(fields))}"
-        raise ProblemError("invalid-request", detail) from None
+        raise ProblemError("invalid-request", _advice(kind, wanted, error)) from None
+
+
+def _advice(kind: type[BaseModel], wanted: str, error: ValidationError) -> str:
+    """What is wrong with a body, without its values."""
+    names = {str(e["loc"][0]) for e in error.errors() if e["loc"]}
+    known = sorted(names & kind.model_fields.keys())
+    unknown = sorted(name for name in names - kind.model_fields.keys() if FIELD_NAME.fullmatch(name))[:5]
+    advice = f"the body must be a JSON object with: {wanted}"
+    if known:
+        advice += f"; check: {', '.join(known)}"
+    if unknown:
+        advice += f"; unknown: {', '.join(unknown)}; known: {', '.join(kind.model_fields)}"
+    return advice
 
 
 def _body_schema(kind: type[BaseModel]) -> dict[str, Any]:

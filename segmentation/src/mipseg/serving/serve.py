@@ -4,79 +4,21 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import sys
-from http import HTTPStatus
+from contextlib import suppress
 from types import FrameType
 from typing import Any
-from uuid import uuid4
 
 import structlog
 import uvicorn
 from asgi_correlation_id import correlation_id
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import ChangeReload
 
-from mipseg.serving.problems import ProblemError, problem_response
+from mipseg.serving.protocol import DeadlineProtocol
 
-HEADER_DEADLINE_S = 10.0
-MAX_HEADER_BYTES = 64 * 1024
 SHUTDOWN_S = 12
-
-
-class DeadlineProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP protocol with limits before the application: a deadline and a size for a request's headers.
-
-    uvicorn itself would wait for ever and collect headers of any size. What is not HTTP gets the one shape of errors.
-    """
-
-    _headers_due: asyncio.TimerHandle | None = None
-    _idle_bytes = 0  # received in a row that neither ended the headers nor belonged to a body
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A client connected: its first headers are due."""
-        super().connection_made(transport)
-        self._expect_headers()
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes came; while no request is being answered, they begin the next one."""
-        if self._headers_due is None and (self.cycle is None or self.cycle.response_complete):
-            self._expect_headers()
-        cycle, before = self.cycle, len(self.cycle.body) if self.cycle else 0
-        super().data_received(data)
-        progress = self.cycle is not cycle or (cycle is not None and len(cycle.body) > before)
-        self._idle_bytes = 0 if progress else self._idle_bytes + len(data)
-        if self._idle_bytes > MAX_HEADER_BYTES and not self.transport.is_closing():
-            self._refuse(ProblemError("headers-too-large", "the headers are too large"))
-
-    def on_headers_complete(self) -> None:
-        """The headers are here; the body has a deadline of its own."""
-        self._cancel()
-        super().on_headers_complete()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The client is gone."""
-        self._cancel()
-        super().connection_lost(exc)
-
-    def send_400_response(self, msg: str) -> None:
-        """Answer what is not HTTP; uvicorn would do it in plain text."""
-        self._refuse(ProblemError("invalid-http", "the request is not valid HTTP/1.1"))
-
-    def _refuse(self, problem: ProblemError) -> None:
-        request_id = uuid4().hex
-        response = problem_response(problem, request_id)
-        headers = [*response.raw_headers, (b"x-request-id", request_id.encode()), (b"connection", b"close")]
-        lines = [b"HTTP/1.1 %d %s" % (problem.status, HTTPStatus(problem.status).phrase.encode())]
-        lines += [name + b": " + value for name, value in headers]
-        self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + bytes(response.body))
-        self.transport.close()
-
-    def _expect_headers(self) -> None:
-        self._headers_due = self.loop.call_later(HEADER_DEADLINE_S, self.transport.close)
-
-    def _cancel(self) -> None:
-        if self._headers_due is not None:
-            self._headers_due.cancel()
-            self._headers_due = None
 
 
 def _add_request_id(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -113,7 +55,38 @@ def _exit_cleanly(_: int, __: FrameType | None) -> None:
     os._exit(0)
 
 
-def serve(factory: str, host: str, port: int, *, app_dir: str, reload_dirs: list[str] | None = None) -> None:
+class GentleServer(uvicorn.Server):
+    """A server that answers whoever had connected before it stopped.
+
+    uvicorn closes its socket at once, which resets connections that the system has made and it has not yet taken.
+    """
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take what still waits at the sockets, then stop; sockets of a supervisor stay open for its next process."""
+        if sockets is None:
+            await self._take_waiting()
+        await super().shutdown(sockets)
+
+    async def _take_waiting(self) -> None:
+        loop, taken = asyncio.get_running_loop(), []
+        copies = [socket.socket(fileno=os.dup(s.fileno())) for server in self.servers for s in server.sockets]
+        for server in self.servers:
+            server.close()  # the copies keep the system's queues until they are closed as well
+        for copy in copies:
+            with copy, suppress(OSError):
+                copy.setblocking(False)
+                while True:
+                    taken.append(copy.accept()[0])
+        for connection in taken:
+            await loop.connect_accepted_socket(self._protocol, connection)
+
+    def _protocol(self) -> DeadlineProtocol:
+        return DeadlineProtocol(self.config, self.server_state, self.lifespan.state)
+
+
+def serve(
+    factory: str, host: str, port: int, *, app_dir: str, reload_dirs: list[str] | None = None, root_path: str = ""
+) -> None:
     """Run an application until it is told to stop; SIGTERM and SIGINT end it with status 0.
 
     Args:
@@ -122,16 +95,18 @@ def serve(factory: str, host: str, port: int, *, app_dir: str, reload_dirs: list
         port: TCP port.
         app_dir: folder put first on the import path.
         reload_dirs: restart when a Python file in one of these changes; None: never.
+        root_path: what a proxy in front cuts off the path, such as `/mipseg`.
     """
     configure_logging()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit_cleanly)  # uvicorn raises the signal again when it has shut down
-    uvicorn.run(
+    sys.path.insert(0, app_dir)
+    config = uvicorn.Config(
         factory,
         factory=True,
         host=host,
         port=port,
-        app_dir=app_dir,
+        root_path=root_path,
         reload=reload_dirs is not None,
         reload_dirs=reload_dirs,
         http=DeadlineProtocol,
@@ -141,3 +116,11 @@ def serve(factory: str, host: str, port: int, *, app_dir: str, reload_dirs: list
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
+    server = GentleServer(config)
+    if config.should_reload:
+        ChangeReload(config, target=server.run, sockets=[config.bind_socket()]).run()
+        return
+    config.load_app()  # here, so that an application that can't be built ends the program with its own error
+    server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
