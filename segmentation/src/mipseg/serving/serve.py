@@ -86,22 +86,26 @@ def _add_request_id(_: Any, __: str, event: structlog.typing.EventDict) -> struc
 
 
 def configure_logging() -> None:
-    """Log one JSON object per line on standard error, uvicorn's own lines included."""
+    """Log on standard error, uvicorn's own lines included: readable in a terminal, else one JSON object per line."""
+    terminal = sys.stderr.isatty()
     shared: list[structlog.typing.Processor] = [
         _add_request_id,
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso"),
-        structlog.processors.format_exc_info,
+        structlog.processors.TimeStamper(fmt="%H:%M:%S" if terminal else "iso", utc=not terminal),
     ]
+    renderer: structlog.typing.Processor
+    if terminal:
+        renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    else:
+        shared.append(structlog.processors.format_exc_info)
+        renderer = structlog.processors.JSONRenderer()
     structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer()],
+        processors=[*shared, renderer],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler()
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processor=structlog.processors.JSONRenderer())
-    )
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processor=renderer))
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     logging.captureWarnings(True)  # Pillow's about damaged files: as one JSON line, not as text
 
@@ -113,7 +117,9 @@ def _exit_cleanly(_: int, __: FrameType | None) -> None:
     os._exit(0)
 
 
-def serve(factory: str, host: str, port: int, *, app_dir: str, reload_dirs: list[str] | None = None) -> None:
+def serve(
+    factory: str, host: str, port: int, *, app_dir: str, reload_dirs: list[str] | None = None, root_path: str = ""
+) -> None:
     """Run an application until it is told to stop; SIGTERM and SIGINT end it with status 0.
 
     Args:
@@ -122,6 +128,7 @@ def serve(factory: str, host: str, port: int, *, app_dir: str, reload_dirs: list
         port: TCP port.
         app_dir: folder put first on the import path.
         reload_dirs: restart when a Python file in one of these changes; None: never.
+        root_path: what a proxy in front cuts off the path, such as `/mipseg`.
     """
     configure_logging()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -132,6 +139,7 @@ def serve(factory: str, host: str, port: int, *, app_dir: str, reload_dirs: list
         host=host,
         port=port,
         app_dir=app_dir,
+        root_path=root_path,
         reload=reload_dirs is not None,
         reload_dirs=reload_dirs,
         http=DeadlineProtocol,
