@@ -16,7 +16,6 @@ from mipseg.types import Image, Mask
 from utils import dice_score, plot_prediction, validate_segmentation
 
 FIGURE = Path(__file__).with_name("prediction.png")
-SEGMENTER = load_segmenter()  # the built-in model; its networks are loaded when it is used for the first time
 
 
 def predict(img: Image) -> Mask:
@@ -29,7 +28,7 @@ def predict(img: Image) -> Mask:
         (H, W, 3) uint8: white (255) where there is tumour, else black (0).
     """
     # To compare with the baseline, make this line: return get_threshold_segmentation(img, 50)
-    return segment_image(img, SEGMENTER)
+    return segment_image(img, load_segmenter())
 
 
 def get_threshold_segmentation(img: Image, threshold: int) -> Mask:
@@ -39,7 +38,7 @@ def get_threshold_segmentation(img: Image, threshold: int) -> Mask:
 
 def main() -> None:
     """Predict a sample, print its Dice and save the figure."""
-    case = sample_case(Settings().data_dir)
+    case = sample_case(Settings())
     img = np.repeat(case.image[:, :, None], 3, axis=2)
     mask = predict(img)
     validate_segmentation(img, mask)
