@@ -43,7 +43,7 @@ def test_a_wrong_data_folder_ends_example_in_one_line(tmp_path: Path, monkeypatc
 
 
 def test_each_kind_has_its_status(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="^error: no data$"), errors_in_one_line():
+    with pytest.raises(SystemExit, match=r"^error: no data$"), errors_in_one_line():
         raise DatasetError("no data")
     monkeypatch.setenv("MIPSEG_FAST", "perhaps")
     with pytest.raises(SystemExit) as end, errors_in_one_line():

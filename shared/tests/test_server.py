@@ -108,7 +108,9 @@ def test_the_command_line_goes_before_the_environment(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("place", ["environment", ".env"])
-def test_host_and_port_of_earlier_kits(monkeypatch: pytest.MonkeyPatch, served: Any, tmp_path: Path, place: str) -> None:
+def test_host_and_port_of_earlier_kits(
+    monkeypatch: pytest.MonkeyPatch, served: Any, tmp_path: Path, place: str
+) -> None:
     if place == ".env":
         (tmp_path / ".env").write_text("HOST=0.0.0.0\nPORT=9052\n")
     else:

@@ -101,12 +101,15 @@ def test_the_folder_above_the_data_works_as_in_make_data(source: Path, above: st
 
 
 def test_a_search_does_not_walk_a_whole_disk(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "repository").rename(tmp_path / "home/repository")  # four folders below where the search begins
     with pytest.raises(DatasetError, match="no patients/imgs"):
-        find_dataset(tmp_path.parent)  # five folders above
+        find_dataset(tmp_path)
 
 
 def test_a_data_set_that_is_put_in_place_appears_whole(source: Path, tmp_path: Path) -> None:
-    here, seen = tmp_path / "here", []
+    here = tmp_path / "here"
+    seen: list[list[str]] = []
 
     def look(source: Path, target: Path) -> None:
         replace(source, target)
@@ -136,7 +139,9 @@ def test_sample_is_the_first_patient_else_a_phantom(
     assert phantom.id == f"phantom_{dataset.SAMPLE_PHANTOM}"
     assert phantom.mask.any()
     monkeypatch.setenv("MIPSEG_DATA_DIR", str(tmp_path / "wrong"))  # never a phantom in silence
-    with pytest.raises(DatasetError, match=r"^MIPSEG_DATA_DIR: no patients/imgs and patients/labels in or below .*wrong"):
+    with pytest.raises(
+        DatasetError, match=r"^MIPSEG_DATA_DIR: no patients/imgs and patients/labels in or below .*wrong"
+    ):
         sample_case(Settings())
 
 
@@ -148,5 +153,5 @@ def test_command_line_reports_or_fails(
     dataset.main()
     assert "1 patients and 1 controls, 30 to 30 px high" in capsys.readouterr().out
     lose_mask(source)
-    with pytest.raises(SystemExit, match="^error: .* has no mask"):
+    with pytest.raises(SystemExit, match=r"^error: .* has no mask"):
         dataset.main()

@@ -4,18 +4,18 @@ from concurrent.futures import wait
 from pathlib import Path
 
 from fastapi import FastAPI
-from fastapi.responses import HTMLResponse
 
 from mipseg.model.segmenter import load_segmenter
 from mipseg.pipeline import segment_image
 from mipseg.serving.app import create_app
+from mipseg.serving.pages import add_file
 from mipseg.serving.serve import configure_logging
 from mipseg.settings import Settings
 from mipserve.judge import add_judge
 from mipserve.settings import ServiceSettings
 from mipserve.user_code import FIRST_LOAD_S, UserCode, add_user_code
 
-INDEX = Path(__file__).parent / "static/index.html"
+STATIC = Path(__file__).with_name("static")
 
 
 def make_app() -> FastAPI:
@@ -28,10 +28,7 @@ def make_app() -> FastAPI:
     app = create_app(code, segmenter, settings)
     add_user_code(app, code, follow=service.reload)
     add_judge(app, service.host, service.port)
-    page = INDEX.read_text("utf-8")
-
-    @app.get("/", include_in_schema=False)
-    async def index() -> HTMLResponse:
-        return HTMLResponse(page)
-
+    add_file(app, "/", STATIC / "index.html")
+    for name in ("index.css", "index.js"):
+        add_file(app, f"/static/{name}", STATIC / name)
     return app

@@ -9,16 +9,15 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import anyio.to_thread
 import structlog
 from fastapi import APIRouter, FastAPI
-from fastapi.openapi.utils import get_openapi
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from mipjudge.settings import JudgeSettings
+from mipseg.serving.openapi import describe_api
 from mipseg.serving.problems import ProblemError
 
 PREFIXES = ("/api/v1", "/scoreboard", "/attempts", "/judge-static")
@@ -42,14 +41,7 @@ def add_judge(app: FastAPI, host: str, port: int) -> None:
     app.include_router(APIRouter(lifespan=judge.lifespan))
     app.router.routes.extend(Route(f"{prefix}{{rest:path}}", judge, include_in_schema=False) for prefix in PREFIXES)
 
-    def openapi() -> dict[str, Any]:
-        """The service's schema with the judge's, as soon as it is there."""
-        routes = [*app.routes, *judge.routes]
-        return get_openapi(
-            title=app.title, version=app.version, description=app.description, tags=app.openapi_tags, routes=routes
-        )
-
-    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend the schema
+    app.openapi = lambda: describe_api(app, judge.routes)  # type: ignore[method-assign]  # FastAPI's own way
 
 
 class LateJudge:

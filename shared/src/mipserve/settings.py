@@ -1,10 +1,10 @@
 """Settings of the service: the command line, else MIPSEG_API_<NAME> in the environment, else `.env`."""
 
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, model_validator
-from pydantic_settings import SettingsConfigDict
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from mipseg.settings import KitSettings, ProjectSettings, project_root
 
@@ -26,13 +26,22 @@ class ServiceSettings(ProjectSettings):
 
     model_config = SettingsConfigDict(env_prefix="MIPSEG_API_")
 
-    host: str = Field(default_factory=lambda: KitSettings().host or "127.0.0.1")
-    port: int = Field(default_factory=lambda: KitSettings().port or 8000, ge=1, le=65535)
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=1, le=65535)
     root_path: str = Field("", pattern=r"^(/[\w.~-]+)*$")
     reload: bool = True
     keep: bool = False
     force: bool = False
     task_dir: Path = Field(default_factory=lambda: project_root() / "segmentation")
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], *sources: Any, **named: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """After all else, HOST and PORT count."""
+        kit = KitSettings().model_dump(exclude_none=True)
+        own = super().settings_customise_sources(settings_cls, *sources, **named)
+        return *own, InitSettingsSource(settings_cls, kit)
 
     @model_validator(mode="after")
     def _ends_or_keeps(self) -> Self:

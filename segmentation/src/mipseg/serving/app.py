@@ -22,6 +22,8 @@ from mipseg.model.segmenter import Segmenter
 from mipseg.serving import problems
 from mipseg.serving.limits import BodyLimits
 from mipseg.serving.observe import Metrics, Observe, add_metrics
+from mipseg.serving.openapi import describe_api
+from mipseg.serving.pages import add_pages
 from mipseg.serving.prediction_queue import PredictionQueue
 from mipseg.serving.problems import ProblemError
 from mipseg.serving.routes import Predict, make_router
@@ -49,6 +51,7 @@ def create_app(predict: Predict, segmenter: Segmenter, settings: Settings) -> Fa
         warming_up.cancel()
 
     app = FastAPIOffline(  # /docs without a CDN: nothing leaves the machine, nor its network
+        docs_url=None,  # a page of our own, in the style of the others, with these files
         redoc_url=None,
         title="MIPseg",
         version=version("mipseg"),
@@ -60,6 +63,8 @@ def create_app(predict: Predict, segmenter: Segmenter, settings: Settings) -> Fa
     app.include_router(make_router(predict, segmenter, queue, settings))
     _add_health(app)
     _add_api(app, predict, segmenter)
+    add_pages(app)
+    app.openapi = lambda: describe_api(app)  # type: ignore[method-assign]  # FastAPI's own way to extend the schema
     metrics = Metrics()
     add_metrics(app, metrics)
     app.add_middleware(BodyLimits, settings=settings)
