@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -93,6 +94,10 @@ class Service:
 @pytest.fixture
 def port() -> int:
     """A port that nothing listens on, at any address."""
+    return free()
+
+
+def free() -> int:
     with socket.create_server(("", 0)) as listener:
         return int(listener.getsockname()[1])
 
@@ -100,10 +105,30 @@ def port() -> int:
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Service]]:
     """Starts services: `start(port, "--no-reload", MIPSEG_API_TASK_DIR=...)`."""
+    with starting(tmp_path) as start_one:
+        yield start_one
+
+
+@pytest.fixture(scope="module")
+def start_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Service]]:
+    """Starts a service on a free port for all tests of a module: `start_once(EXAMPLE)`."""
+    folder = tmp_path_factory.mktemp("service")
+    with starting(folder) as start_one:
+
+        def start(example: str) -> Service:
+            (folder / "example.py").write_text(example)
+            settings = {"MIPSEG_API_TASK_DIR": str(folder), "MIPSEG_JUDGE_DATA_DIR": str(folder)}
+            return start_one(free(), "--no-reload", **settings)
+
+        yield start
+
+
+@contextmanager
+def starting(folder: Path) -> Iterator[Callable[..., Service]]:
     services: list[Service] = []
 
     def start_one(port: int, *arguments: str, **environment: str) -> Service:
-        log = tmp_path / f"service_{len(services)}.log"
+        log = folder / f"service_{len(services)}.log"
         services.append(Service(log, port, list(arguments), environment))
         return services[-1]
 

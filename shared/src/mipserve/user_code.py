@@ -5,6 +5,7 @@ The service itself keeps running, and with it the built-in networks, whose loadi
 
 import asyncio
 import importlib
+import logging
 import re
 import sys
 from collections.abc import AsyncIterator, Iterable
@@ -190,6 +191,7 @@ def add_user_code(app: FastAPI, code: UserCode, *, follow: bool) -> None:
         code: being loaded.
         follow: whether to load it again when it is saved.
     """
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it reports every file, even a log in the folder
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
