@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
-import numpy as np
 import pytest
 from fastapi import APIRouter, FastAPI
 
@@ -19,7 +18,7 @@ from mipserve.judge import LateJudge, add_judge
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FastAPI:
     """A service whose judges say how many were built, and whether they ended."""
-    app = create_app(lambda image: np.zeros_like(image), Segmenter(MODELS / "unused"), Settings())
+    app = create_app(lambda image: image * 0, Segmenter(MODELS / "unused"), Settings())
     app.state.built, app.state.ended = [], []
 
     def build(late: LateJudge, settings: object) -> APIRouter:
