@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from mipseg.phantom import make_phantom
+from mipseg.repair.codes import PLAIN, InputWarning
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium")
@@ -95,6 +96,15 @@ def test_an_upload_shows_its_own_mask_or_none(service: Any, page: Any, files: di
     assert page.inner_text("#words") == "img is neither a PNG nor a JPEG"
     assert canvas(page) == EMPTY
     shoot(page, "failed")
+
+
+def test_doubts_are_told_in_plain_words(service: Any, page: Any, files: dict[str, str]) -> None:
+    Image.fromarray(np.full((90, 120), 255, np.uint8)).save(files["patient"])
+    page.goto(service.url("/"))
+    page.set_input_files("#file", files["patient"])
+    page.wait_for_selector("text=Built-in model: healthy")
+    words = page.inner_text("#words").splitlines()
+    assert words[2:] == [PLAIN[InputWarning.UNIFORM], PLAIN[InputWarning.SMALL]]
 
 
 def test_what_an_older_upload_still_brings_is_dropped(service: Any, page: Any, files: dict[str, str]) -> None:

@@ -1,5 +1,6 @@
 """The unified API: the tasks under their names, the judge, and a first page."""
 
+import json
 from concurrent.futures import wait
 from pathlib import Path
 
@@ -7,8 +8,9 @@ from fastapi import FastAPI
 
 from mipseg.model.segmenter import load_segmenter
 from mipseg.pipeline import segment_image
+from mipseg.repair.codes import PLAIN
 from mipseg.serving.app import create_app
-from mipseg.serving.pages import add_file
+from mipseg.serving.pages import add_file, add_text
 from mipseg.serving.serve import configure_logging
 from mipseg.settings import Settings
 from mipserve.judge import add_judge
@@ -31,4 +33,5 @@ def make_app() -> FastAPI:
     add_file(app, "/", STATIC / "index.html")
     for name in ("index.css", "index.js"):
         add_file(app, f"/static/{name}", STATIC / name)
+    add_text(app, "/static/warnings.json", json.dumps(PLAIN), "application/json")
     return app

@@ -22,10 +22,14 @@ def add_file(app: FastAPI, path: str, file: Path) -> None:
         path: where it is served.
         file: HTML, CSS, JavaScript or SVG in UTF-8; read once, now.
     """
-    content = file.read_text("utf-8")
+    add_text(app, path, file.read_text("utf-8"), TYPES[file.suffix])
+
+
+def add_text(app: FastAPI, path: str, text: str, media_type: str) -> None:
+    """Serve a text that stays the same."""
 
     async def read() -> Response:
-        return Response(content, media_type=TYPES[file.suffix], headers=HEADERS)
+        return Response(text, media_type=media_type, headers=HEADERS)
 
     app.add_api_route(path, read, methods=["GET", "HEAD"], include_in_schema=False)
 

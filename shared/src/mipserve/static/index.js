@@ -1,20 +1,5 @@
 "use strict";
 const at = (id) => document.getElementById(id);
-// What the codes of the warnings mean; what is not here is shown as its code.
-const WARNINGS = {
-  uniform: "it shows hardly anything",
-  "no-air": "there is hardly any white air around a body",
-  noise: "it is very noisy",
-  small: "it is very small",
-  "border-removed": "bars at its edges were cut off and count as air",
-  inverted: "it was white on black and was inverted",
-  "bit-depth": "its values were scaled to their bit depth",
-  scale: "the body is larger or smaller than in the images of the training",
-  orientation: "it does not stand upright",
-  "several-bodies": "it shows more than one body",
-  window: "its intensities are drawn in another SUV window",
-  implausible: "the mask covers more than a tumour ever did",
-};
 let newest = 0; // number of the newest upload; what an older one still brings is dropped
 
 async function showStatus() {
@@ -73,7 +58,8 @@ async function segment(file, number) {
   const { classification: { label, probability }, lesions, warnings } = await ask("tumor/analyze", img);
   const lines = ["Orange: the mask of /tumor/predict.",
     `Built-in model: ${label}, probability of a tumour ${probability.toFixed(2)}, lesions: ${lesions.length}.`];
-  if (warnings.length) lines.push(`Doubts about this image: ${warnings.map((code) => WARNINGS[code] ?? code).join("; ")}.`);
+  const plain = warnings.length ? await (await fetch("static/warnings.json")).json() : {};
+  lines.push(...warnings.map((code) => plain[code] ?? code));
   return lines.join("\n");
 }
 
