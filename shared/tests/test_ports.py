@@ -169,22 +169,35 @@ def test_a_command_line_tells_ours_though_it_answers_nothing(tmp_path: Path) -> 
     other.parent.mkdir()
     ours.write_text("import sys\nfrom mipserve.server import main\n")
     other.write_text("from flask import Flask\n")
-    for command, expected in (
-        (["/usr/bin/python3", str(ours), "--port", "8000"], True),
-        (["C:/venv/Scripts/python.exe", str(ours)], True),
-        (["/usr/bin/python3", "-m", "mipserve.server"], True),
-        (["/usr/bin/python3", str(other)], False),
-        (["/usr/bin/python3", "-m", "http.server"], False),
-        (["/usr/bin/vim", str(ours)], False),
-        (["/usr/bin/python3", "-c", "import mipserve.server"], False),
-        (["/usr/bin/python3", str(tmp_path / "missing/api")], False),
-        (["/usr/bin/python3"], False),
+    for arguments, expected in (
+        ([str(ours), "--port", "8000"], True),
+        (["-m", "mipserve.server"], True),
+        ([str(other)], False),
+        (["-m", "http.server"], False),
+        (["-c", "import mipserve.server"], False),
+        ([str(tmp_path / "missing/api")], False),
+        (["api"], False),
+        (["-m"], False),
         ([], False),
     ):
-        assert ports._runs_mipseg(command) is expected, command
+        assert ports._runs_api(arguments) is expected, arguments
 
 
-def test_what_ours_has_started_is_ended_with_it(hold: Callable[..., subprocess.Popen[str]], port: int) -> None:
+def test_a_tunnel_to_a_service_elsewhere_is_not_ended(hold: Callable[..., subprocess.Popen[str]], port: int) -> None:
+    process = hold("127.0.0.1", port)  # it answers as MIPseg
+    found = holders(port)
+    assert ports._strangers(found, port) == []
+    found[0].info["cmdline"] = ["/usr/bin/ssh", "-L", f"{port}:elsewhere:8000", "elsewhere"]
+    assert ports._strangers(found, port) == found
+    found[0].info["cmdline"] = ["/usr/bin/vim", "/venv/bin/api"]
+    assert ports._strangers(found, port) == found
+    assert process.poll() is None
+
+
+def test_what_ours_has_started_is_ended_with_it(
+    hold: Callable[..., subprocess.Popen[str]], port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ports, "ASK_S", 0.2)
     child = hold("127.0.0.1", port, answer="")  # as a reloader's child that hangs
     found = holders(port)
     found[0].info["ppid"] = 4711

@@ -17,7 +17,6 @@ MAX_ANSWER = 64 * 1024
 # A browser may take either address for `localhost`, so a stranger on the other one would get our requests.
 OTHER_LOOPBACK = {"127.0.0.1": "::1", "localhost": "::1", "::1": "127.0.0.1"}
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # from where one listens to how it is reached from here
-_MODULES = ("mipserve.server", "mipjudge.cli")
 _log = structlog.get_logger()
 
 
@@ -100,26 +99,28 @@ def _strangers(processes: list[psutil.Process], port: int) -> list[psutil.Proces
 
 
 def _is_ours(process: psutil.Process, port: int) -> bool:
-    """Whether a process is recognisably MIPseg: by its command line, or by what it answers."""
-    with suppress(psutil.Error, OSError):
-        if _runs_mipseg(process.info["cmdline"] or []):
+    """Whether a process is recognisably this service: a Python that runs its command, or that answers as it does.
+
+    A tunnel to a service elsewhere answers so as well, but is no Python.
+    """
+    program, *arguments = process.info["cmdline"] or [""]
+    if not Path(program).name.lower().startswith("python"):
+        return False
+    with suppress(OSError):
+        if _runs_api(arguments):
             return True
     return any(_answers_as_mipseg(_ANY.get(address, address), port) for address in _addresses(process, port))
 
 
-def _runs_mipseg(command: list[str]) -> bool:
-    """Whether a command line is a Python that runs `api` or another script that imports MIPseg's packages."""
-    program, *arguments = command or [""]
-    if not Path(program).name.lower().startswith("python") or not arguments:
-        return False
-    if arguments[0] == "-m":
-        return arguments[1:2] in ([module] for module in _MODULES)
-    script = Path(arguments[0])
-    if script.stem not in ("api", "judge") or not script.is_absolute() or not script.is_file():
+def _runs_api(arguments: list[str]) -> bool:
+    """Whether Python's arguments are those of the command `api`, in whatever environment it is installed."""
+    if arguments[:1] == ["-m"]:
+        return arguments[1:2] == ["mipserve.server"]
+    script = Path(arguments[0]) if arguments else Path()
+    if script.stem != "api" or not script.is_absolute() or not script.is_file():
         return False
     with script.open("rb") as file:
-        text = file.read(MAX_ANSWER)
-    return b"from mipserve" in text or b"from mipjudge" in text
+        return b"from mipserve" in file.read(MAX_ANSWER)
 
 
 def _answers_as_mipseg(address: str, port: int) -> bool:
