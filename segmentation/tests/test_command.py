@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,18 @@ def test_a_missing_extra_is_named_in_one_line(script: str, missing: str, extra: 
     assert run.returncode == 1
     advice = f"`pip install 'mipseg[{extra}]'` brings it, in the project `uv sync`"
     assert run.stderr == f"error: {missing} is missing; {advice}\n"
+
+
+@pytest.mark.parametrize("command", ["validate", "check_status"])
+@pytest.mark.parametrize("missing", ["httpx", "rich"])
+def test_a_missing_extra_of_the_client_is_named_in_one_line(command: str, missing: str) -> None:
+    code = f"import sys; sys.modules[{missing!r}] = None; from mipseg.scripts import {command}; {command}()"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    advice = "`pip install 'mipseg[judge]'` brings it, in the project `uv sync`"
+    assert run.stderr == f"error: {missing} is missing; {advice}\n"
+    scripts = tomllib.loads((FOLDER / "pyproject.toml").read_text())["project"]["scripts"]
+    assert scripts[command.replace("_", "-")] == f"mipseg.scripts:{command}"
 
 
 def test_a_wrong_data_folder_ends_example_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
