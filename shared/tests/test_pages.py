@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mipseg.io.codec import encode_request
 from mipseg.phantom import make_phantom
 from mipseg.repair.codes import PLAIN, InputWarning
 
@@ -32,6 +33,9 @@ EMPTY = {"width": 0, "hidden": True}
 def service(start_once: Callable[[str], Any]) -> Any:
     service = start_once(EXAMPLE)
     service.wait_until_it_answers("/api/v1/scoreboard")
+    body = {"img": encode_request(np.full((120, 120), 255, np.uint8))}
+    # The built-in networks are loaded by the first request that needs them, which may take longer than its deadline.
+    service.wait_until(lambda: httpx.post(service.url("/tumor/analyze"), json=body, timeout=30).status_code == 200)
     return service
 
 
@@ -104,7 +108,7 @@ def test_doubts_are_told_in_plain_words(service: Any, page: Any, files: dict[str
     page.set_input_files("#file", files["patient"])
     page.wait_for_selector("text=Built-in model: healthy")
     words = page.inner_text("#words").splitlines()
-    assert words[2:] == [PLAIN[InputWarning.UNIFORM], PLAIN[InputWarning.SMALL]]
+    assert words[2:] == [PLAIN[InputWarning.UNIFORM]]
 
 
 def test_what_an_older_upload_still_brings_is_dropped(service: Any, page: Any, files: dict[str, str]) -> None:

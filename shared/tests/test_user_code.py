@@ -35,10 +35,11 @@ BROKEN = {
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A team's folder on the import path; what was loaded from it is forgotten afterwards."""
     monkeypatch.syspath_prepend(tmp_path)
-    before = set(sys.modules)
+    before = sys.modules.copy()
     yield tmp_path
-    for name in set(sys.modules) - before:
+    for name in set(sys.modules) - before.keys():
         del sys.modules[name]
+    sys.modules.update(before)
 
 
 def built_in(image: Image) -> Image:
