@@ -21,7 +21,7 @@ def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FastAPI:
     app = create_app(lambda image: image * 0, Segmenter(MODELS / "unused"), Settings())
     app.state.built, app.state.ended = [], []
 
-    def build(late: LateJudge, settings: object) -> APIRouter:
+    def build(_: LateJudge) -> APIRouter:
         number = len(app.state.built) + 1
         app.state.built.append(number)
         time.sleep(0.3 * (number > 1))  # while a request is waiting

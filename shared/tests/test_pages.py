@@ -139,7 +139,7 @@ def test_the_documentation_shows_service_and_judge(service: Any, page: Any) -> N
     page.click("text=Try it out")
     page.click("button.execute")
     page.wait_for_selector(".live-responses-table .response-col_status:has-text('200')")
-    page.wait_for_selector("text=Try again later")
+    page.wait_for_selector("text=Service Unavailable")
     assert fits(page)
     shoot(page, "docs-open")
 
@@ -147,7 +147,7 @@ def test_the_documentation_shows_service_and_judge(service: Any, page: Any) -> N
 def test_the_schema_has_the_judges_routes_as_soon_as_it_is_there(service: Any) -> None:
     paths = httpx.get(service.url("/openapi.json")).json()["paths"]
     queue = paths["/api/v1/usecases/tumor-segmentation/validate/queue"]["post"]
-    assert queue["responses"]["429"]["description"] == "Too many requests"
+    assert queue["responses"]["429"]["description"] == "Too Many Requests"
     assert {"/tumor/predict", "/livez", "/api/v1/scoreboard"} <= set(paths)
 
 

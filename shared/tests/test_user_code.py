@@ -196,7 +196,7 @@ def test_who_is_told_what_is_wrong(caller: str, headers: dict[str, str], here: b
     ("caller", "detail"),
     [
         ("127.0.0.1", "SyntaxError: '(' was never closed (example.py, line 1)"),
-        ("192.0.2.1", "the team's code can't be loaded; see the service's log"),
+        ("192.0.2.1", "the model can't be loaded; see the log"),
     ],
 )
 def test_a_request_gets_503_at_once(folder: Path, caller: str, detail: str) -> None:
@@ -215,7 +215,7 @@ def test_a_request_gets_503_at_once(folder: Path, caller: str, detail: str) -> N
     assert time.monotonic() - started < 1
     assert (answer.status_code, answer.json()["code"]) == (503, "model-unavailable")
     assert answer.json()["detail"] == detail
-    assert answer.headers["retry-after"] == "1"
+    assert answer.headers["retry-after"] == "5"
 
 
 def test_saves_are_followed_and_decide_whether_the_service_is_ready(folder: Path) -> None:

@@ -84,15 +84,12 @@ class LateJudge:
     async def _run(self, app: FastAPI) -> None:
         try:
             await self._wait_until_ready(app)
-            if self._stop.is_set():
-                return
             while not self._stop.is_set():
-                settings = JudgeSettings(host=self._host, port=self._port)
-                routes = await anyio.to_thread.run_sync(self._build, settings, abandon_on_cancel=True)
+                routes = await anyio.to_thread.run_sync(self._build, abandon_on_cancel=True)
                 async with routes.lifespan_context(app):
                     self._routes = routes
                     self._decided.set()
-                    await self._until_data_comes(settings.data_dir / "patients/imgs")
+                    await self._until_data_comes(JudgeSettings().data_dir / "patients/imgs")
                     if not self._stop.is_set():
                         self._decided.clear()  # requests wait for the next judge
                     self._routes = None
@@ -114,11 +111,11 @@ class LateJudge:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), DATA_S)
 
-    def _build(self, settings: JudgeSettings) -> APIRouter:
+    def _build(self) -> APIRouter:
         logging.getLogger("alembic").setLevel(logging.WARNING)  # it reports every part that it imports
         from mipjudge.app import create_judge  # noqa: PLC0415  # SQLAlchemy and Alembic: the seconds of the start
 
-        return create_judge(settings)
+        return create_judge(JudgeSettings(host=self._host, port=self._port))
 
     async def _end(self, task: "asyncio.Task[None]") -> None:
         self._stop.set()

@@ -24,7 +24,7 @@ from watchfiles import PythonFilter, awatch
 
 from mipseg.errors import ModelError
 from mipseg.serving.app import describe_function, warm_up
-from mipseg.serving.problems import ProblemError, problem_response
+from mipseg.serving.problems import as_problem, problem_response
 from mipseg.serving.routes import Predict
 from mipseg.types import Image, Mask
 from mipserve.settings import INSTALLED
@@ -204,8 +204,10 @@ def add_user_code(app: FastAPI, code: UserCode, *, follow: bool) -> None:
 
     @app.exception_handler(UserCodeError)
     async def on_broken(request: Request, error: UserCodeError) -> Response:
-        detail = str(error) if is_from_here(request) else "the team's code can't be loaded; see the service's log"
-        return problem_response(ProblemError(503, "model-unavailable", detail, {"Retry-After": "1"}))
+        problem = as_problem(error)
+        if is_from_here(request):
+            problem.detail = str(error)
+        return problem_response(problem)
 
 
 def is_from_here(request: Request) -> bool:

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,6 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, Field
 from starlette.routing import BaseRoute
-
-from mipseg.serving.problems import TITLES
 
 EXAMPLES = Path(__file__).with_name("static") / "examples.json"
 TASK = "tumour segmentation"
@@ -86,7 +85,7 @@ def _errors(operation: Json) -> list[int]:
 
 def _problem(status: int) -> Json:
     schema = {"$ref": "#/components/schemas/Problem"}
-    return {"description": TITLES[status], "content": {"application/problem+json": {"schema": schema}}}
+    return {"description": HTTPStatus(status).phrase, "content": {"application/problem+json": {"schema": schema}}}
 
 
 @cache
