@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
+from mipseg.command import errors_in_one_line
 from mipseg.io.dataset import sample_case
 from mipseg.model.segmenter import load_segmenter
 from mipseg.pipeline import segment_image
 from mipseg.settings import Settings
 from mipseg.types import Image, Mask
-from utils import dice_score, plot_prediction, validate_segmentation
+from utils import decode_request, dice_score, encode_request, plot_prediction, validate_segmentation
 
 FIGURE = Path(__file__).with_name("prediction.png")
-SEGMENTER = load_segmenter()  # the built-in model; its networks are loaded when it is used for the first time
 
 
 def predict(img: Image) -> Mask:
@@ -29,7 +29,12 @@ def predict(img: Image) -> Mask:
         (H, W, 3) uint8: white (255) where there is tumour, else black (0).
     """
     # To compare with the baseline, make this line: return get_threshold_segmentation(img, 50)
-    return segment_image(img, SEGMENTER)
+    return segment_image(img, load_segmenter())
+
+
+def predict_tumor_segmentation(img: str) -> str:
+    """`predict` from base64 to base64, as some earlier starter kits call it."""
+    return encode_request(predict(decode_request(img)))
 
 
 def get_threshold_segmentation(img: Image, threshold: int) -> Mask:
@@ -39,7 +44,7 @@ def get_threshold_segmentation(img: Image, threshold: int) -> Mask:
 
 def main() -> None:
     """Predict a sample, print its Dice and save the figure."""
-    case = sample_case(Settings().data_dir)
+    case = sample_case(Settings())
     img = np.repeat(case.image[:, :, None], 3, axis=2)
     mask = predict(img)
     validate_segmentation(img, mask)
@@ -48,4 +53,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with errors_in_one_line():
+        main()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -20,15 +21,21 @@ API = Path(sys.executable).with_name("api")
 START_S = 60.0
 HOLDER = """
 import os, signal, socket, sys, time
-host, port, stubborn, user = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "stubborn", sys.argv[4]
+host, port, stubborn, user, answer = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "stubborn", *sys.argv[4:]
 if user:  # only now: another user may not be allowed to start this interpreter
     os.setuid(int(user))
 if stubborn:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
 print("listening", flush=True)
+while answer:
+    connection, _ = listener.accept()
+    assert connection.recv(4096).startswith(b"GET /api HTTP/1.0")
+    connection.sendall(b"HTTP/1.1 200 OK\\r\\n\\r\\n" + answer.encode())
+    connection.close()
 time.sleep(300)
 """
+MIPSEG = '{"service":"mipseg","version":"0.1.0"}'  # what makes a holder recognisable
 
 
 class Service:
@@ -87,6 +94,10 @@ class Service:
 @pytest.fixture
 def port() -> int:
     """A port that nothing listens on, at any address."""
+    return free()
+
+
+def free() -> int:
     with socket.create_server(("", 0)) as listener:
         return int(listener.getsockname()[1])
 
@@ -94,10 +105,30 @@ def port() -> int:
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Service]]:
     """Starts services: `start(port, "--no-reload", MIPSEG_API_TASK_DIR=...)`."""
+    with starting(tmp_path) as start_one:
+        yield start_one
+
+
+@pytest.fixture(scope="module")
+def start_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Service]]:
+    """Starts a service on a free port for all tests of a module: `start_once(EXAMPLE)`."""
+    folder = tmp_path_factory.mktemp("service")
+    with starting(folder) as start_one:
+
+        def start(example: str) -> Service:
+            (folder / "example.py").write_text(example)
+            settings = {"MIPSEG_API_TASK_DIR": str(folder), "MIPSEG_JUDGE_DATA_DIR": str(folder)}
+            return start_one(free(), "--no-reload", **settings)
+
+        yield start
+
+
+@contextmanager
+def starting(folder: Path) -> Iterator[Callable[..., Service]]:
     services: list[Service] = []
 
     def start_one(port: int, *arguments: str, **environment: str) -> Service:
-        log = tmp_path / f"service_{len(services)}.log"
+        log = folder / f"service_{len(services)}.log"
         services.append(Service(log, port, list(arguments), environment))
         return services[-1]
 
@@ -112,12 +143,17 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Service]]:
 
 @pytest.fixture
 def hold() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Starts processes that listen: `hold("127.0.0.1", port, stubborn=True, user=65534)`."""
+    """Starts processes that listen, and answer `/api` as MIPseg: `hold("127.0.0.1", port, stubborn=True, user=65534)`.
+
+    With another `answer` a holder is a stranger; an empty one means that it accepts connections and says nothing.
+    """
     processes: list[subprocess.Popen[str]] = []
 
-    def hold_one(host: str, port: int, *, stubborn: bool = False, user: int | None = None) -> subprocess.Popen[str]:
+    def hold_one(
+        host: str, port: int, *, stubborn: bool = False, user: int | None = None, answer: str = MIPSEG
+    ) -> subprocess.Popen[str]:
         character = "stubborn" if stubborn else "meek"
-        command = [sys.executable, "-c", HOLDER, host, str(port), character, str(user or "")]
+        command = [sys.executable, "-c", HOLDER, host, str(port), character, str(user or ""), answer]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         processes.append(process)
         assert process.stdout is not None

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import time
+import tomllib
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -108,6 +109,17 @@ def curl(port: int) -> np.ndarray:
     return mask
 
 
+def test_the_members_groups_agree() -> None:
+    groups = [
+        tomllib.loads((ROOT / member / "pyproject.toml").read_text())["dependency-groups"]["dev"]
+        for member in ("segmentation", "shared", "judge")
+    ]
+    assert groups[0] == groups[1] == groups[2]
+    root = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert root["tool"]["uv"]["workspace"]["members"] == ["judge", "segmentation", "shared"]
+    assert sorted(root["project"]["dependencies"]) == sorted(groups[0])
+
+
 def test_example_py(clone: Path) -> None:
     command = "cd segmentation && uv sync && uv run python example.py"
     done = subprocess.run(["bash", "-c", command], cwd=clone, env=environment(), check=True, capture_output=True)
@@ -127,6 +139,25 @@ def test_api_py(running: Start) -> None:
 def test_uv_run_api(running: Start) -> None:
     running("cd shared && uv sync && uv run api", 8000)
     curl(8000)
+
+
+def test_whatever_else_is_set_up_the_running_service_keeps_working(running: Start, clone: Path) -> None:
+    running("cd segmentation && uv sync -q && uv run api --port 8123", 8123)
+    for folder in ("segmentation", "shared", "judge", "."):
+        subprocess.run(["bash", "-c", f"cd {folder} && uv sync -q"], cwd=clone, env=environment(), check=True)
+        curl(8123)
+        with urllib.request.urlopen("http://localhost:8123/docs") as page:
+            assert "documentation" in page.read().decode()
+        # What is imported late is still there: a new version of example.py, and the judge's packages.
+        example = clone / "segmentation/example.py"
+        example.write_text(example.read_text() + "\nimport matplotlib.pyplot, httpx, rich, sqlalchemy, psutil\n")
+        time.sleep(3)
+        curl(8123)
+    done = subprocess.run(
+        ["bash", "-c", "cd segmentation && uv run --no-sync validate --help && uv run --no-sync judge --help"],
+        cwd=clone, env=environment(), check=True, capture_output=True,
+    )  # fmt: skip
+    assert b"usage: validate" in done.stdout
 
 
 def test_activated_environment(running: Start, clone: Path) -> None:

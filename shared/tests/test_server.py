@@ -1,3 +1,4 @@
+import re
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import mipjudge
 import mipseg
 import mipserve
 from mipjudge.settings import JudgeSettings
-from mipseg.settings import project_root
+from mipseg.settings import Settings, project_root
 from mipserve import server
 from mipserve.ports import PortError
 from mipserve.settings import ServiceSettings
@@ -30,20 +31,24 @@ def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
     """What `main` would do, without doing it."""
     calls: dict[str, Any] = {}
 
-    def record_free_port(host: str, port: int, *, keep: bool) -> None:
-        calls.update(host=host, port=port, keep=keep)
+    def record_free_port(host: str, port: int, *, keep: bool, force: bool) -> None:
+        calls.update(host=host, port=port, keep=keep, force=force)
 
-    def record_serve(factory: str, host: str, port: int, *, app_dir: str, reload_dirs: list[str] | None) -> None:
+    def record_serve(
+        factory: str, host: str, port: int, *, app_dir: str, reload_dirs: list[str] | None, root_path: str
+    ) -> None:
         assert (host, port) == (calls["host"], calls["port"])
-        calls.update(app_dir=app_dir, reload_dirs=reload_dirs)
+        calls.update(app_dir=app_dir, reload_dirs=reload_dirs, root_path=root_path)
 
     monkeypatch.setattr(server, "free_port", record_free_port)
     monkeypatch.setattr(server, "serve", record_serve)
     monkeypatch.setattr(server, "configure_logging", lambda: None)
     monkeypatch.chdir(tmp_path)  # no .env
-    for name in ("MIPSEG_API_HOST", "MIPSEG_API_PORT"):
-        monkeypatch.setenv(name, "")  # `main` sets them; so they are put back afterwards
-        monkeypatch.delenv(name)
+    for name in ("API_HOST", "API_PORT", "API_RELOAD", "API_TASK_DIR", "DATA_DIR"):
+        monkeypatch.setenv(f"MIPSEG_{name}", "")  # `main` sets them; so they are put back afterwards
+        monkeypatch.delenv(f"MIPSEG_{name}")
+    for name in ("HOST", "PORT"):
+        monkeypatch.delenv(name, raising=False)
     return calls
 
 
@@ -68,14 +73,16 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch, served: Any) -> None:
         "host": "127.0.0.1",
         "port": 8000,
         "keep": False,
+        "force": False,
         "app_dir": str(segmentation),
-        "reload_dirs": [str(segmentation), *(str(Path(str(p.__file__)).parent) for p in (mipseg, mipjudge, mipserve))],
+        "reload_dirs": [str(Path(str(p.__file__)).parent) for p in (mipseg, mipjudge, mipserve)],
+        "root_path": "",
     }
     assert (segmentation / "example.py").is_file()
 
 
 def test_settings_from_the_environment(monkeypatch: pytest.MonkeyPatch, served: Any, tmp_path: Path) -> None:
-    values = {"HOST": "0.0.0.0", "PORT": "8123", "RELOAD": "false", "KEEP": "1", "TASK_DIR": "."}
+    values = {"HOST": "0.0.0.0", "PORT": "8123", "RELOAD": "false", "KEEP": "1", "TASK_DIR": ".", "ROOT_PATH": "/x/y"}
     for name, value in values.items():
         monkeypatch.setenv(f"MIPSEG_API_{name}", value)
     run_main(monkeypatch)
@@ -83,25 +90,54 @@ def test_settings_from_the_environment(monkeypatch: pytest.MonkeyPatch, served: 
         "host": "0.0.0.0",
         "port": 8123,
         "keep": True,
+        "force": False,
         "app_dir": str(tmp_path),
         "reload_dirs": None,
+        "root_path": "/x/y",
     }
+    built = ServiceSettings()  # as the application sees it
+    assert (built.reload, built.task_dir) == (False, tmp_path)
 
 
 def test_the_command_line_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch, served: Any) -> None:
     for name, value in {"HOST": "0.0.0.0", "PORT": "8123", "RELOAD": "1", "KEEP": "0"}.items():
         monkeypatch.setenv(f"MIPSEG_API_{name}", value)
-    run_main(monkeypatch, "--host", "::1", "--port", "8124", "--no-reload", "--keep")
-    assert (served["host"], served["port"], served["keep"]) == ("::1", 8124, True)
+    run_main(monkeypatch, "--host", "::1", "--port", "8124", "--no-reload", "--force", "--root-path", "/z")
+    assert (served["host"], served["port"], served["force"], served["root_path"]) == ("::1", 8124, True, "/z")
     assert served["reload_dirs"] is None
+    assert not ServiceSettings().reload
 
 
-def test_a_task_dir_that_is_missing_is_not_watched(
-    monkeypatch: pytest.MonkeyPatch, served: Any, tmp_path: Path
+@pytest.mark.parametrize("place", ["environment", ".env"])
+def test_host_and_port_of_earlier_kits(
+    monkeypatch: pytest.MonkeyPatch, served: Any, tmp_path: Path, place: str
 ) -> None:
-    monkeypatch.setenv("MIPSEG_API_TASK_DIR", str(tmp_path / "missing"))
+    if place == ".env":
+        (tmp_path / ".env").write_text("HOST=0.0.0.0\nPORT=9052\n")
+    else:
+        monkeypatch.setenv("HOST", "0.0.0.0")
+        monkeypatch.setenv("PORT", "9052")
     run_main(monkeypatch)
-    assert served["reload_dirs"] == [str(Path(str(p.__file__)).parent) for p in (mipseg, mipjudge, mipserve)]
+    assert (served["host"], served["port"]) == ("0.0.0.0", 9052)
+    monkeypatch.setenv("MIPSEG_API_PORT", "9053")  # a name of our own goes before
+    run_main(monkeypatch)
+    assert served["port"] == 9053
+    run_main(monkeypatch, "--port", "9054")
+    assert served["port"] == 9054
+
+
+def test_a_machines_name_in_host_opens_nothing(monkeypatch: pytest.MonkeyPatch, served: Any) -> None:
+    monkeypatch.setenv("HOST", "laptop")  # as tcsh sets it
+    run_main(monkeypatch)
+    assert served["host"] == "127.0.0.1"
+
+
+def test_installed_code_is_not_watched(monkeypatch: pytest.MonkeyPatch, served: Any) -> None:
+    for package in (mipseg, mipjudge, mipserve):
+        monkeypatch.setattr(package, "__file__", f"/venv/lib/python3.11/site-packages/{package.__name__}/__init__.py")
+    run_main(monkeypatch)
+    assert served["reload_dirs"] is None
+    assert ServiceSettings().reload  # example.py is
 
 
 @pytest.mark.parametrize("value", ["0", "65536", "http"])
@@ -114,21 +150,75 @@ def test_a_port_that_is_none(
     with pytest.raises(SystemExit) as end:
         run_main(monkeypatch, *(["--port", value] if by == "argument" else []))
     assert end.value.code == 2
-    assert "error: MIPSEG_API_PORT: Input should be" in capsys.readouterr().err
+    assert re.fullmatch(rf"error: MIPSEG_API_PORT: Input should be .* \(given: '{value}'\)\n", capsys.readouterr().err)
     assert served == {}
 
 
-def test_a_held_port_is_reported_in_one_line(
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("MIPSEG_THREADS", "two", "MIPSEG_THREADS: Input should be a valid integer, .* (given: 'two')"),
+        ("MIPSEG_API_RELOAD", "often", "MIPSEG_API_RELOAD: Input should be a valid boolean, .* (given: 'often')"),
+        ("MIPSEG_API_ROOT_PATH", "mipseg", "MIPSEG_API_ROOT_PATH: String should match pattern .*"),
+        ("PORT", "x", "PORT: Input should be a valid integer, .* (given: 'x')"),
+    ],
+)
+def test_a_setting_that_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+    served: Any,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    value: str,
+    error: str,
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as end:
+        run_main(monkeypatch)
+    assert end.value.code == 2
+    pattern = re.escape(f"error: {error}").replace(r"\.\*", ".*")
+    assert re.fullmatch(pattern + "\n", capsys.readouterr().err)
+    assert served == {}
+
+
+def test_empty_settings_are_not_set(monkeypatch: pytest.MonkeyPatch, served: Any) -> None:
+    for name in ("MIPSEG_THREADS", "MIPSEG_API_PORT", "MIPSEG_API_HOST", "PORT", "HOST", "MIPSEG_API_TASK_DIR"):
+        monkeypatch.setenv(name, "")
+    run_main(monkeypatch)
+    assert (served["host"], served["port"]) == ("127.0.0.1", 8000)
+    assert served["app_dir"] == str(project_root() / "segmentation")
+
+
+def test_keep_and_force_exclude_each_other(
     monkeypatch: pytest.MonkeyPatch, served: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refuse(host: str, port: int, *, keep: bool) -> None:
+    monkeypatch.setenv("MIPSEG_API_KEEP", "1")
+    with pytest.raises(SystemExit) as end:
+        run_main(monkeypatch, "--force")
+    assert end.value.code == 2
+    assert capsys.readouterr().err == "error: Value error, keep and force exclude each other\n"
+
+
+def test_a_wrong_data_folder_is_an_error_and_one_above_the_data_works(
+    monkeypatch: pytest.MonkeyPatch, served: Any, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MIPSEG_DATA_DIR", str(tmp_path / "repository"))
+    with pytest.raises(SystemExit, match=r"^error: MIPSEG_DATA_DIR: no patients/imgs and patients/labels in or below "):
+        run_main(monkeypatch)
+    assert served == {}
+    for part in ("imgs", "labels"):
+        (tmp_path / "repository/task/data/patients" / part).mkdir(parents=True)
+    run_main(monkeypatch)
+    assert Settings().data_dir == tmp_path / "repository/task/data"  # as the judge in the service sees it
+
+
+def test_a_held_port_is_reported_in_one_line(monkeypatch: pytest.MonkeyPatch, served: Any) -> None:
+    def refuse(host: str, port: int, *, keep: bool, force: bool) -> None:
         raise PortError("port 8000 is held")
 
     monkeypatch.setattr(server, "free_port", refuse)
     with pytest.raises(SystemExit) as end:
         run_main(monkeypatch)
-    assert end.value.code == 1
-    assert capsys.readouterr().err == "error: port 8000 is held\n"
+    assert end.value.code == "error: port 8000 is held"  # Python prints it, and ends with status 1
 
 
 def test_keep(start: Callable[..., Any], hold: Callable[..., subprocess.Popen[str]], port: int) -> None:
@@ -201,5 +291,5 @@ def test_help(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
         run_main(monkeypatch, "--help")
     assert end.value.code == 0
     text = capsys.readouterr().out
-    for option in ("--host", "--port", "--no-reload", "--keep"):
+    for option in ("--host", "--port", "--root-path", "--no-reload", "--keep", "--force"):
         assert option in text

@@ -7,7 +7,7 @@ MipsegError
 │   │   └── NotGreyError    a coloured image
 │   ├── ImageTooLargeError  more pixels than the limit
 │   └── ArgumentError       an array or a number that a caller of the library passed; a ValueError as well
-├── SegmentationError       a mask breaks the contract (shape, values, channels)
+├── SegmentationError       a mask breaks the contract (shape, values, channels); an AssertionError as well
 ├── ConfigError             an experiment's file is missing or wrong
 ├── DatasetError            the data set is missing or damaged
 └── ModelError              the model's files are missing, damaged or do not fit
@@ -56,8 +56,11 @@ class ArgumentError(InputError, ValueError):
     """An array or a number that a caller of the library passed can't be used; says what came and what is wanted."""
 
 
-class SegmentationError(MipsegError):
-    """A mask breaks the contract: wrong shape, other values than 0 and 255, or unequal channels."""
+class SegmentationError(MipsegError, AssertionError):
+    """A mask breaks the contract: wrong shape, other values than 0 and 255, or unequal channels.
+
+    An AssertionError as well, since earlier starter kits assert the contract and teams catch that.
+    """
 
 
 class ConfigError(MipsegError):

@@ -1,7 +1,7 @@
 """The figure of one prediction: image, reference, prediction, and where they agree."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,8 +9,13 @@ import numpy.typing as npt
 from mipseg.metrics import dice_score
 from mipseg.types import BinaryMask, GreyImage
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 # Distinguishable with the common colour-vision deficiencies (Okabe and Ito 2008).
 TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = (0, 158, 115), (213, 94, 0), (86, 180, 233)
+
+FILES_ONLY = {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"}  # Matplotlib's backends without a screen
 
 
 def agreement_image(mip: GreyImage, reference: BinaryMask, prediction: BinaryMask) -> npt.NDArray[np.uint8]:
@@ -36,28 +41,51 @@ def _channel(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def plot_prediction(
-    mip: npt.NDArray[np.uint8], reference: npt.NDArray[Any], prediction: npt.NDArray[Any], file: Path
+    mip: npt.NDArray[np.uint8], seg: npt.NDArray[Any], seg_pred: npt.NDArray[Any], file: Path | str | None = None
 ) -> None:
-    """Save the figure as PNG: MIP, reference, prediction, TP/FP/FN with a legend, and the Dice in the title.
+    """Draw MIP, reference, prediction, TP/FP/FN with a legend, and the Dice in the title.
+
+    Without a file, the figure is shown where there is a screen or a notebook, and the Dice is printed.
 
     Args:
         mip: the image, uint8, air = 255; (H, W), or (H, W, 3), of which the first channel is taken.
-        reference: (H, W) or (H, W, 3); non-zero is tumour.
-        prediction: like reference.
-        file: where to save.
+        seg: the reference, (H, W) or (H, W, 3); non-zero is tumour.
+        seg_pred: the prediction, like the reference.
+        file: where to save it as PNG; None: show it.
     """
     # Here, not above: it takes a second, and the service imports this module by way of the starter kit.
     from matplotlib.figure import Figure  # noqa: PLC0415
+
+    grey, reference, prediction = _channel(mip), _channel(seg) != 0, _channel(seg_pred) != 0
+    size = (12, max(3.0, 3 * grey.shape[0] / grey.shape[1] + 0.8))
+    if file is not None:
+        figure = Figure(size, layout="constrained")
+        _draw(figure, grey, reference, prediction)
+        figure.savefig(file, dpi=100)
+        return
+    print(f"Dice Score: {dice_score(reference, prediction)}")  # noqa: T201  # as earlier starter kits do
+    if _can_show():
+        from matplotlib import pyplot  # noqa: PLC0415
+
+        _draw(pyplot.figure(figsize=size, layout="constrained"), grey, reference, prediction)
+        pyplot.show()
+
+
+def _can_show() -> bool:
+    """Whether Matplotlib has a screen or a notebook to draw on."""
+    from matplotlib import pyplot  # noqa: PLC0415
+
+    return pyplot.get_backend().lower() not in FILES_ONLY
+
+
+def _draw(figure: "Figure", grey: GreyImage, reference: BinaryMask, prediction: BinaryMask) -> None:
     from matplotlib.patches import Patch  # noqa: PLC0415
 
-    grey, true, found = _channel(mip), _channel(reference) != 0, _channel(prediction) != 0
-    height, width = grey.shape
-    figure = Figure(figsize=(12, max(3.0, 3 * height / width + 0.8)), layout="constrained")
     panels = {
         "MIP": grey,
-        "Reference": true,
-        "Prediction": found,
-        "Agreement": agreement_image(grey, true, found),
+        "Reference": reference,
+        "Prediction": prediction,
+        "Agreement": agreement_image(grey, reference, prediction),
     }
     for axes, (title, image) in zip(figure.subplots(1, 4), panels.items(), strict=True):
         axes.imshow(image, cmap="gray", vmin=0, vmax=255 if image.dtype == np.uint8 else 1)
@@ -66,5 +94,4 @@ def plot_prediction(
     names = {"true positive": TRUE_POSITIVE, "false positive": FALSE_POSITIVE, "false negative": FALSE_NEGATIVE}
     handles = [Patch(color="#{:02x}{:02x}{:02x}".format(*colour), label=name) for name, colour in names.items()]
     figure.legend(handles=handles, loc="outside lower right", ncols=3, frameon=False)
-    figure.suptitle(f"Dice {dice_score(true, found):.3f}")
-    figure.savefig(file, dpi=100)
+    figure.suptitle(f"Dice {dice_score(reference, prediction):.3f}")

@@ -17,8 +17,9 @@ def dice_score(y_true: npt.NDArray[np.generic], y_pred: npt.NDArray[np.generic])
     Both empty gives 1.0: to find nothing in a healthy body is a perfect answer.
 
     Args:
-        y_true: reference, any shape; non-zero is tumour (so 0/255 and bool both work).
-        y_pred: prediction, the same shape.
+        y_true: reference, any shape; non-zero is tumour (so 0/255 and bool both work). The alpha of (H, W, 4) is
+            ignored: it is not zero where there is no tumour.
+        y_pred: prediction, the same shape but for the alpha.
 
     Returns:
         A number from 0 (no overlap) to 1 (identical).
@@ -26,11 +27,15 @@ def dice_score(y_true: npt.NDArray[np.generic], y_pred: npt.NDArray[np.generic])
     Raises:
         ValueError: the shapes differ.
     """
-    reference, prediction = np.asarray(y_true) != 0, np.asarray(y_pred) != 0
+    reference, prediction = (_without_alpha(np.asarray(mask)) != 0 for mask in (y_true, y_pred))
     if reference.shape != prediction.shape:
         raise ValueError(f"shapes differ: reference {reference.shape}, prediction {prediction.shape}")
     total = int(reference.sum()) + int(prediction.sum())
     return 1.0 if total == 0 else 2 * int((reference & prediction).sum()) / total
+
+
+def _without_alpha(mask: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    return mask[:, :, :3] if mask.ndim == 3 and mask.shape[2] == 4 else mask
 
 
 class LesionMatch(NamedTuple):

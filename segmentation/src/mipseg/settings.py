@@ -1,10 +1,16 @@
 """Settings, all with defaults that work; each can be set in the environment as MIPSEG_<NAME> or in `.env`."""
 
 from functools import cache
+from ipaddress import ip_address
 from pathlib import Path
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 
 @cache
@@ -16,25 +22,53 @@ def project_root() -> Path:
     return Path.cwd()
 
 
+def find_env_file() -> Path:
+    """The nearest `.env` between the working directory and the project's folder; elsewhere the working directory's."""
+    folders = [Path.cwd(), *Path.cwd().parents]
+    inside = folders[: folders.index(project_root()) + 1] if project_root() in folders else folders[:1]
+    return next((folder / ".env" for folder in inside if (folder / ".env").is_file()), inside[0] / ".env")
+
+
+class ProjectSettings(BaseSettings):
+    """Settings from the environment, else from the project's `.env`; what is empty counts as not set."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Look for `.env` when settings are read, and not only in the working directory."""
+        if isinstance(dotenv_settings, DotEnvSettingsSource) and dotenv_settings.env_file == ".env":
+            dotenv_settings = DotEnvSettingsSource(settings_cls, find_env_file())
+        return init_settings, env_settings, dotenv_settings
+
+
 def describe(error: ValidationError, *, secret: bool = False) -> str:
-    """What is wrong with settings or with a file of settings, in one line: `MIPSEG_THREADS: ... (given: 'two')`.
+    """What is wrong with settings or with a file of settings, in one line: `MIPSEG_THREADS: … (given: 'two')`.
 
     Args:
         error: what pydantic found; settings are named as in the environment.
         secret: whether what was given must not be shown.
     """
-    prefixes = {kind.__name__: kind.model_config.get("env_prefix", "") for kind in BaseSettings.__subclasses__()}
-    prefix = prefixes.get(error.title)
+    kinds = [*BaseSettings.__subclasses__(), *ProjectSettings.__subclasses__()]
+    prefix = {kind.__name__: kind.model_config.get("env_prefix", "") for kind in kinds}.get(error.title)
     found = []
     for entry in error.errors(include_url=False, include_context=False):
         name = ".".join(map(str, entry["loc"]))
         given = entry["input"]
         shown = "" if secret or not isinstance(given, str | int | float) else f" (given: {str(given)[:40]!r})"
-        found.append(f"{name if prefix is None else f'{prefix}{name}'.upper()}: {entry['msg']}{shown}")
+        label = name if prefix is None or not name else f"{prefix}{name}".upper()
+        found.append(f"{label}: {entry['msg']}{shown}" if label else entry["msg"])
     return "; ".join(found)
 
 
-class Settings(BaseSettings):
+class Settings(ProjectSettings):
     """Where things are and how much of them is allowed.
 
     Attributes:
@@ -55,7 +89,7 @@ class Settings(BaseSettings):
             `*` for all; empty: none.
     """
 
-    model_config = SettingsConfigDict(env_prefix="MIPSEG_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="MIPSEG_")
 
     data_dir: Path = Field(default_factory=lambda: project_root() / "data/raw/tumor-segmentation")
     model: str = Field("unet_v8", pattern=r"^[\w-]{1,64}$")
@@ -71,15 +105,33 @@ class Settings(BaseSettings):
     cors_origins: str = ""
 
 
-class JudgeFolder(BaseSettings):
+class JudgeFolder(ProjectSettings):
     """What a client and the judge of this machine share.
 
     Attributes:
         dir: folder of the judge's SQLite database, its phantoms and the local teams' secret.
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix="MIPSEG_JUDGE_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
-    )
+    model_config = SettingsConfigDict(env_prefix="MIPSEG_JUDGE_")
 
     dir: Path = Field(default_factory=lambda: project_root() / "data/judge")
+
+
+class KitSettings(ProjectSettings):
+    """HOST and PORT, by which earlier starter kits are told where to listen; None: not set.
+
+    Attributes:
+        host: an IP address or `localhost`; any other is ignored, since some shells set HOST to the machine's name.
+        port: TCP port.
+    """
+
+    host: str | None = None
+    port: int | None = Field(None, ge=1, le=65535)
+
+    @field_validator("host")
+    @classmethod
+    def _ignore_names(cls, host: str | None) -> str | None:
+        try:
+            return host if host in (None, "localhost") else str(ip_address(host))
+        except ValueError:
+            return None

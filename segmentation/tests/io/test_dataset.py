@@ -7,7 +7,8 @@ from PIL import Image
 
 from mipseg.errors import DatasetError
 from mipseg.io import dataset
-from mipseg.io.dataset import find_dataset, install, load_dataset, sample_case
+from mipseg.io.dataset import find_dataset, install, installed_dataset, load_dataset, sample_case
+from mipseg.settings import Settings
 
 
 def save(array: np.ndarray, file: Path) -> None:
@@ -91,11 +92,57 @@ def test_missing_data_set_says_what_to_do(tmp_path: Path) -> None:
         find_dataset(tmp_path)
 
 
-def test_sample_is_the_first_patient_else_a_phantom(source: Path, tmp_path: Path) -> None:
-    assert sample_case(source).id == "patient_007"
-    phantom = sample_case(tmp_path / "nothing")
+@pytest.mark.parametrize("above", [".", "..", "../..", "../../.."])
+def test_the_folder_above_the_data_works_as_in_make_data(source: Path, above: str) -> None:
+    assert [case.id for case in load_dataset(source / above)] == ["patient_007", "control_003"]
+    assert installed_dataset(Settings(data_dir=source / above)) == source / above / source.relative_to(
+        (source / above).resolve()
+    )
+
+
+def test_a_search_does_not_walk_a_whole_disk(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "repository").rename(tmp_path / "home/repository")  # four folders below where the search begins
+    with pytest.raises(DatasetError, match="no patients/imgs"):
+        find_dataset(tmp_path)
+
+
+def test_a_data_set_that_is_put_in_place_appears_whole(source: Path, tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    seen: list[list[str]] = []
+
+    def look(source: Path, target: Path) -> None:
+        replace(source, target)
+        seen.append(sorted(path.name for path in here.glob("*/imgs/*.png")))
+
+    replace = dataset._replace
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dataset, "_replace", look)
+        install(source, here)
+    assert seen == [["control_003.png"], ["control_003.png", "patient_007.png"]]
+    for old in ("patients/imgs/patient_999.png", "patients/labels/segmentation_999.png"):
+        save(np.zeros((3, 4), np.uint8), here / old)
+    install(source, here)  # an older copy is replaced
+    assert [case.id for case in load_dataset(here)] == ["patient_007", "control_003"]
+    assert sorted(path.name for path in here.iterdir()) == ["controls", "patients"]
+    install(here, here)  # onto itself: nothing is lost
+    assert [case.id for case in load_dataset(here)] == ["patient_007", "control_003"]
+
+
+def test_sample_is_the_first_patient_else_a_phantom(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert sample_case(Settings(data_dir=source)).id == "patient_007"
+    monkeypatch.delenv("MIPSEG_DATA_DIR", raising=False)
+    monkeypatch.setattr("mipseg.settings.project_root", lambda: tmp_path / "nothing")
+    phantom = sample_case(Settings(_env_file=None))
     assert phantom.id == f"phantom_{dataset.SAMPLE_PHANTOM}"
     assert phantom.mask.any()
+    monkeypatch.setenv("MIPSEG_DATA_DIR", str(tmp_path / "wrong"))  # never a phantom in silence
+    with pytest.raises(
+        DatasetError, match=r"^MIPSEG_DATA_DIR: no patients/imgs and patients/labels in or below .*wrong"
+    ):
+        sample_case(Settings())
 
 
 def test_command_line_reports_or_fails(
@@ -106,6 +153,5 @@ def test_command_line_reports_or_fails(
     dataset.main()
     assert "1 patients and 1 controls, 30 to 30 px high" in capsys.readouterr().out
     lose_mask(source)
-    with pytest.raises(SystemExit) as failed:
+    with pytest.raises(SystemExit, match=r"^error: .* has no mask"):
         dataset.main()
-    assert failed.value.code == 1

@@ -6,20 +6,24 @@ import signal
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 
 import anyio.to_thread
 import structlog
 from fastapi import APIRouter, FastAPI
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
+from mipjudge.settings import JudgeSettings
+from mipseg.serving.openapi import describe_api
 from mipseg.serving.problems import ProblemError
 
 PREFIXES = ("/api/v1", "/scoreboard", "/attempts", "/judge-static")
 READY_S = 10.0  # a model that takes longer to warm up is not waited for
 WAIT_S = 25.0  # for the judge, by a request; clients give up after 30 s
+DATA_S = 2.0  # between two looks for a data set
 STOP_S = 6.0  # for the judge, by the end of the service; its workers have 5 s
 SignalHandler = Callable[[int, FrameType | None], object]
 _log = structlog.get_logger()
@@ -37,6 +41,8 @@ def add_judge(app: FastAPI, host: str, port: int) -> None:
     app.include_router(APIRouter(lifespan=judge.lifespan))
     app.router.routes.extend(Route(f"{prefix}{{rest:path}}", judge, include_in_schema=False) for prefix in PREFIXES)
 
+    app.openapi = lambda: describe_api(app, judge.routes)  # type: ignore[method-assign]  # FastAPI's own way
+
 
 class LateJudge:
     """An ASGI application whose requests wait until the judge is there.
@@ -50,6 +56,11 @@ class LateJudge:
         self._host, self._port = host, port
         self._routes: APIRouter | None = None
         self._decided, self._stop = asyncio.Event(), asyncio.Event()
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """The judge's routes; none while it is not there."""
+        return self._routes.routes if self._routes else []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request on to the judge; errors are answered by the service around."""
@@ -73,14 +84,15 @@ class LateJudge:
     async def _run(self, app: FastAPI) -> None:
         try:
             await self._wait_until_ready(app)
-            if self._stop.is_set():
-                return
-            routes = await anyio.to_thread.run_sync(self._build, abandon_on_cancel=True)
-            async with routes.lifespan_context(app):
-                self._routes = routes
-                self._decided.set()
-                await self._stop.wait()
-                self._routes = None
+            while not self._stop.is_set():
+                routes = await anyio.to_thread.run_sync(self._build, abandon_on_cancel=True)
+                async with routes.lifespan_context(app):
+                    self._routes = routes
+                    self._decided.set()
+                    await self._until_data_comes(JudgeSettings().data_dir / "patients/imgs")
+                    if not self._stop.is_set():
+                        self._decided.clear()  # requests wait for the next judge
+                    self._routes = None
         except Exception:
             _log.exception("judge_failed")
         finally:
@@ -92,10 +104,16 @@ class LateJudge:
         while not (app.state.ready or self._stop.is_set()) and time.monotonic() < end:
             await asyncio.sleep(0.05)
 
+    async def _until_data_comes(self, images: Path) -> None:
+        """Wait for the end, or for a data set to be installed where there was none: the judge is to use it."""
+        was_there = images.is_dir()
+        while not self._stop.is_set() and (was_there or not images.is_dir()):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), DATA_S)
+
     def _build(self) -> APIRouter:
         logging.getLogger("alembic").setLevel(logging.WARNING)  # it reports every part that it imports
         from mipjudge.app import create_judge  # noqa: PLC0415  # SQLAlchemy and Alembic: the seconds of the start
-        from mipjudge.settings import JudgeSettings  # noqa: PLC0415
 
         return create_judge(JudgeSettings(host=self._host, port=self._port))
 

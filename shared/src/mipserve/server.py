@@ -1,19 +1,20 @@
-"""`uv run api`: free the port, then serve, and restart when code changes."""
+"""`uv run api`: free the port, then serve."""
 
 import argparse
 import logging
 import os
+import sys
 from pathlib import Path
-
-from pydantic import ValidationError
 
 import mipjudge
 import mipseg
 import mipserve
+from mipseg.command import errors_in_one_line
+from mipseg.io.dataset import installed_dataset
 from mipseg.serving.serve import configure_logging, serve
-from mipseg.settings import describe
+from mipseg.settings import Settings
 from mipserve.ports import PortError, free_port
-from mipserve.settings import ServiceSettings
+from mipserve.settings import INSTALLED, ServiceSettings
 
 
 def main() -> None:
@@ -21,36 +22,54 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="api",
         description="Serve the unified MIPseg API.",
-        epilog="Each option can also be set as MIPSEG_API_HOST, _PORT, _RELOAD, _KEEP.",
+        epilog="Each option can also be set as MIPSEG_API_HOST, _PORT, _ROOT_PATH, _RELOAD, _KEEP, _FORCE.",
         argument_default=argparse.SUPPRESS,  # what is not given is left to the settings
     )
     on_off = argparse.BooleanOptionalAction
     parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", help="TCP port (default: 8000)")
-    parser.add_argument("--reload", action=on_off, help="restart when code changes (default: yes)")
-    parser.add_argument("--keep", action=on_off, help="never end a process that holds the port (default: no)")
-    try:
-        settings = ServiceSettings(**vars(parser.parse_args()))
-    except ValidationError as error:
-        parser.error(describe(error))
+    parser.add_argument("--root-path", help="what a proxy in front cuts off the path, such as /mipseg")
+    parser.add_argument("--reload", action=on_off, help="follow changes of example.py and of the code (default: yes)")
+    ending = parser.add_mutually_exclusive_group()
+    ending.add_argument("--keep", action=on_off, help="never end a process that holds the port (default: no)")
+    ending.add_argument("--force", action=on_off, help="end any program of yours that holds the port (default: no)")
+    with errors_in_one_line():
+        _serve(ServiceSettings(**vars(parser.parse_args())))
+
+
+def _serve(settings: ServiceSettings) -> None:
+    # Whatever is wrong is said now: the application is built in another process.
+    general = Settings()
+    found = installed_dataset(general)
     configure_logging()
     logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it reports every file, even a log in the folder
     try:
-        free_port(settings.host, settings.port, keep=settings.keep)
+        free_port(settings.host, settings.port, keep=settings.keep, force=settings.force)
     except PortError as error:
-        parser.exit(1, f"error: {error}\n")
-    task_dir = settings.task_dir.resolve()
-    packages = [Path(str(package.__file__)).parent for package in (mipseg, mipjudge, mipserve)]
-    watched = [str(folder) for folder in (task_dir, *packages) if folder.is_dir()]
-    # The application is built in another process with hot reload; it must not take itself for local when it is not.
-    os.environ.update(MIPSEG_API_HOST=settings.host, MIPSEG_API_PORT=str(settings.port))
+        sys.exit(f"error: {error}")
+    if found and "data_dir" in general.model_fields_set:
+        os.environ["MIPSEG_DATA_DIR"] = str(found.resolve())  # which may lie below what was given
+    # The application must not take itself for local when it is not.
+    os.environ.update(
+        MIPSEG_API_HOST=settings.host,
+        MIPSEG_API_PORT=str(settings.port),
+        MIPSEG_API_RELOAD=str(settings.reload),
+        MIPSEG_API_TASK_DIR=str(settings.task_dir.resolve()),
+    )
     serve(
         "mipserve.app:make_app",
         settings.host,
         settings.port,
-        app_dir=str(task_dir),
-        reload_dirs=watched if settings.reload else None,
+        app_dir=str(settings.task_dir.resolve()),
+        reload_dirs=_editable_packages() if settings.reload else None,
+        root_path=settings.root_path,
     )
+
+
+def _editable_packages() -> list[str] | None:
+    """The folders of the service's own code, where it is a checkout; installed code does not change."""
+    folders = [Path(str(package.__file__)).parent for package in (mipseg, mipjudge, mipserve)]
+    return [str(folder) for folder in folders if not INSTALLED & set(folder.parts)] or None
 
 
 if __name__ == "__main__":

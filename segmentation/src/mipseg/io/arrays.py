@@ -59,3 +59,34 @@ def _check_image(image: npt.NDArray[Any]) -> None:
     channels = image.shape[2] if image.ndim == 3 else 1
     if image.ndim not in (2, 3) or channels not in (1, 3, 4) or (image.dtype == np.uint16 and image.ndim == 3):
         raise ArgumentError(f"{came}; wanted: {WANTED}")
+
+
+def pixels_of_array(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Turn an image or a mask of any number type into pixels.
+
+    Args:
+        array: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); whole numbers from 0 to 255, or truth values.
+
+    Returns:
+        (H, W), (H, W, 3) or (H, W, 4) uint8; True becomes 255.
+
+    Raises:
+        ArgumentError: another shape or other values. A float array in [0, 1] is refused rather than cut to black.
+    """
+    wanted = "wanted: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), whole numbers from 0 to 255, or a mask of truth values"
+    came = f"the array is {array.dtype} of shape {array.shape}"
+    if array.dtype.kind not in "buif" or array.ndim not in (2, 3) or 0 in array.shape:
+        raise ArgumentError(f"{came}; {wanted}")
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if array.ndim == 3 and array.shape[2] not in (3, 4):
+        raise ArgumentError(f"{came}; {wanted}")
+    if array.dtype == np.bool_:
+        return np.where(array, np.uint8(255), np.uint8(0))
+    lowest, highest = float(array.min()), float(array.max())
+    if array.dtype.kind == "f" and 0 < highest <= 1 and lowest >= 0:
+        raise ArgumentError(f"{came} and goes from {lowest:g} to {highest:g}; {wanted}: multiply it by 255")
+    pixels = array.astype(np.uint8) if 0 <= lowest <= highest <= 255 else None  # never NaN
+    if pixels is None or not (pixels == array).all():
+        raise ArgumentError(f"{came} and goes from {lowest:g} to {highest:g}; {wanted}")
+    return pixels

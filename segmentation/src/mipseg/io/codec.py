@@ -7,7 +7,7 @@ import base64
 import binascii
 import io
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from PIL import Image as PillowImage
 
 from mipseg.errors import Base64Error, ImageError, ImageTooLargeError, NotGreyError
 from mipseg.io import jpeg, png
+from mipseg.io.arrays import pixels_of_array
 from mipseg.io.sizes import MAX_PIXELS, check_size, too_large
 from mipseg.types import GreyImage, Image
 
@@ -62,14 +63,17 @@ def decode_request(img: str, max_pixels: int = MAX_PIXELS) -> Image:
     return decode_image(decode_base64(img), max_pixels)
 
 
-def encode_request(img: Image) -> str:
+def encode_request(img: npt.NDArray[Any]) -> str:
     """Write an array as base64 PNG, the form that a request and an answer carry.
 
     Args:
-        img: (H, W, 3) or (H, W), values 0 to 255.
+        img: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) with whole numbers from 0 to 255, or a mask of truth values.
+
+    Raises:
+        ArgumentError: any other array.
     """
     buffer = io.BytesIO()
-    PillowImage.fromarray(np.asarray(img).astype(np.uint8)).save(buffer, "PNG", compress_level=1)
+    PillowImage.fromarray(pixels_of_array(np.asarray(img))).save(buffer, "PNG", compress_level=1)
     return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 

@@ -11,10 +11,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from PIL import Image as PillowImage
 
+from mipseg.command import errors_in_one_line
 from mipseg.errors import DatasetError
 from mipseg.io.arrays import intensity_of_image
 from mipseg.phantom import make_phantom
@@ -22,6 +24,7 @@ from mipseg.settings import Settings
 from mipseg.types import BinaryMask, GreyImage, Intensity
 
 SAMPLE_PHANTOM = 2  # one of middling difficulty
+MAX_DEPTH = 3  # folders between a repository and its data set; a wrong folder may be a whole disk
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,18 +104,16 @@ def iter_cases(root: Path) -> Iterator[Case]:
     """Read every case, patients first, each group in the order of its names.
 
     Args:
-        root: the folder that holds `patients/` and `controls/`.
+        root: the folder that holds `patients/` and `controls/`, or one above it.
 
     Raises:
         DatasetError: nothing is there, a mask is missing, or a file is damaged.
     """
+    root = find_dataset(root)
     patients = sorted((root / "patients/imgs").glob("patient_*.png"))
     controls = sorted((root / "controls/imgs").glob("control_*.png"))
     if not patients:
-        raise DatasetError(
-            f"no patients in {root / 'patients/imgs'}. Get the data from the organisers' repository and run "
-            "`make data FROM=<its folder>`, or point MIPSEG_DATA_DIR at a folder with patients/ and controls/"
-        )
+        raise DatasetError(f"no patients in {root / 'patients/imgs'}")
     for path in patients:
         yield read_patient(path, label_path(path))
     for path in controls:
@@ -125,9 +126,27 @@ def load_dataset(root: Path) -> list[Case]:
     return list(iter_cases(root))
 
 
-def sample_case(root: Path) -> Case:
-    """One case to look at: the data set's first patient, or a phantom where the data set is not installed."""
-    if (root / "patients/imgs").is_dir():
+def installed_dataset(settings: Settings) -> Path | None:
+    """Where the data set lies; None where it is not installed and was not asked for.
+
+    Raises:
+        DatasetError: MIPSEG_DATA_DIR names a folder with no data set in or below it.
+    """
+    if "data_dir" not in settings.model_fields_set:
+        return settings.data_dir if (settings.data_dir / "patients/imgs").is_dir() else None
+    try:
+        return find_dataset(settings.data_dir)
+    except DatasetError as error:
+        raise DatasetError(f"MIPSEG_DATA_DIR: {error}") from None
+
+
+def sample_case(settings: Settings) -> Case:
+    """One case to look at: the data set's first patient, or a phantom where the data set is not installed.
+
+    Raises:
+        DatasetError: see `installed_dataset` and `iter_cases`.
+    """
+    if root := installed_dataset(settings):
         return next(iter_cases(root))
     phantom = make_phantom(seed=SAMPLE_PHANTOM)
     return Case(f"phantom_{SAMPLE_PHANTOM}", phantom.mip, phantom.mask)
@@ -139,35 +158,58 @@ def find_dataset(source: Path) -> Path:
     Raises:
         DatasetError: there is none.
     """
-    for folder in (source, *sorted(path.parent.parent for path in source.glob("**/patients/imgs"))):
-        if (folder / "patients/imgs").is_dir() and (folder / "patients/labels").is_dir():
-            return folder
-    raise DatasetError(f"no patients/imgs and patients/labels in or below {source}")
+    for depth in range(MAX_DEPTH + 1):
+        for images in sorted(source.glob("*/" * depth + "patients/imgs")):
+            if (images.parent / "labels").is_dir():
+                return images.parents[1]
+    raise DatasetError(
+        f"no patients/imgs and patients/labels in or below {source}. Get the data from the organisers' repository and "
+        "run `make data FROM=<its folder>`"
+    )
 
 
 def install(source: Path, destination: Path) -> list[Case]:
     """Check a copy of the data set and put it in its place; nothing is copied unless all of it is sound.
+
+    A running judge that finds the patients finds everything: they come last, and whole.
 
     Raises:
         DatasetError: the source holds no sound data set.
     """
     folder = find_dataset(source)
     cases = load_dataset(folder)
-    for part in ("patients/imgs", "patients/labels", "controls/imgs"):
-        if (folder / part).is_dir():
-            shutil.copytree(folder / part, destination / part, dirs_exist_ok=True)
+    for group in ("controls", "patients"):
+        if (folder / group).is_dir():
+            _replace(folder / group, destination / group)
     return cases
+
+
+def _replace(source: Path, target: Path) -> None:
+    """Copy the PNGs of a group beside the target, then put them in its place."""
+    if target.exists() and source.samefile(target):
+        return
+    with TemporaryDirectory(prefix=".new-", dir=_made(target.parent)) as beside:
+        for part in ("imgs", "labels"):
+            if (source / part).is_dir():
+                shutil.copytree(source / part, Path(beside, "new", part))
+        if target.exists():
+            target.rename(Path(beside, "old"))
+        Path(beside, "new").rename(target)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def main() -> None:
     """Command line: `python -m mipseg.io.dataset <folder>` installs the data set where the settings say."""
     parser = argparse.ArgumentParser(description="Check the data set and put it where MIPseg looks for it.")
     parser.add_argument("source", type=Path, help="folder of the organisers' repository")
-    source, destination = parser.parse_args().source, Settings().data_dir
-    try:
+    source = parser.parse_args().source
+    with errors_in_one_line():
+        destination = Settings().data_dir
         cases = install(source, destination)
-    except DatasetError as error:
-        parser.exit(1, f"error: {error}\n")
     heights = [case.image.shape[0] for case in cases]
     patients = sum(case.has_tumour for case in cases)
     sys.stdout.write(

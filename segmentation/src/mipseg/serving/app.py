@@ -18,11 +18,14 @@ from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 
 from mipseg.checks import validate_segmentation
+from mipseg.errors import ModelError
 from mipseg.model.segmenter import Segmenter
 from mipseg.serving import problems
 from mipseg.serving.headers import HeadAsGet, SafeHeaders
 from mipseg.serving.limits import BodyLimits
 from mipseg.serving.observe import Metrics, Observe, add_metrics
+from mipseg.serving.openapi import describe_api
+from mipseg.serving.pages import add_pages
 from mipseg.serving.prediction_queue import PredictionQueue
 from mipseg.serving.problems import ProblemError
 from mipseg.serving.routes import Predict, make_router
@@ -44,12 +47,13 @@ def create_app(predict: Predict, segmenter: Segmenter, settings: Settings) -> Fa
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        warm_up = asyncio.create_task(_warm_up(app, predict, queue))
+        warming_up = asyncio.create_task(warm_up(app, predict))
         yield
         app.state.ready = False
-        warm_up.cancel()
+        warming_up.cancel()
 
     app = FastAPIOffline(  # /docs without a CDN: nothing leaves the machine, nor its network
+        docs_url=None,  # a page of our own, in the style of the others, with these files
         redoc_url=None,
         title="MIPseg",
         version=version("mipseg"),
@@ -61,6 +65,8 @@ def create_app(predict: Predict, segmenter: Segmenter, settings: Settings) -> Fa
     app.include_router(make_router(predict, segmenter, queue, settings))
     _add_health(app)
     _add_api(app, predict, segmenter)
+    add_pages(app)
+    app.openapi = lambda: describe_api(app)  # type: ignore[method-assign]  # FastAPI's own way to extend the schema
     metrics = Metrics()
     add_metrics(app, metrics)
     app.add_middleware(HeadAsGet)
@@ -80,20 +86,26 @@ def create_app(predict: Predict, segmenter: Segmenter, settings: Settings) -> Fa
     return app
 
 
-async def _warm_up(app: FastAPI, predict: Predict, queue: PredictionQueue) -> None:
-    """Predict once, which loads what the function needs: the first request is as fast as the others."""
+async def warm_up(app: FastAPI, predict: Predict) -> None:
+    """Predict once, which loads what the function needs: the first request is as fast as the others.
+
+    The service is ready if that succeeds, and not ready if it does not.
+    """
 
     def work() -> None:
         image = np.full(WARM_UP_SHAPE, 255, np.uint8)
         validate_segmentation(image, predict(image.copy()))
 
+    queue: PredictionQueue = app.state.queue
     try:
         await queue.run(work, for_ever=True)  # in the queue: never beside a request's prediction
-    except Exception:
-        _log.exception("warm_up_failed")
+    except Exception as error:
+        app.state.ready = False
+        _log.error("warm_up_failed", reason=str(error), exc_info=None if isinstance(error, ModelError) else error)
         return
-    app.state.ready = True
-    _log.info("ready", seconds=round(time.time() - app.state.started, 2))
+    if not app.state.ready:
+        app.state.ready = True
+        _log.info("ready", seconds=round(time.time() - app.state.started, 2))
 
 
 def _add_health(app: FastAPI) -> None:
@@ -111,8 +123,6 @@ def _add_health(app: FastAPI) -> None:
 
 
 def _add_api(app: FastAPI, predict: Predict, segmenter: Segmenter) -> None:
-    function = _describe(predict)
-
     @app.get("/api", tags=["service"])
     async def api() -> JSONResponse:
         """What runs here: the function that answers, and the built-in model if it is in use."""
@@ -125,10 +135,12 @@ def _add_api(app: FastAPI, predict: Predict, segmenter: Segmenter) -> None:
             }
         uptime_s = round(time.time() - app.state.started, 1)
         content = {"service": "mipseg", "version": app.version, "uptime_s": uptime_s}
+        # A team's function may change while the service runs; what holds it says which one it is.
+        function = getattr(predict, "info", None) or describe_function(predict)
         return JSONResponse(content | {"predict": function, "model": model})
 
 
-def _describe(predict: Predict) -> dict[str, Any]:
+def describe_function(predict: Predict) -> dict[str, Any]:
     """The name of a function and the SHA-256 of the file that defines it."""
     file = inspect.getsourcefile(predict) if inspect.isfunction(predict) else None
     name = f"{getattr(predict, '__module__', '')}.{getattr(predict, '__qualname__', type(predict).__qualname__)}"

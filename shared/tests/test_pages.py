@@ -1,0 +1,164 @@
+"""The pages in a real browser, wide and as narrow as a phone."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from mipseg.io.codec import encode_request
+from mipseg.phantom import make_phantom
+from mipseg.repair.codes import PLAIN, InputWarning
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
+SLOW_HEIGHT = 350
+EXAMPLE = f"""
+import time
+def predict(img):
+    time.sleep(1.5 * (len(img) == {SLOW_HEIGHT}))
+    return (img < 50) * img.dtype.type(255)
+"""
+EMPTY = {"width": 0, "hidden": True}
+
+
+@pytest.fixture(scope="module")
+def service(start_once: Callable[[str], Any]) -> Any:
+    service = start_once(EXAMPLE)
+    service.wait_until_it_answers("/api/v1/scoreboard")
+    body = {"img": encode_request(np.full((120, 120), 255, np.uint8))}
+    # The built-in networks are loaded by the first request that needs them, which may take longer than its deadline.
+    service.wait_until(lambda: httpx.post(service.url("/tumor/analyze"), json=body, timeout=30).status_code == 200)
+    return service
+
+
+@pytest.fixture
+def page() -> Iterator[Any]:
+    """A page whose console has to stay empty, but for answers that are errors on purpose."""
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=60_000)
+        page, complaints = browser.new_page(viewport=DESK), list[str]()
+        page.set_default_timeout(60_000)
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        yield page
+        browser.close()
+        assert [text for text in complaints if "status of 422" not in text] == []
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, str]:
+    """Uploads: a patient, a patient whose prediction takes long, and what is no image."""
+    paths = {name: tmp_path / f"{name}.png" for name in ("patient", "slow", "damaged")}
+    Image.fromarray(make_phantom(2).mip).save(paths["patient"])
+    Image.fromarray(make_phantom(3, height=SLOW_HEIGHT).mip).save(paths["slow"])
+    paths["damaged"].write_bytes(b"no image")
+    return {name: str(path) for name, path in paths.items()}
+
+
+def canvas(page: Any) -> dict[str, Any]:
+    found: dict[str, Any] = page.eval_on_selector("#canvas", "c => ({width: c.width, hidden: c.hidden})")
+    return found
+
+
+def fits(page: Any) -> bool:
+    """Whether nothing sticks out of the page at the right, where a phone would hide it."""
+    width: int = page.evaluate("document.documentElement.scrollWidth")
+    return width <= int(page.viewport_size["width"])
+
+
+def shoot(page: Any, name: str) -> None:
+    if folder := os.environ.get("MIPSEG_TEST_SCREENSHOTS"):
+        page.screenshot(path=f"{folder}/{name}-{page.viewport_size['width']}.png", full_page=True)
+
+
+def test_an_upload_shows_its_own_mask_or_none(service: Any, page: Any, files: dict[str, str]) -> None:
+    page.goto(service.url("/"))
+    page.wait_for_selector("#status.good")
+    assert canvas(page)["hidden"]
+    page.set_input_files("#file", files["patient"])
+    page.wait_for_selector("text=Built-in model: tumor, probability of a tumour 0.")
+    assert canvas(page) == {"width": 400, "hidden": False}
+    pixels = page.eval_on_selector("#canvas", "c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]")
+    colours = np.array(pixels, np.uint8).reshape(489, 400, 4)[:, :, :3]
+    orange = (colours == (213, 94, 0)).all(axis=2)
+    np.testing.assert_array_equal(orange, make_phantom(2).mip < 50)
+    for viewport in (DESK, PHONE):
+        page.set_viewport_size(viewport)
+        assert fits(page)
+        shoot(page, "index")
+
+    page.set_input_files("#file", files["damaged"])
+    page.wait_for_selector("#words.bad")
+    assert page.inner_text("#words") == "img is neither a PNG nor a JPEG"
+    assert canvas(page) == EMPTY
+    shoot(page, "failed")
+
+
+def test_doubts_are_told_in_plain_words(service: Any, page: Any, files: dict[str, str]) -> None:
+    Image.fromarray(np.full((90, 120), 255, np.uint8)).save(files["patient"])
+    page.goto(service.url("/"))
+    page.set_input_files("#file", files["patient"])
+    page.wait_for_selector("text=Built-in model: healthy")
+    words = page.inner_text("#words").splitlines()
+    assert words[2:] == [PLAIN[InputWarning.UNIFORM]]
+
+
+def test_what_an_older_upload_still_brings_is_dropped(service: Any, page: Any, files: dict[str, str]) -> None:
+    page.goto(service.url("/"))
+    page.wait_for_selector("#status.good")
+    page.set_input_files("#file", files["slow"])
+    with page.expect_response("**/tumor/predict"):  # of the slow one, while the next is chosen already
+        page.set_input_files("#file", files["damaged"])
+    page.wait_for_selector("#words.bad")
+    page.wait_for_timeout(500)
+    assert page.inner_text("#words") == "img is neither a PNG nor a JPEG"
+    assert canvas(page) == EMPTY
+
+
+def test_the_documentation_shows_service_and_judge(service: Any, page: Any) -> None:
+    page.goto(service.url("/docs"))
+    page.wait_for_selector("text=Segment an image")
+    for viewport in (DESK, PHONE):
+        page.set_viewport_size(viewport)
+        titles = page.locator(".opblock-summary-description").all_inner_texts()
+        assert {"The process answers", "Where an attempt stands", "Ranks, scores and points of all teams"} <= set(
+            titles
+        )
+        assert page.locator(".opblock-summary-description").locator("visible=true").count() == len(titles)
+        assert fits(page)
+        shoot(page, "docs")
+    page.click(".opblock-summary:has-text('/tumor/predict')")
+    page.click("text=Try it out")
+    page.click("button.execute")
+    page.wait_for_selector(".live-responses-table .response-col_status:has-text('200')")
+    page.wait_for_selector("text=Service Unavailable")
+    assert fits(page)
+    shoot(page, "docs-open")
+
+
+def test_the_schema_has_the_judges_routes_as_soon_as_it_is_there(service: Any) -> None:
+    paths = httpx.get(service.url("/openapi.json")).json()["paths"]
+    queue = paths["/api/v1/usecases/tumor-segmentation/validate/queue"]["post"]
+    assert queue["responses"]["429"]["description"] == "Too Many Requests"
+    assert {"/tumor/predict", "/livez", "/api/v1/scoreboard"} <= set(paths)
+
+
+def test_pages_load_nothing_from_elsewhere_and_run_no_inline_code(service: Any) -> None:
+    for path in ("/", "/docs", "/static/mipseg.css", "/static/index.js", "/static/docs.js", "/static/icon.svg"):
+        answer = httpx.get(service.url(path))
+        assert answer.status_code == 200
+        assert "://" not in answer.text.replace("http://localhost:8000/", "").replace("http://www.w3.org/2000/svg", "")
+        policy = answer.headers["content-security-policy"]
+        assert "script-src 'self';" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        head = httpx.head(service.url(path))
+        assert (head.status_code, head.headers["content-type"]) == (200, answer.headers["content-type"])
