@@ -13,7 +13,7 @@ import numpy.typing as npt
 from mipseg.checks import check_intensity, check_spacing
 from mipseg.errors import ImageError
 from mipseg.io.arrays import intensity_of_image
-from mipseg.io.codec import decode
+from mipseg.io.codec import Decoded, decode
 from mipseg.io.sizes import MAX_PIXELS
 from mipseg.measure.lesions_2d import Lesion, measure_lesions
 from mipseg.model.postprocess import to_mask
@@ -96,11 +96,9 @@ def analyze_bytes(
         ImageError: it is damaged, coloured, or not one that is accepted; see `mipseg.io.codec`.
         ImageTooLargeError: it has more than `max_pixels`.
     """
-    image, bit_depth = decode(data, max_pixels)
-    result = analyze_image(image, segmenter, spacing)
-    if bit_depth is None:
-        return result
-    return replace(result, warnings=(InputWarning.BIT_DEPTH, *result.warnings))
+    decoded = decode(data, max_pixels)
+    result = analyze_image(decoded.image, segmenter, spacing)
+    return replace(result, warnings=(*_depth_warning(decoded), *result.warnings))
 
 
 def analyze_file(file: Path | str, segmenter: Segmenter, spacing: Spacing | None = None) -> Result:
@@ -129,12 +127,16 @@ def segment_image(image: npt.NDArray[Any], segmenter: Segmenter) -> Mask:
     return analyze_image(image, segmenter).mask
 
 
-def warnings_about(image: npt.NDArray[np.uint8], mask: Mask) -> tuple[InputWarning, ...]:
+def warnings_about(decoded: Decoded, mask: Mask) -> tuple[InputWarning, ...]:
     """What is unusual about an image and its mask, whoever made the mask; see `mipseg.repair`.
 
     Args:
-        image: (H, W, 3) uint8, air 255.
+        decoded: the image.
         mask: (H, W, 3) uint8, 255 where there is tumour.
     """
-    intensity = intensity_of_image(image)
-    return (*repair(intensity).warnings, *doubts(intensity, mask[:, :, 0] != 0))
+    intensity = intensity_of_image(decoded.image)
+    return (*_depth_warning(decoded), *repair(intensity).warnings, *doubts(intensity, mask[:, :, 0] != 0))
+
+
+def _depth_warning(decoded: Decoded) -> tuple[InputWarning, ...]:
+    return () if decoded.bit_depth is None else (InputWarning.BIT_DEPTH,)

@@ -67,7 +67,7 @@ def test_analyze_answers_by_its_schema(service: Server) -> None:
     assert_mask_png(content["img"], (489, 400))
     assert content["img"] == service.client.post("/predict", json={"img": LARGE}).json()["img"]
     classification = content["classification"]
-    assert classification.keys() == {"label", "probability"}
+    assert classification.keys() == {"label", "probability", "threshold"}
     marked = bool(from_b64(content["img"]).any())
     assert classification["label"] == ("tumor" if marked else "healthy")
     assert 0 <= classification["probability"] <= 1

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, TypeVar
 
@@ -13,9 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mipseg.checks import validate_segmentation
 from mipseg.errors import ModelError
-from mipseg.io.codec import decode_request, encode_request
+from mipseg.io.codec import decode, decode_base64, encode_request
 from mipseg.model.segmenter import Segmenter
-from mipseg.pipeline import analyze_image, warnings_about
+from mipseg.pipeline import analyze_bytes, warnings_about
+from mipseg.repair import InputWarning
 from mipseg.serving import memory
 from mipseg.serving.json_body import JsonError, parse_json
 from mipseg.serving.prediction_queue import PredictionQueue
@@ -49,15 +50,16 @@ class AnalyzeRequest(PredictRequest):
     model_config = ConfigDict(extra="forbid")
 
     pixel_spacing: tuple[Millimetres, Millimetres] | None = Field(
-        None, description="mm between rows and between columns"
+        None, description="mm between rows and between columns; about 2 x 2 is assumed without it"
     )
 
 
 class Classification(BaseModel):
     """Is there a tumour?"""
 
-    label: str = Field(description="`tumor` or `healthy`")
+    label: str = Field(description="`tumor` where the mask marks any, else `healthy`")
     probability: float = Field(description="calibrated probability that the image shows a tumour")
+    threshold: float = Field(description="the operating point: below this probability the mask is empty")
 
 
 class LesionResponse(BaseModel):
@@ -85,7 +87,9 @@ class AnalyzeResponse(PredictResponse):
     classification: Classification
     lesions: list[LesionResponse]
     model: ModelResponse
-    warnings: list[str] = Field(description="reasons to doubt that the image is a MIP-PET")
+    warnings: list[str] = Field(
+        description="what was repaired and what is doubtful, also in X-Input-Warning; none for a plain MIP-PET"
+    )
 
 
 def make_router(predict: Predict, segmenter: Segmenter, queue: PredictionQueue, settings: Settings) -> APIRouter:
@@ -100,27 +104,26 @@ def make_router(predict: Predict, segmenter: Segmenter, queue: PredictionQueue, 
     router = APIRouter(tags=["tumour segmentation"])
 
     def segment(body: bytes) -> JSONResponse:
-        image = decode_request(_parse(PredictRequest, body).img, settings.max_pixels)
-        mask = _call(predict, image)
-        warnings = warnings_about(image, mask)
-        headers = {"X-Input-Warning": ", ".join(warnings)} if warnings else None
-        response = JSONResponse({"img": encode_request(mask)}, headers=headers)
+        decoded = decode(decode_base64(_parse(PredictRequest, body).img), settings.max_pixels)
+        mask = _call(predict, decoded.image)
+        response = _respond({"img": encode_request(mask)}, warnings_about(decoded, mask))
         memory.give_back(mask[..., 0].size)
         return response
 
     def analyze(body: bytes) -> JSONResponse:
         request = _parse(AnalyzeRequest, body)
-        image = decode_request(request.img, settings.max_pixels)
-        result = analyze_image(image, segmenter, request.pixel_spacing)
+        data = decode_base64(request.img)
+        result = analyze_bytes(data, segmenter, request.pixel_spacing, settings.max_pixels)
+        classification = Classification(label=result.label, probability=result.has_tumour, threshold=result.threshold)
         response = AnalyzeResponse(
             img=encode_request(result.mask),
-            classification=Classification(label=result.label, probability=result.has_tumour),
+            classification=classification,
             lesions=[LesionResponse(**asdict(lesion)) for lesion in result.lesions],
             model=ModelResponse(name=segmenter.config.name, sha256=segmenter.config.sha256),
             warnings=list(result.warnings),
         )
         memory.give_back(result.tumour.size)
-        return JSONResponse(response.model_dump())
+        return _respond(response.model_dump(), result.warnings)
 
     @router.post("/predict", include_in_schema=False)
     @router.post("/predict/", include_in_schema=False)  # Starlette would redirect, and clients do not repeat a POST
@@ -137,6 +140,14 @@ def make_router(predict: Predict, segmenter: Segmenter, queue: PredictionQueue, 
         return await _answer(request, queue, analyze)
 
     return router
+
+
+def _respond(content: dict[str, Any], warnings: Sequence[InputWarning]) -> JSONResponse:
+    """An answer whose header and log line name what was repaired and what is doubtful."""
+    if not warnings:
+        return JSONResponse(content)
+    _log.info("input_warnings", codes=list(warnings))
+    return JSONResponse(content, headers={"X-Input-Warning": ", ".join(warnings)})
 
 
 async def _answer(request: Request, queue: PredictionQueue, work: Callable[[bytes], JSONResponse]) -> Response:
