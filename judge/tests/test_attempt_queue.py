@@ -106,6 +106,16 @@ def test_released_is_free_at_once(db: Database) -> None:
     assert claimed(db, "two").id == job.id
 
 
+def test_a_worker_does_not_take_over_from_itself(db: Database) -> None:
+    (attempt,) = enqueue(db, "a")
+    job = claimed(db, "one")
+    expire(db)
+    assert attempt_queue.claim(db, "one", 30, [attempt]) is None
+    attempt_queue.renew_lease(db, job, 30)
+    expire(db)
+    assert claimed(db, "two").fence == 2
+
+
 def test_teams_take_turns(db: Database) -> None:
     many, (single,) = enqueue(db, "many", 3), enqueue(db, "single")
     order = []

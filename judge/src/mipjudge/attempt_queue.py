@@ -9,6 +9,7 @@ write names the fence of its claim and is refused when another claim has been ma
 """
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,8 +81,15 @@ class Images:
     collection: str = ""
 
 
-def claim(db: Database, worker: str, lease_s: float) -> Job | None:
-    """Take the next attempt: one whose worker died, else of the team that has waited longest since its last start."""
+def claim(db: Database, worker: str, lease_s: float, running: Collection[str] = ()) -> Job | None:
+    """Take the next attempt: one whose worker died, else of the team that has waited longest since its last start.
+
+    Args:
+        db: the database.
+        worker: who takes it.
+        lease_s: for how long.
+        running: attempts that the worker has under way; their lease may have run out, but nobody needs to start anew.
+    """
     mine = aliased(Attempt)
     last_start = select(func.max(mine.started_at)).where(mine.team_id == Attempt.team_id).scalar_subquery()
     busy = exists().where(mine.team_id == Attempt.team_id, mine.status == RUNNING)
@@ -92,7 +100,7 @@ def claim(db: Database, worker: str, lease_s: float) -> Job | None:
             attempt = session.scalar(
                 select(Attempt)
                 .join(Team, Team.id == Attempt.team_id)
-                .where(or_(and_(Attempt.status == QUEUED, ~busy), dead))
+                .where(or_(and_(Attempt.status == QUEUED, ~busy), dead), Attempt.id.not_in(running))
                 .order_by(
                     case((Attempt.status == RUNNING, 0), else_=1),
                     func.coalesce(last_start, 0),

@@ -70,15 +70,15 @@ class Worker:
     async def _work(self, stop: Event) -> None:
         self._make_threads(self._settings.attempts)
         turns = asyncio.Semaphore(self._settings.concurrency)  # whoever waits longest is next
-        running: set[asyncio.Task[None]] = set()
+        running: dict[asyncio.Task[None], str] = {}
         while not stop.is_set():
-            job = await self._claim(len(running))
+            job = await self._claim(list(running.values()))
             if job is not None:
-                running.add(asyncio.create_task(self._attempt(job, stop, turns)))
+                running[asyncio.create_task(self._attempt(job, stop, turns))] = job.id
                 continue
             idle = asyncio.create_task(asyncio.to_thread(stop.wait, _IDLE_S))
             done, _ = await asyncio.wait({idle, *running}, return_when=asyncio.FIRST_COMPLETED)
-            running -= done
+            running = {task: job_id for task, job_id in running.items() if task not in done}
         await asyncio.gather(*running)
 
     def _make_threads(self, attempts: int) -> None:
@@ -86,11 +86,12 @@ class Worker:
         threads = ThreadPoolExecutor(attempts * (2 * self._settings.concurrency + 4), "judge")
         asyncio.get_running_loop().set_default_executor(threads)
 
-    async def _claim(self, running: int) -> Job | None:
-        if running >= self._settings.attempts or asyncio.get_running_loop().time() < self._paused_until:
+    async def _claim(self, running: list[str]) -> Job | None:
+        if len(running) >= self._settings.attempts or asyncio.get_running_loop().time() < self._paused_until:
             return None
         try:
-            return await asyncio.to_thread(attempt_queue.claim, self._db, self.name, self._settings.lease_s)
+            lease_s = self._settings.lease_s
+            return await asyncio.to_thread(attempt_queue.claim, self._db, self.name, lease_s, running)
         except SQLAlchemyError as error:
             _log.warning("judge_database", error=type(error).__name__)
             return None
