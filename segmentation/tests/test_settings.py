@@ -3,8 +3,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from mipjudge.settings import JudgeSettings
 from mipseg import settings
-from mipseg.settings import KitSettings, Settings, describe, find_env_file
+from mipseg.client.settings import ClientSettings
+from mipseg.settings import JudgeFolder, KitSettings, Settings, describe, find_env_file
 
 
 @pytest.fixture
@@ -28,6 +30,15 @@ def test_env_is_found_from_any_sub_folder(project: Path, monkeypatch: pytest.Mon
     assert Settings(_env_file=None).threads == 4
     monkeypatch.delenv("MIPSEG_THREADS")
     assert Settings(_env_file=None).threads == 0
+
+
+def test_the_client_and_the_judge_find_it_as_well(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("EVAL_API_URL", "MIPSEG_JUDGE_SEED", "MIPSEG_JUDGE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    (project / ".env").write_text("EVAL_API_URL=https://judge.example\nMIPSEG_JUDGE_SEED=7\nMIPSEG_JUDGE_DIR=here\n")
+    monkeypatch.chdir(project / "segmentation/src")
+    assert ClientSettings.load().eval_api_url == "https://judge.example"
+    assert (JudgeSettings().seed, JudgeSettings().dir, JudgeFolder().dir) == (7, Path("here"), Path("here"))
 
 
 def test_the_nearest_env_counts_and_none_above_the_project(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,8 @@ from mipjudge.target import AddressPolicy
 from mipseg.serving import problems
 from mipseg.serving.limits import BodyLimits
 from mipseg.serving.observe import Metrics, Observe
+from mipseg.serving.openapi import describe_api
+from mipseg.serving.pages import add_pages
 from mipseg.serving.serve import configure_logging
 from mipseg.settings import Settings
 
@@ -35,7 +37,11 @@ def create_judge(settings: JudgeSettings, policy: AddressPolicy | None = None) -
 def create_app(settings: JudgeSettings, policy: AddressPolicy | None = None) -> FastAPI:
     """The judge alone."""
     app = FastAPIOffline(
-        redoc_url=None, title="MIPseg judge", description="A championship's judge.", redirect_slashes=False
+        docs_url=None,
+        redoc_url=None,
+        title="MIPseg judge",
+        description="A championship's judge.",
+        redirect_slashes=False,
     )
     problems.install(app)
     app.include_router(create_judge(settings, policy))
@@ -49,6 +55,8 @@ def create_app(settings: JudgeSettings, policy: AddressPolicy | None = None) -> 
     async def index() -> RedirectResponse:
         return RedirectResponse("/scoreboard")
 
+    add_pages(app)
+    app.openapi = lambda: describe_api(app)  # type: ignore[method-assign]  # FastAPI's own way to extend the schema
     app.add_middleware(BodyLimits, settings=Settings())
     app.add_middleware(Observe, metrics=Metrics())
     problems.add_request_ids(app)

@@ -23,7 +23,6 @@ _TYPES = {
     "judge.css": "text/css",
     "scoreboard.js": "text/javascript",
     "attempt.js": "text/javascript",
-    "icon.svg": "image/svg+xml",
 }
 _SAFE = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "

@@ -4,16 +4,16 @@ import ipaddress
 from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from mipseg.addresses import is_loopback
-from mipseg.settings import JudgeFolder, Settings
+from mipseg.settings import JudgeFolder, ProjectSettings, Settings
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 
-class JudgeSettings(BaseSettings):
+class JudgeSettings(ProjectSettings):
     """How the judge runs.
 
     Attributes:
@@ -37,7 +37,7 @@ class JudgeSettings(BaseSettings):
         verify_interval_s: seconds between two connection tests of a team.
     """
 
-    model_config = SettingsConfigDict(env_prefix="MIPSEG_JUDGE_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="MIPSEG_JUDGE_")
 
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=1, le=65535)

@@ -56,8 +56,8 @@ def describe(error: ValidationError, *, secret: bool = False) -> str:
         error: what pydantic found; settings are named as in the environment.
         secret: whether what was given must not be shown.
     """
-    kinds = [*BaseSettings.__subclasses__(), *ProjectSettings.__subclasses__()]
-    prefix = {kind.__name__: kind.model_config.get("env_prefix", "") for kind in kinds}.get(error.title)
+    prefixes = {kind.__name__: kind.model_config.get("env_prefix", "") for kind in ProjectSettings.__subclasses__()}
+    prefix = prefixes.get(error.title)
     found = []
     for entry in error.errors(include_url=False, include_context=False):
         name = ".".join(map(str, entry["loc"]))

@@ -6,11 +6,11 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from mipseg.addresses import Scope, scope_of_literal, split_url
 from mipseg.client.errors import UsageError
-from mipseg.settings import describe
+from mipseg.settings import ProjectSettings, describe
 
 
 def can_be_sent(token: str) -> bool:
@@ -18,7 +18,7 @@ def can_be_sent(token: str) -> bool:
     return token.isascii() and token.isprintable() and " " not in token
 
 
-class ClientSettings(BaseSettings):
+class ClientSettings(ProjectSettings):
     """Where the judge and the team's endpoint are; with nothing set, both are on this machine.
 
     Attributes:
@@ -27,9 +27,7 @@ class ClientSettings(BaseSettings):
         tumor_segmentation_service_url: the team's endpoint; `/predict` is appended unless its path ends so.
     """
 
-    model_config = SettingsConfigDict(
-        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
-    )
+    model_config = SettingsConfigDict(hide_input_in_errors=True)
 
     eval_api_url: str = "http://localhost:8000"
     eval_api_token: SecretStr | None = None
