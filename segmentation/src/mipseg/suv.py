@@ -172,7 +172,7 @@ def _complete(factors: tuple[float | None, ...]) -> tuple[float, ...]:
 
 
 def _check_corrections(header: SuvHeader) -> None:
-    """An image without attenuation correction has no SUV; one without decay correction only by each frame's own time."""
+    """Refuse what is not corrected for attenuation, or for decay; DecayCorrection NONE is dealt with elsewhere."""
     needed = {"ATTN"} if header.decay_correction == "NONE" else {"ATTN", "DECY"}
     names = {"ATTN": "attenuation", "DECY": "decay"}
     missing = [names[code] for code in sorted(needed - header.corrections)]
@@ -200,9 +200,7 @@ def _factors_of_activity(header: SuvHeader, warnings: list[str]) -> tuple[float,
     return tuple(per_dose * 2 ** (seconds / half_life) for seconds in elapsed)
 
 
-def _elapsed_to_frames(
-    header: SuvHeader, half_life: float, injected: datetime, warnings: list[str]
-) -> list[float]:
+def _elapsed_to_frames(header: SuvHeader, half_life: float, injected: datetime, warnings: list[str]) -> list[float]:
     """Seconds from the injection to each frame's mean activity, for images without decay correction."""
     frames = header.times.frames
     if "DECY" in header.corrections:

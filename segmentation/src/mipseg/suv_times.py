@@ -91,13 +91,16 @@ def find_injection(times: Times, half_life_s: float, warnings: list[str]) -> dat
         uptake = scan - times.injected
         if timedelta(0) <= uptake <= timedelta(seconds=MAX_HALF_LIVES * half_life_s):
             return times.injected
-        if abs(uptake) < DAY and at is None:
+        if abs(uptake) >= DAY:
+            at = times.injected.time()
+        elif at in (None, times.injected.time()):
             raise _after_the_scan(times.injected, scan)
-        at = times.injected.time() if abs(uptake) >= DAY else at
     if at is None:
         raise NoSuvError("no time of injection (RadiopharmaceuticalStartDateTime, RadiopharmaceuticalStartTime)")
     if half_life_s > MAX_UNDATED_HALF_LIFE_S:
-        raise NoSuvError(f"the injection has no sound date, and with a half-life of {half_life_s / 3600:.0f} h it matters")
+        raise NoSuvError(
+            f"the injection has no sound date, and with a half-life of {half_life_s / 3600:.0f} h it matters"
+        )
     injected = datetime.combine(scan.date(), at)
     if injected > scan:
         injected -= DAY
@@ -131,6 +134,8 @@ def find_reference(times: Times, injected: datetime, half_life_s: float, warning
     if back is not None and back < injected:
         back = None
     longest = timedelta(seconds=max((frame.duration_s or 0.0 for frame in times.frames), default=0.0))
+    if back is None and all(frame.acquired and frame.reference_s is not None for frame in times.frames):
+        warnings.append("reference-time: AcquisitionTime and FrameReferenceTime of the slices contradict each other")
     slack = max(longest, timedelta(seconds=half_life_s * math.log2(1 + MAX_GAP)))
     if series is not None and _confirmed(series, ge, back, first, slack):
         used, name = series, "SeriesTime"
@@ -145,14 +150,12 @@ def find_reference(times: Times, injected: datetime, half_life_s: float, warning
         gap = 0.0 if other is None else abs(2 ** ((other - used).total_seconds() / half_life_s) - 1)
         if gap > MAX_GAP:
             warnings.append(
-                f"reference-time: {of} gives {other:%H:%M:%S}, {name} {used:%H:%M:%S}, which was used; SUV {gap:.1%} apart"
+                f"reference-time: {of} gives {other:%H:%M:%S}, but {name} {used:%H:%M:%S} was used; SUV {gap:.1%} apart"
             )
     return used
 
 
-def _confirmed(
-    series: datetime, ge: datetime | None, back: datetime | None, first: datetime, slack: timedelta
-) -> bool:
+def _confirmed(series: datetime, ge: datetime | None, back: datetime | None, first: datetime, slack: timedelta) -> bool:
     """Whether something else supports a SeriesTime; one that was overwritten has nothing on its side."""
     if ge is not None:
         return abs(series - ge) <= slack

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from pydicom import Dataset, dcmread
-from pydicom.pixels import pixel_array
+from pydicom.pixels.utils import pixel_array
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from mipseg.errors import VolumeError
 from mipseg.io.dicom_headers import number, numbers, refusal, text
@@ -28,7 +29,7 @@ class Stack:
 
     Attributes:
         array: (slice, row, column) float32: stored values with each slice's slope and intercept applied.
-        affine: (4, 4); maps an index of the array to LPS mm; of uneven slices: of the even grid they are to be moved to.
+        affine: (4, 4); maps an index to LPS mm: of the array, or of the even grid to which uneven slices are moved.
         positions_mm: of each slice along the normal, ascending.
         headers: of each slice, without its pixels.
         slopes: of each slice.
@@ -150,7 +151,9 @@ def _affine(entries: list[Entry], positions: npt.NDArray[np.float64], damaged: S
     corners = np.array([numbers(entry.header, "ImagePositionPatient", 3) for entry in entries])
     sideways = corners - np.outer(positions, normal)
     if np.ptp(sideways, axis=0).max() > _MAX_SHIFT * min(row_mm, column_mm):
-        raise VolumeError("the slices do not lie straight above each other (a tilted gantry, or two series under one UID)")
+        raise VolumeError(
+            "the slices do not lie straight above each other (a tilted gantry, or two series under one UID)"
+        )
     distances = np.diff(positions)
     usual = float(np.median(distances))
     gaps = [(low, high) for low, high in pairwise(positions) if high - low > GAP * usual]
@@ -216,6 +219,11 @@ def _values(header: Dataset, file: Path) -> tuple[npt.NDArray[np.float64], float
     slope, intercept = number(header, "RescaleSlope"), number(header, "RescaleIntercept") or 0.0
     if slope is None or slope <= 0:
         raise VolumeError(f"{file.name} has no RescaleSlope above 0; its values have no unit")
+    if "TransferSyntaxUID" not in header.file_meta:  # a file from before DICOM files had a preamble
+        implicit, little = header.original_encoding
+        header.file_meta.TransferSyntaxUID = (
+            ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        )
     try:
         stored = pixel_array(header)
     except Exception as error:  # decoders raise nearly anything on damaged pixels

@@ -3,7 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from pydicom import Dataset
@@ -74,7 +74,12 @@ def refusal(headers: Sequence[Dataset]) -> str:
         return f"SPECT, not PET: {reason}"
     if first.get("SOPClassUID") != PET:
         return f"its objects are no PET images ({text(first, 'SOPClassUID')})"
-    kind = texts(first, "SeriesType")[:1]
+    return _several_images(headers)
+
+
+def _several_images(headers: Sequence[Dataset]) -> str:
+    """Whether a series holds more than one image of a place; what shows it."""
+    kind = texts(headers[0], "SeriesType")[:1]
     if kind in (("DYNAMIC",), ("GATED",)):
         return f"{kind[0].lower()} PET (several images of each place) is not supported"
     if any((number(header, "NumberOfFrames") or 1) > 1 for header in headers):
@@ -97,7 +102,7 @@ def suv_header(headers: Sequence[Dataset], weight_kg: float | None = None, dose_
         dose_bq: instead of the header's, at the time of the injection.
     """
     first = headers[0]
-    tracer = tracer_item(first)
+    tracer, zone = tracer_item(first), text(first, "TimezoneOffsetFromUTC")
     maker = text(first, "Manufacturer").upper()
     return SuvHeader(
         units=text(first, "Units").upper(),
@@ -109,10 +114,10 @@ def suv_header(headers: Sequence[Dataset], weight_kg: float | None = None, dose_
         half_life_s=number(tracer, "RadionuclideHalfLife"),
         tracer=tracer_texts(first),
         times=Times(
-            injected=_datetime(text(tracer, "RadiopharmaceuticalStartDateTime")),
+            injected=_datetime(text(tracer, "RadiopharmaceuticalStartDateTime"), zone),
             injected_at=_time(text(tracer, "RadiopharmaceuticalStartTime")),
             series_start=_moment(first, "Series"),
-            ge_scan_start=_datetime(_private(first, GE_SCAN_START, maker.startswith("GE"))),
+            ge_scan_start=_datetime(_private(first, GE_SCAN_START, maker.startswith("GE")), zone),
             frames=tuple(_frame(header) for header in headers),
         ),
         philips_suv=tuple(_number(_private(header, PHILIPS_SUV, "PHILIPS" in maker)) for header in headers),
@@ -156,7 +161,7 @@ def _spect(header: Dataset) -> str:
 def _frame(header: Dataset) -> Frame:
     reference, duration = number(header, "FrameReferenceTime"), number(header, "ActualFrameDuration")
     return Frame(
-        _moment(header, "Acquisition") or _datetime(text(header, "AcquisitionDateTime")),
+        _moment(header, "Acquisition") or _datetime(text(header, "AcquisitionDateTime"), text(header, "TimezoneOffsetFromUTC")),
         None if reference is None else reference / 1000,
         None if duration is None else duration / 1000,
     )
@@ -190,11 +195,20 @@ def _time(written: str) -> time | None:
         return None
 
 
-def _datetime(written: str) -> datetime | None:
-    """YYYYMMDDHHMMSS.FFFFFF; an offset from UTC is left away, since all times of a series have the same."""
-    local = re.split(r"[+-]", written)[0]
-    day, at = _date(local[:8]), _time(local[8:])
-    return None if day is None or at is None else datetime.combine(day, at)
+def _datetime(written: str, zone: str) -> datetime | None:
+    """YYYYMMDDHHMMSS.FFFFFF&ZZXX in the time zone of the header's dates and times, if both offsets are there."""
+    match = re.fullmatch(r"(\d{8})([\d.]*)([+-]\d{4})?", written)
+    day, at = (None, None) if match is None else (_date(match[1]), _time(match[2]))
+    if match is None or day is None or at is None:
+        return None
+    shift = _offset(zone) - _offset(match[3]) if match[3] and re.fullmatch(r"[+-]\d{4}", zone) else timedelta(0)
+    return datetime.combine(day, at) + shift
+
+
+def _offset(written: str) -> timedelta:
+    """+HHMM from UTC."""
+    minutes = int(written[1:3]) * 60 + int(written[3:5])
+    return timedelta(minutes=-minutes if written[0] == "-" else minutes)
 
 
 def _private(header: Dataset, place: tuple[int, int, str], by_maker: bool) -> str:
@@ -207,12 +221,12 @@ def _private(header: Dataset, place: tuple[int, int, str], by_maker: bool) -> st
     """
     group, offset, creator = place
     try:
-        element = header.private_block(group, creator)[offset]
+        written = header.private_block(group, creator)[offset].value
     except KeyError:
-        element = header.get(Tag(group, 0x1000 + offset)) if by_maker else None
-    if element is None or element.value is None:
+        usual = header.get(Tag(group, 0x1000 + offset)) if by_maker else None
+        written = None if usual is None else usual.value
+    if written is None:
         return ""
-    written = element.value
     return (written.decode("ascii", "ignore") if isinstance(written, bytes) else str(written)).strip("\0 ")
 
 
@@ -222,5 +236,3 @@ def _number(written: Any) -> float | None:
     except (TypeError, ValueError):
         return None
     return converted if abs(converted) < float("inf") else None
-
-

@@ -75,8 +75,20 @@ def index_files(files: Iterable[Path]) -> tuple[list[Series], list[Path]]:
     for file in files:
         try:
             header = dcmread(file, stop_before_pixels=True, force=True, specific_tags=INDEX_TAGS)
-            uid, is_directory = text(header, "SeriesInstanceUID"), header.file_meta.get("MediaStorageSOPClassUID") == _DIRECTORY
-        except (InvalidDicomError, OSError, EOFError, ValueError, KeyError, AttributeError, NotImplementedError, TypeError):
+            uid, is_directory = (
+                text(header, "SeriesInstanceUID"),
+                header.file_meta.get("MediaStorageSOPClassUID") == _DIRECTORY,
+            )
+        except (
+            InvalidDicomError,
+            OSError,
+            EOFError,
+            ValueError,
+            KeyError,
+            AttributeError,
+            NotImplementedError,
+            TypeError,
+        ):
             damaged.append(file)
             continue
         if uid:

@@ -12,10 +12,15 @@ from mipseg.errors import VolumeError
 FileKind: TypeAlias = Literal["dicom", "nifti", "mha", "nrrd", "zip", "image"]
 
 _HEAD_BYTES = 540  # of a NIfTI-2 header; a DICOM file has its mark at 128
-_GZIP, _ZIP = b"\x1f\x8b", (b"PK\x03\x04", b"PK\x05\x06")
-_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
-# DICOM files of old begin with their first element, of group 0002 or 0008, in either byte order.
-_BARE_DICOM = (b"\x02\x00\x00\x00", b"\x02\x00\x01\x00", b"\x08\x00\x00\x00", b"\x08\x00\x01\x00", b"\x08\x00\x05\x00")
+_GZIP = b"\x1f\x8b"
+_BEGINNINGS: dict[FileKind, tuple[bytes, ...]] = {
+    # Without the mark: DICOM files of old begin with their first element, of group 0002 or 0008.
+    "dicom": tuple(bytes(start) for start in ((2, 0, 0, 0), (2, 0, 1, 0), (8, 0, 0, 0), (8, 0, 1, 0), (8, 0, 5, 0))),
+    "mha": (b"ObjectType", b"NDims", b"Comment ="),
+    "nrrd": (b"NRRD000",),
+    "zip": (b"PK\x03\x04", b"PK\x05\x06"),
+    "image": (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"),
+}
 
 
 def file_kind(file: Path) -> FileKind | None:
@@ -36,17 +41,11 @@ def file_kind(file: Path) -> FileKind | None:
         except (OSError, EOFError, zlib.error):
             return None
         return "nifti" if _is_nifti(head) else None
-    if head[128:132] == b"DICM" or (head.startswith(_BARE_DICOM) and not _is_nifti(head)):
-        return "dicom"
     if _is_nifti(head):
         return "nifti"
-    if head.startswith((b"ObjectType", b"NDims", b"Comment =")):
-        return "mha"
-    if head.startswith(b"NRRD000"):
-        return "nrrd"
-    if head.startswith(_ZIP):
-        return "zip"
-    return "image" if head.startswith((_PNG, _JPEG)) else None
+    if head[128:132] == b"DICM":
+        return "dicom"
+    return next((kind for kind, beginnings in _BEGINNINGS.items() if head.startswith(beginnings)), None)
 
 
 def files_by_kind(folder: Path) -> dict[FileKind, list[Path]]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
+import SimpleITK
 
 from mipseg.errors import VolumeError
 from mipseg.io.volume import Grid, check_affine, check_finite, check_size
@@ -26,8 +26,8 @@ def read_itk(file: Path) -> Grid:
     with file.open("rb") as stream:
         head = stream.read(_HEADER_BYTES)
     _check_header(head, name)
-    sitk.ProcessObject.SetGlobalWarningDisplay(False)
-    reader = sitk.ImageFileReader()
+    SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
+    reader = SimpleITK.ImageFileReader()
     reader.SetImageIO("NrrdImageIO" if head.startswith(_NRRD) else "MetaImageIO")
     reader.SetFileName(str(file))
     try:
@@ -35,7 +35,7 @@ def read_itk(file: Path) -> Grid:
         if reader.GetNumberOfComponents() != 1:
             raise VolumeError(f"{name} holds {reader.GetNumberOfComponents()} numbers a voxel; one is needed")
         check_size(tuple(reversed(reader.GetSize())), name)
-        reader.SetOutputPixelType(sitk.sitkFloat32)
+        reader.SetOutputPixelType(SimpleITK.sitkFloat32)
         image = reader.Execute()
     except RuntimeError as error:
         raise VolumeError(f"{name} is not a sound image file; it may be cut off") from error
@@ -43,7 +43,7 @@ def read_itk(file: Path) -> Grid:
     directions = np.array(image.GetDirection()).reshape(3, 3) * image.GetSpacing()
     affine[:3, :3], affine[:3, 3] = directions[:, ::-1], image.GetOrigin()
     check_affine(affine, name)
-    array = sitk.GetArrayFromImage(image)
+    array = SimpleITK.GetArrayFromImage(image)
     check_finite(array, name)
     return Grid(array, affine)
 

@@ -13,7 +13,8 @@ from mipseg.errors import ArgumentError, VolumeError
 from mipseg.io.archive import unpack_zip
 from mipseg.io.find import FileKind, file_kind, files_by_kind
 from mipseg.io.volume import Grid, Kind, Unit, Volume, body_median, spacing_of, to_patient_frame
-from mipseg.suv import NoSuvError, dose_becquerel, judge_median, weight_gram
+from mipseg.suv import dose_becquerel, judge_median, weight_gram
+from mipseg.suv_times import NoSuvError
 
 _NOT_PET_BELOW = -50.0  # SUV or Bq/ml have no such values, CT in HU has
 
@@ -44,8 +45,8 @@ def read_volume(
     Args:
         path: a NIfTI, MHA, NRRD or DICOM file, a folder or a ZIP archive that holds one of these or DICOM series.
         series: the UID of the DICOM series, where there are several.
-        unit: of NIfTI, MHA and NRRD, which do not say it: `suv` (None means that, if the values look like it), or `bqml`,
-            which becomes SUV by weight and dose.
+        unit: of NIfTI, MHA and NRRD, which do not say it: `suv` (None means that if the values look like it), or
+            `bqml`, which becomes SUV by weight and dose.
         weight_kg: body weight; of DICOM, instead of the header's.
         dose_bq: injected activity; of DICOM, at the injection and instead of the header's; of other files, decayed to
             the time to which the image is corrected.
@@ -112,7 +113,9 @@ def _of_folder(folder: Path, name: str) -> Found:
         inside = f", but {len(archives)} archives, which are not opened" if archives else ""
         raise VolumeError(f"{name} holds no DICOM, NIfTI, MHA or NRRD file{inside}")
     counts = ", ".join(f"{len(files)} {kind}" for kind, files in sorted(by_kind.items()) if files)
-    raise VolumeError(f"{name} holds several inputs ({counts}{f', {len(dicom)} dicom' if dicom else ''}); name one of them")
+    raise VolumeError(
+        f"{name} holds several inputs ({counts}{f', {len(dicom)} dicom' if dicom else ''}); name one of them"
+    )
 
 
 def _plain_volume(found: Found, unit: Unit | None, weight_kg: float | None, dose_bq: float | None) -> Volume:
@@ -144,15 +147,12 @@ def _with_unit(grid: Grid, kind: Kind, unit: Unit | None, person: tuple[float | 
         return dataclasses.replace(volume, suv_reason="the unit is not known")
     lowest, highest = float(voxels.min()), float(voxels.max())
     if unit is None and lowest < _NOT_PET_BELOW:
-        raise VolumeError(f"{found_name(kind)} has values from {lowest:g} to {highest:g}, as CT has and PET has not")
+        raise VolumeError(
+            f"the {kind.upper()} file has values from {lowest:g} to {highest:g}, as CT has and PET has not"
+        )
     reason, warning = judge_median(body_median(voxels))
     if reason and unit is None:
         hint = f"values up to {highest:g} do not look like SUV; if they are Bq/ml, give unit='bqml', weight and dose"
         return dataclasses.replace(volume, unit="unknown", suv_reason=hint)
     warnings += [text for text in (warning, reason and f"suv-{reason}") if text]
     return dataclasses.replace(volume, unit="suv", warnings=tuple(warnings))
-
-
-def found_name(kind: Kind) -> str:
-    """A kind of file in a sentence."""
-    return f"the {kind.upper()} file"

@@ -35,7 +35,7 @@ class Source:
         affine: (4, 4); maps an index of that array to LPS mm.
         axes: `voxels` is that array transposed by these, ...
         flips: ... and then reversed along these axes of `voxels`.
-        positions_mm: DICOM: of each slice along the normal, ascending; where they are uneven, the slices were resampled.
+        positions_mm: DICOM: of each slice along the normal, ascending; where they are uneven, slices were resampled.
         headers: DICOM: the header of each slice without its pixels, in the same order.
     """
 
@@ -56,7 +56,7 @@ class Source:
         Returns:
             The same on the file's grid, (`shape`). Of resampled slices each takes the nearest.
         """
-        flipped = np.flip(array, [axis for axis in range(3) if self.flips[axis]])
+        flipped = np.flip(array, tuple(axis for axis in range(3) if self.flips[axis]))
         own = np.transpose(flipped, np.argsort(self.axes))
         if self.positions_mm:
             step = float(np.linalg.norm(self.affine[:3, 0]))
@@ -135,7 +135,9 @@ def check_affine(affine: Affine, name: str) -> None:
     if np.abs(directions.T @ directions - np.eye(3)).max() > _MAX_SKEW:
         raise VolumeError(f"{name} has axes that are not at right angles (a tilted gantry or a shear)")
     if (tilt := _tilt(directions)) > MAX_TILT_DEG:
-        raise VolumeError(f"{name} lies {tilt:.0f} degrees askew of the patient's axes; up to {MAX_TILT_DEG:g} are read")
+        raise VolumeError(
+            f"{name} lies {tilt:.0f} degrees askew of the patient's axes; up to {MAX_TILT_DEG:g} are read"
+        )
 
 
 def check_finite(array: npt.NDArray[np.float32], name: str) -> None:
@@ -167,7 +169,7 @@ def to_patient_frame(grid: Grid, kind: Kind) -> tuple[Voxels, Affine, Source, li
     axes = tuple(int(np.flatnonzero(along == axis)[0]) for axis in (2, 1, 0))
     flips = tuple(bool(directions[axis, own] < 0) for axis, own in zip((2, 1, 0), axes, strict=True))
     turned = np.transpose(grid.array, axes)
-    voxels = np.ascontiguousarray(np.flip(turned, [axis for axis in range(3) if flips[axis]]), np.float32)
+    voxels = np.ascontiguousarray(np.flip(turned, tuple(axis for axis in range(3) if flips[axis])), np.float32)
     affine = np.eye(4)
     affine[:3, :3] = grid.affine[:3, list(axes)]
     affine[:3, 3] = grid.affine[:3, 3]
