@@ -13,7 +13,7 @@ from mipseg.suv_times import MAX_HALF_LIVES, NoSuvError, Times, average_count_ti
 WEIGHTS_KG = (0.5, 650.0)
 DOSES_BQ = (1e6, 1e11)
 DOSES_MBQ = (10.0, 10_000.0)  # what a dose looks like that was written in MBq
-USUAL_MEDIAN = (0.1, 5.0)  # of the body's SUV; beyond it a warning
+USUAL_MEDIAN = (0.1, 10.0)  # of the body's SUV, which a brain alone nearly reaches; beyond it a warning
 POSSIBLE_MEDIAN = (0.01, 30.0)  # beyond it the factor is wrong by orders of magnitude
 
 _REFUSED_UNITS = {

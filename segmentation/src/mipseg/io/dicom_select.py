@@ -91,7 +91,8 @@ def index_files(files: Iterable[Path]) -> tuple[list[Series], list[Path]]:
         ):
             damaged.append(file)
             continue
-        if uid:
+        is_cut = header.get("SOPClassUID") == PET and "Columns" not in header
+        if uid and not is_cut:
             grouped[uid].append(Entry(file, header))
         elif not is_directory:
             damaged.append(file)

@@ -14,8 +14,8 @@ FileKind: TypeAlias = Literal["dicom", "nifti", "mha", "nrrd", "zip", "image"]
 _HEAD_BYTES = 540  # of a NIfTI-2 header; a DICOM file has its mark at 128
 _GZIP = b"\x1f\x8b"
 _BEGINNINGS: dict[FileKind, tuple[bytes, ...]] = {
-    # Without the mark: DICOM files of old begin with their first element, of group 0002 or 0008.
-    "dicom": tuple(bytes(start) for start in ((2, 0, 0, 0), (2, 0, 1, 0), (8, 0, 0, 0), (8, 0, 1, 0), (8, 0, 5, 0))),
+    # Without the mark: DICOM files of old begin with their first element, one of the first of group 0002 or 0008.
+    "dicom": tuple(bytes((group, 0, element, 0)) for group in (2, 8) for element in range(0x19)),
     "mha": (b"ObjectType", b"NDims", b"Comment ="),
     "nrrd": (b"NRRD000",),
     "zip": (b"PK\x03\x04", b"PK\x05\x06"),
