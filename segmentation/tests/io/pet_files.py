@@ -91,7 +91,8 @@ def make_slices(array: npt.NDArray[Any] = PHANTOM, affine: Any = AFFINE, **attri
 
 def set_attribute(header: Dataset, keyword: str, value: Any) -> None:
     """Set an attribute of a slice or of its tracer; None deletes it."""
-    item = header.RadiopharmaceuticalInformationSequence[0] if keyword.startswith("Radio") else header
+    of_tracer = keyword.startswith("Radio") and not keyword.endswith("Sequence")
+    item = header.RadiopharmaceuticalInformationSequence[0] if of_tracer else header
     if value is None:
         delattr(item, keyword)
     else:

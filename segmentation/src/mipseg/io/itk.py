@@ -57,7 +57,7 @@ def _check_header(head: bytes, name: str) -> None:
     else:
         fields, _, rest = head.partition(b"ElementDataFile")
         elsewhere = not rest.lstrip(b" =\t").startswith(b"LOCAL")
-        oriented = any(key in fields for key in (b"TransformMatrix", b"Rotation", b"Orientation"))
+        oriented = any(b"\n" + key in fields for key in (b"TransformMatrix", b"Rotation", b"Orientation"))
     if elsewhere:
         raise VolumeError(f"the voxels of {name} lie in another file; write header and voxels into one (.mha, .nrrd)")
     if not oriented:

@@ -35,7 +35,8 @@ def read_nifti(file: Path) -> Grid:
             shape = _shape(header, name)
             affine = _affine(header, shape, name)
             array = _read_voxels(header, stream, shape)
-    except (HeaderDataError, OSError, EOFError, ValueError, OverflowError, zlib.error) as error:
+            stream.read(1)  # at its end, gzip compares its checksum
+    except (HeaderDataError, OSError, EOFError, ValueError, KeyError, OverflowError, zlib.error) as error:
         raise VolumeError(f"{name} is not a sound NIfTI file; it may be cut off") from error
     check_finite(array, name)
     return Grid(array, affine)

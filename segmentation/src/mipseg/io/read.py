@@ -83,6 +83,8 @@ def find_input(path: Path) -> Iterator[Found]:
         is_folder, kind = path.is_dir(), None
         if not is_folder:
             path.stat()  # `is_dir` hides a missing file and a loop of links
+            if not path.is_file():
+                raise VolumeError(f"{path} is neither a file nor a folder")
             kind = file_kind(path)
     except OSError as error:
         raise VolumeError(f"can't read {path}: {error.strerror}") from error
