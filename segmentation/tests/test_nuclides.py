@@ -27,7 +27,9 @@ def test_other_texts_name_none(text: str) -> None:
 
 
 def test_a_half_life_tells_a_nuclide_if_only_one_has_it() -> None:
-    names = [found.name if (found := nuclide_of_half_life(seconds)) else None for seconds in (6588, 21_672, 282_000, 50)]
+    names = [
+        found.name if (found := nuclide_of_half_life(seconds)) else None for seconds in (6588, 21_672, 282_000, 50)
+    ]
     assert names == ["F-18", "Tc-99m", None, None]  # Zr-89 and Ga-67 are too near to each other
 
 

@@ -26,7 +26,7 @@ def beds(start: datetime, count: int = 4, first_reference: float = 0.0, minutes:
     return [Frame(start + index * step * SECOND, first_reference + index * step, step) for index in range(count)]
 
 
-def reference(of: Times, injected: datetime = at(10)) -> tuple[datetime, list[str]]:
+def reference(of: Times, injected: datetime = DAY + timedelta(hours=10)) -> tuple[datetime, list[str]]:
     warnings: list[str] = []
     return find_reference(of, injected, F18, warnings), warnings
 

@@ -72,7 +72,9 @@ def make_slices(array: npt.NDArray[Any] = PHANTOM, affine: Any = AFFINE, **attri
     slices = []
     for index, pixels in enumerate(array):
         header = _header()
-        header.SOPInstanceUID = generate_uid(entropy_srcs=["slice", str(index), str(attributes.get("SeriesInstanceUID"))])
+        header.SOPInstanceUID = generate_uid(
+            entropy_srcs=["slice", str(index), str(attributes.get("SeriesInstanceUID"))]
+        )
         header.InstanceNumber = index + 1
         header.ImagePositionPatient = [float(side) for side in (affine @ [index, 0, 0, 1])[:3]]
         header.ImageOrientationPatient = [float(side) for side in (*directions[:, 2], *directions[:, 1])]
@@ -103,13 +105,19 @@ def write_slices(folder: Path, slices: list[Dataset]) -> Path:
     """Write a series; its file names tell nothing about the order."""
     folder.mkdir(parents=True, exist_ok=True)
     for header in slices:
-        dcmwrite(folder / f"{header.SOPInstanceUID[-12:]}{len(list(folder.iterdir()))}", header, enforce_file_format=True)
+        dcmwrite(
+            folder / f"{header.SOPInstanceUID[-12:]}{len(list(folder.iterdir()))}", header, enforce_file_format=True
+        )
     return folder
 
 
 def make_ct(count: int = 3) -> list[Dataset]:
     """A CT series."""
-    attributes = {"SOPClassUID": CTImageStorage, "Modality": "CT", "SeriesInstanceUID": generate_uid(entropy_srcs=["ct"])}
+    attributes = {
+        "SOPClassUID": CTImageStorage,
+        "Modality": "CT",
+        "SeriesInstanceUID": generate_uid(entropy_srcs=["ct"]),
+    }
     return make_slices(PHANTOM[:count], **attributes)
 
 

@@ -76,9 +76,7 @@ def test_air_is_left_out_of_minimum_and_median(tmp_path: Path) -> None:
         ({"CollimatorType": "PARA"}, "SPECT, not PET: a collimator of type PARA"),
     ],
 )
-def test_without_suv_there_is_the_reason_and_no_number(
-    attributes: dict[str, Any], reason: str, tmp_path: Path
-) -> None:
+def test_without_suv_there_is_the_reason_and_no_number(attributes: dict[str, Any], reason: str, tmp_path: Path) -> None:
     found = describe(tmp_path, **attributes)
     assert found.suv == SuvDescription(False, reason)
     assert (found.modality, found.size, found.maker) == ("PT", (7, 5, 6), "Maker")

@@ -1,5 +1,6 @@
 """DICOM series: slices in order, each with its slope, and every stack that is none named."""
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,25 @@ def test_compressed_pixels(compress: Callable[[Path], None], syntax: str, tmp_pa
     for file in sorted(write_slices(tmp_path, slices).iterdir()):
         compress(file)
         assert dcmread(file).file_meta.TransferSyntaxUID == syntax
-    np.testing.assert_allclose(read_volume(tmp_path).voxels, SUV * np.array([-1, 1, 1, 1, 1, 1])[:, None, None], rtol=1e-6)
+    np.testing.assert_allclose(
+        read_volume(tmp_path).voxels, SUV * np.array([-1, 1, 1, 1, 1, 1])[:, None, None], rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("place", "damage"),
+    [(6, b"\xff"), (70, b"\xff\xd9")],
+    ids=["a precision that crashes GDCM", "an early end, after which it makes up pixels"],
+)
+def test_a_damaged_jpeg_is_refused_and_ends_no_process(place: int, damage: bytes, tmp_path: Path) -> None:
+    file = sorted(write_slices(tmp_path, make_slices()).iterdir())[3]
+    compress_jpeg_lossless(file)
+    content = bytearray(file.read_bytes())
+    begin = content.index(b"\xff\xd8\xff") + place
+    content[begin : begin + len(damage)] = damage
+    file.write_bytes(content)
+    with pytest.raises(VolumeError, match=f"the pixels of {file.name} can't be decoded"):
+        read_volume(tmp_path)
 
 
 @pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian])
@@ -124,7 +143,9 @@ def test_nearly_even_slices_stay_as_they_are(tmp_path: Path) -> None:
     np.testing.assert_allclose(volume.voxels, SUV[:5], rtol=1e-6)
     assert volume.spacing[0] == pytest.approx(13.02 / 4)
     (warning,) = volume.warnings
-    assert warning == "uneven-slices: distances between slices are 3.19 to 3.29 mm; taken as 3.255 mm, at most 0.06 mm off"
+    assert (
+        warning == "uneven-slices: distances between slices are 3.19 to 3.29 mm; taken as 3.255 mm, at most 0.06 mm off"
+    )
 
 
 def test_uneven_slices_are_resampled_linearly_and_led_back(tmp_path: Path) -> None:
@@ -214,7 +235,11 @@ def test_two_series_under_one_uid(tmp_path: Path) -> None:
         ("Units", "CNTS", "mixes slices of different Units: BQML, CNTS"),
         ("FrameOfReferenceUID", "1.2.3", "mixes slices of different FrameOfReferenceUID"),
         ("PixelSpacing", [2.0, 2.6], "mixes slices of different PixelSpacing"),
-        ("ImageOrientationPatient", [0.0, 1.0, 0.0, 1.0, 0.0, 0.0], "mixes slices of different ImageOrientationPatient"),
+        (
+            "ImageOrientationPatient",
+            [0.0, 1.0, 0.0, 1.0, 0.0, 0.0],
+            "mixes slices of different ImageOrientationPatient",
+        ),
     ],
 )
 def test_slices_that_do_not_belong_together(keyword: str, value: Any, text: str, tmp_path: Path) -> None:
@@ -241,7 +266,9 @@ def test_one_slice(tmp_path: Path) -> None:
 def test_a_file_that_is_cut_within_its_pixels(tmp_path: Path) -> None:
     file = sorted(write_slices(tmp_path, make_slices()).iterdir())[2]
     file.write_bytes(file.read_bytes()[:-10])
-    with pytest.raises(VolumeError, match=f"the pixels of {file.name} can't be decoded; the file is cut off or damaged"):
+    with pytest.raises(
+        VolumeError, match=f"the pixels of {file.name} can't be decoded; the file is cut off or damaged"
+    ):
         read_volume(tmp_path)
 
 
@@ -257,9 +284,5 @@ def test_every_cut_of_a_file_is_refused_or_said(tmp_path: Path) -> None:
     whole = file.read_bytes()
     for length in range(140, len(whole), 17):
         file.write_bytes(whole[:length])
-        try:
+        with contextlib.suppress(VolumeError):
             assert any("damaged" in warning for warning in read_volume(tmp_path).warnings), length
-        except VolumeError:
-            pass
-
-

@@ -25,7 +25,11 @@ OBJECTS = sorted((DATA / "suv-dro").glob("DRO_*")) or [DATA / "suv-dro" / "DRO_0
 def test_reference_objects_have_their_suv(folder: Path) -> None:
     suv = describe_input(folder).suv
     assert (suv.available, suv.reason) == (True, None)
-    assert [suv.min, suv.median, suv.max] == [pytest.approx(0.2, abs=0.005), pytest.approx(1, abs=0.005), pytest.approx(4, abs=0.005)]
+    assert [suv.min, suv.median, suv.max] == [
+        pytest.approx(0.2, abs=0.005),
+        pytest.approx(1, abs=0.005),
+        pytest.approx(4, abs=0.005),
+    ]
 
 
 @needs_data

@@ -8,8 +8,19 @@ import pytest
 from mipseg.errors import VolumeError
 from mipseg.io.read import read_volume
 from mipseg.io.volume import MAX_VOXELS, Volume, body_median, check_affine, check_finite, check_size
-from tests.io.pet_files import AFFINE, FACTOR, ORIGIN, PHANTOM, SLOPE, SPACING, orientations, turned
-from tests.io.pet_files import make_slices, write_nifti, write_slices  # fmt: skip
+from tests.io.pet_files import (
+    AFFINE,
+    FACTOR,
+    ORIGIN,
+    PHANTOM,
+    SLOPE,
+    SPACING,
+    make_slices,
+    orientations,
+    turned,
+    write_nifti,
+    write_slices,
+)
 
 SUV = (PHANTOM * (SLOPE * FACTOR)).astype(np.float32)
 ORIENTATIONS = list(orientations())
@@ -52,7 +63,9 @@ def test_dicom_of_any_orientation_gives_the_same_volume(
     for pixels, header in zip(restored, volume.source.headers, strict=True):
         np.testing.assert_allclose(pixels, array[header.InstanceNumber - 1] * SLOPE * FACTOR, rtol=1e-6)
         place = volume.source.headers.index(header)
-        np.testing.assert_allclose((volume.source.affine @ [place, 0, 0, 1])[:3], header.ImagePositionPatient, atol=1e-6)
+        np.testing.assert_allclose(
+            (volume.source.affine @ [place, 0, 0, 1])[:3], header.ImagePositionPatient, atol=1e-6
+        )
 
 
 @pytest.mark.parametrize(

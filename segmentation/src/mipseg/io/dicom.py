@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from pydicom import Dataset, dcmread
-from pydicom.pixels.utils import pixel_array
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from mipseg.errors import VolumeError
-from mipseg.io.dicom_headers import number, numbers, refusal, text
+from mipseg.io.dicom_decode import Decoder
+from mipseg.io.dicom_headers import number, numbers, refusal, text, value
 from mipseg.io.dicom_select import Entry, Series
 from mipseg.io.volume import Affine, check_affine, check_finite, check_size
 
@@ -66,10 +65,11 @@ def read_stack(series: Series, damaged: Sequence[Path] = ()) -> Stack:
     check_size((len(entries), rows, columns), f"series {series.uid}")
     array = np.empty((len(entries), rows, columns), np.float32)
     headers, slopes = [], []
-    for index, entry in enumerate(entries):
-        header, slope = _read_slice(entry.file, array[index])
-        headers.append(header)
-        slopes.append(slope)
+    with Decoder() as decoder:
+        for index, entry in enumerate(entries):
+            header, slope = _read_slice(entry.file, array[index], decoder)
+            headers.append(header)
+            slopes.append(slope)
     check_finite(array, f"series {series.uid}")
     return Stack(array, affine, positions, tuple(headers), tuple(slopes), tuple(warnings))
 
@@ -192,40 +192,30 @@ def _is_copy(one: Entry, other: Entry) -> bool:
     """Whether two files hold the same slice: the same object, or the same pixels with the same slope."""
     if text(one.header, "SOPInstanceUID") == text(other.header, "SOPInstanceUID"):
         return True
-    (a, _), (b, _) = (_values(dcmread(entry.file, force=True), entry.file) for entry in (one, other))
-    return np.array_equal(a, b)
+    a, b = _read(one.file), _read(other.file)
+    return all(value(a, keyword) == value(b, keyword) for keyword in ("PixelData", "RescaleSlope", "RescaleIntercept"))
 
 
-def _read_slice(file: Path, target: npt.NDArray[np.float32]) -> tuple[Dataset, float]:
-    """Read one slice into its place of the volume.
+def _read(file: Path) -> Dataset:
+    try:
+        return dcmread(file, force=True)
+    except Exception as error:  # pydicom raises nearly anything on damaged files
+        raise VolumeError(f"{file.name} can't be read; the file is damaged") from error
+
+
+def _read_slice(file: Path, target: npt.NDArray[np.float32], decoder: Decoder) -> tuple[Dataset, float]:
+    """Read one slice into its place of the volume: stored values times slope plus intercept.
 
     Returns:
         Its header without the pixels, and its slope.
     """
-    try:
-        header = dcmread(file, force=True)
-    except Exception as error:  # pydicom raises nearly anything on damaged files
-        raise VolumeError(f"{file.name} can't be read; the file is damaged") from error
-    values, slope = _values(header, file)
-    if values.shape != target.shape:
-        raise VolumeError(f"{file.name} holds {values.shape} pixels; its header claims {target.shape}")
-    target[:] = values
-    del header.PixelData
-    return header, slope
-
-
-def _values(header: Dataset, file: Path) -> tuple[npt.NDArray[np.float64], float]:
-    """Stored values times slope plus intercept."""
+    header = _read(file)
     slope, intercept = number(header, "RescaleSlope"), number(header, "RescaleIntercept") or 0.0
     if slope is None or slope <= 0:
         raise VolumeError(f"{file.name} has no RescaleSlope above 0; its values have no unit")
-    if "TransferSyntaxUID" not in header.file_meta:  # a file from before DICOM files had a preamble
-        implicit, little = header.original_encoding
-        header.file_meta.TransferSyntaxUID = (
-            ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian
-        )
-    try:
-        stored = pixel_array(header)
-    except Exception as error:  # decoders raise nearly anything on damaged pixels
-        raise VolumeError(f"the pixels of {file.name} can't be decoded; the file is cut off or damaged") from error
-    return stored * slope + intercept, slope
+    stored = decoder.decode(header, file)
+    if stored.shape != target.shape:
+        raise VolumeError(f"{file.name} holds {stored.shape} pixels; its header claims {target.shape}")
+    target[:] = stored * slope + intercept
+    del header.PixelData
+    return header, slope

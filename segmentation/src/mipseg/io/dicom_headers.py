@@ -39,9 +39,9 @@ def value(header: Dataset, keyword: str) -> Any:
 
 
 def text(header: Dataset, keyword: str) -> str:
-    """An attribute as text without blanks around it; empty where it is missing."""
+    """An attribute as one line without blanks around it; empty where it is missing."""
     found = value(header, keyword)
-    return "" if found is None else str(found).strip()
+    return "" if found is None else "".join(each if each.isprintable() else "?" for each in str(found).strip())
 
 
 def texts(header: Dataset, keyword: str) -> tuple[str, ...]:
@@ -161,7 +161,8 @@ def _spect(header: Dataset) -> str:
 def _frame(header: Dataset) -> Frame:
     reference, duration = number(header, "FrameReferenceTime"), number(header, "ActualFrameDuration")
     return Frame(
-        _moment(header, "Acquisition") or _datetime(text(header, "AcquisitionDateTime"), text(header, "TimezoneOffsetFromUTC")),
+        _moment(header, "Acquisition")
+        or _datetime(text(header, "AcquisitionDateTime"), text(header, "TimezoneOffsetFromUTC")),
         None if reference is None else reference / 1000,
         None if duration is None else duration / 1000,
     )

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 from pydicom import Dataset, dcmread
-from pydicom.errors import InvalidDicomError
 
 from mipseg.errors import VolumeError
 from mipseg.io.dicom_headers import ENHANCED, PET, numbers, refusal, text, texts
@@ -79,16 +78,7 @@ def index_files(files: Iterable[Path]) -> tuple[list[Series], list[Path]]:
                 text(header, "SeriesInstanceUID"),
                 header.file_meta.get("MediaStorageSOPClassUID") == _DIRECTORY,
             )
-        except (
-            InvalidDicomError,
-            OSError,
-            EOFError,
-            ValueError,
-            KeyError,
-            AttributeError,
-            NotImplementedError,
-            TypeError,
-        ):
+        except Exception:  # pydicom raises nearly anything on damaged files
             damaged.append(file)
             continue
         is_cut = header.get("SOPClassUID") == PET and "Columns" not in header

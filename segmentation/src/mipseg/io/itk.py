@@ -1,5 +1,6 @@
 """MetaImage (.mha) and NRRD (.nrrd) files, by ITK."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,7 @@ def read_itk(file: Path) -> Grid:
         if reader.GetNumberOfComponents() != 1:
             raise VolumeError(f"{name} holds {reader.GetNumberOfComponents()} numbers a voxel; one is needed")
         check_size(tuple(reversed(reader.GetSize())), name)
+        _check_length(reader, head, file)
         reader.SetOutputPixelType(SimpleITK.sitkFloat32)
         image = reader.Execute()
     except RuntimeError as error:
@@ -55,6 +57,10 @@ def _check_header(head: bytes, name: str) -> None:
         elsewhere, oriented = b"\ndata file:" in fields or b"\ndatafile:" in fields, b"\nspace:" in fields
         oriented = oriented and b"\nspace directions:" in fields
     else:
+        # ITK reports what is missing on stderr by itself.
+        needed = ("NDims", "DimSize", "ElementType", "ElementDataFile")
+        if missing := [key for key in needed if key.encode() not in head]:
+            raise VolumeError(f"{name} is not a sound image file; its header has no {missing[0]}")
         fields, _, rest = head.partition(b"ElementDataFile")
         elsewhere = not rest.lstrip(b" =\t").startswith(b"LOCAL")
         oriented = any(b"\n" + key in fields for key in (b"TransformMatrix", b"Rotation", b"Orientation"))
@@ -62,3 +68,13 @@ def _check_header(head: bytes, name: str) -> None:
         raise VolumeError(f"the voxels of {name} lie in another file; write header and voxels into one (.mha, .nrrd)")
     if not oriented:
         raise VolumeError(f"{name} has no orientation; left and right are unknown")
+
+
+def _check_length(reader: SimpleITK.ImageFileReader, head: bytes, file: Path) -> None:
+    """Refuse an .mha file that is shorter than its unpacked voxels, before ITK says so on stderr."""
+    if head.startswith(_NRRD) or b"CompressedData = True" in head:
+        return
+    begin = head.index(b"\n", head.index(b"ElementDataFile")) + 1
+    a_voxel = SimpleITK.Image([1, 1, 1], reader.GetPixelID()).GetSizeOfPixelComponent()
+    if file.stat().st_size - begin < math.prod(reader.GetSize()) * a_voxel:
+        raise VolumeError(f"{file.name} is not a sound image file; it is cut off")
