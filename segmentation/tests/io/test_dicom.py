@@ -253,6 +253,11 @@ def test_missing_slices_are_placed(tmp_path: Path) -> None:
     assert text == "about 2 slices are missing, between 6.0 and 15.0 mm along the normal"
 
 
+def test_slices_that_are_missing_at_an_end_are_said(tmp_path: Path) -> None:
+    volume = read(tmp_path, make_slices(NumberOfSlices=6)[:4])
+    assert volume.warnings == ("fewer-slices: the series has 6 slices by its header, of which 4 are there",)
+
+
 def test_slices_beside_each_other(tmp_path: Path) -> None:
     slices = make_slices()
     slices[3].ImagePositionPatient = [0, *slices[3].ImagePositionPatient[1:]]

@@ -71,6 +71,10 @@ def read_stack(series: Series, damaged: Sequence[Path] = ()) -> Stack:
             headers.append(header)
             slopes.append(slope)
     check_finite(array, f"series {series.uid}")
+    if (claimed := int(number(headers[0], "NumberOfSlices") or 0)) > len(entries):
+        warnings.append(
+            f"fewer-slices: the series has {claimed} slices by its header, of which {len(entries)} are there"
+        )
     return Stack(array, affine, positions, tuple(headers), tuple(slopes), tuple(warnings))
 
 
