@@ -185,6 +185,9 @@ def test_an_impossible_suv_is_refused(tmp_path: Path) -> None:
     [
         ({"SOPClassUID": EnhancedPETImageStorage}, "enhanced PET (one file of many frames) is not supported"),
         ({"SOPClassUID": NuclearMedicineImageStorage}, "SPECT, not PET: a nuclear medicine object"),
+        ({"SeriesDescription": "Tc-99m MDP"}, "SPECT, not PET: Tc-99m emits no positrons"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "RECON TOMO"]}, "SPECT, not PET: ImageType has RECON TOMO"),
+        ({"ManufacturerModelName": "Symbia T6"}, "SPECT, not PET: ManufacturerModelName is 'Symbia T6'"),
         ({"CollimatorType": "PARA"}, "SPECT, not PET: a collimator of type PARA"),
         ({"SeriesDescription": "Bone SPECT AC"}, "SPECT, not PET: SeriesDescription is 'Bone SPECT AC'"),
         ({"SeriesType": ["DYNAMIC", "IMAGE"]}, "dynamic PET (several images of each place) is not supported"),

@@ -25,7 +25,9 @@ ENHANCED = (EnhancedPETImageStorage, LegacyConvertedEnhancedPETImageStorage)
 GE_SCAN_START = (0x0009, 0x0D, "GEMS_PETD_01")
 PHILIPS_SUV, PHILIPS_ACTIVITY = ((0x7053, offset, "Philips PET Private Group") for offset in (0x00, 0x09))
 
-_SPECT = re.compile(r"\bspect\b|symbia|discovery nm|infinia|brightview|nm[/ ]ct", re.IGNORECASE)
+_SPECT = re.compile(
+    r"\bspect\b|symbia|e\.?cam\b|discovery nm|infinia|millennium|brightview|precedence|nm[/ ]ct", re.IGNORECASE
+)
 _PARALLEL_HOLES = ("PARA", "PINH", "FANB", "CONE", "SLNT", "ASTG", "DIVG")
 
 
@@ -147,9 +149,15 @@ def _spect(header: Dataset) -> str:
     if header.get("SOPClassUID") == NuclearMedicineImageStorage or text(header, "Modality") in ("NM", "ST"):
         return "a nuclear medicine object"
     half_life = number(tracer_item(header), "RadionuclideHalfLife")
-    nuclide = find_nuclide(tracer_texts(header)) or (nuclide_of_half_life(half_life) if half_life else None)
-    if nuclide is not None and not nuclide.emits_positrons:
-        return f"{nuclide.name} emits no positrons"
+    nuclide = (
+        find_nuclide(tracer_texts(header))
+        or (nuclide_of_half_life(half_life) if half_life else None)
+        or find_nuclide([text(header, "SeriesDescription")])
+    )
+    if nuclide is not None:  # surer than any description
+        return "" if nuclide.emits_positrons else f"{nuclide.name} emits no positrons"
+    if tomography := [kind for kind in texts(header, "ImageType") if "TOMO" in kind]:
+        return f"ImageType has {tomography[0]}, a nuclear medicine image's"
     if collimator := [kind for kind in texts(header, "CollimatorType") if kind in _PARALLEL_HOLES]:
         return f"a collimator of type {collimator[0]}"
     for keyword in ("SeriesDescription", "ManufacturerModelName", "StudyDescription"):
