@@ -26,9 +26,14 @@ AFFINE = np.array([
     [0, 0, SPACING[2], ORIGIN[0]], [0, SPACING[1], 0, ORIGIN[1]], [SPACING[0], 0, 0, ORIGIN[2]], [0, 0, 0, 1],
 ])  # fmt: skip
 SERIES, STUDY, FRAME = (generate_uid(entropy_srcs=[name]) for name in ("series", "study", "frame"))
-SCAN = {"SeriesDate": "20250101", "SeriesTime": "110000", "AcquisitionDate": "20250101", "AcquisitionTime": "110000"}
+SCAN: dict[str, Any] = {
+    "SeriesDate": "20250101",
+    "SeriesTime": "110000",
+    "AcquisitionDate": "20250101",
+    "AcquisitionTime": "110000",
+}
 # At 11:00, one half-life of 3600 s after the injection: 70 kg / (70 MBq / 2) = 0.002 SUV ml/Bq.
-TRACER = {
+TRACER: dict[str, Any] = {
     "RadionuclideTotalDose": 70e6,
     "RadionuclideHalfLife": 3600.0,
     "RadiopharmaceuticalStartTime": "100000",
@@ -123,7 +128,7 @@ def make_ct(count: int = 3) -> list[Dataset]:
 
 def _header() -> Dataset:
     header, tracer = Dataset(), Dataset()
-    for keyword, value in (SCAN | {"Modality": "PT", "Manufacturer": "Maker", "PatientID": "P1"}).items():
+    for keyword, value in {**SCAN, "Modality": "PT", "Manufacturer": "Maker", "PatientID": "P1"}.items():
         setattr(header, keyword, value)
     for keyword, value in TRACER.items():
         setattr(tracer, keyword, value)

@@ -117,7 +117,8 @@ def test_the_orientation_of_a_nifti_file(
 def test_a_dicom_series_of_coronal_slices(tmp_path: Path) -> None:
     slices = make_slices(*turned((1, 0, 2), (True, True, False)))
     found = describe_input(write_slices(tmp_path, slices))
-    assert (found.orientation, found.size, found.spacing_mm) == ("LIP", (7, 6, 5), pytest.approx((2.5, 3.0, 2.0)))
+    assert (found.orientation, found.size) == ("LIP", (7, 6, 5))
+    assert found.spacing_mm == pytest.approx((2.5, 3.0, 2.0))
 
 
 def test_an_image(tmp_path: Path) -> None:

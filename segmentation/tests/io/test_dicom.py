@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.uid import (
+    UID,
     EnhancedPETImageStorage,
     ExplicitVRBigEndian,
     ImplicitVRLittleEndian,
@@ -113,7 +114,7 @@ def test_a_damaged_jpeg_is_refused_and_ends_no_process(place: int, damage: bytes
 
 
 @pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian])
-def test_other_encodings(syntax: str, tmp_path: Path) -> None:
+def test_other_encodings(syntax: UID, tmp_path: Path) -> None:
     slices = make_slices()
     for header in slices:
         header.file_meta.TransferSyntaxUID = syntax

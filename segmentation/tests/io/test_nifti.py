@@ -1,6 +1,7 @@
 """NIfTI files: what they may hold, and what is refused because it can't be known."""
 
 import gzip
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +147,12 @@ def test_every_cut_is_refused(name: str, tmp_path: Path) -> None:
 def test_a_small_packed_file_that_claims_a_large_volume_takes_no_memory_for_it(tmp_path: Path) -> None:
     file = write_raw(tmp_path / "a.nii", {"dim": [3, 1024, 1024, 256, 1, 1, 1, 1]})
     (tmp_path / "b.nii.gz").write_bytes(gzip.compress(file.read_bytes()))
+    tracemalloc.start()
     assert "may be cut off" in refused(tmp_path / "b.nii.gz")
+    assert "may be cut off" in refused(tmp_path / "a.nii")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100_000_000  # of 2 GiB claimed
 
 
 def test_bqml_becomes_suv_by_weight_and_dose(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """NIfTI files (.nii, .nii.gz; version 1 and 2, of either byte order)."""
 
 import gzip
+import math
 import zlib
 from pathlib import Path
 from typing import IO, Any
@@ -13,6 +14,7 @@ from mipseg.errors import VolumeError
 from mipseg.io.volume import Affine, Grid, check_affine, check_finite, check_size
 
 GZIP_MAGIC = b"\x1f\x8b"
+_CHUNK = 1 << 24
 _LPS_OF_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _MILLIMETRES = {"meter": 1000.0, "mm": 1.0, "micron": 0.001}
 _MAX_DISAGREEMENT = 0.5  # between sform and qform at a corner, in sides of the smallest voxel
@@ -90,7 +92,16 @@ def _affine(header: Any, shape: tuple[int, ...], name: str) -> Affine:
 
 
 def _read_voxels(header: Any, stream: IO[bytes], shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.float32]]:
-    array = np.asarray(header.raw_data_from_fileobj(stream)).reshape(shape).astype(np.float32)
+    """The voxels; memory grows with what the file really holds, not with what its header claims."""
+    dtype = header.get_data_dtype()
+    needed = math.prod(shape) * dtype.itemsize
+    stream.seek(header.get_data_offset())
+    content = bytearray()
+    while chunk := stream.read(min(_CHUNK, needed - len(content))):
+        content += chunk
+    if len(content) < needed:
+        raise EOFError(f"{needed} bytes are needed, {len(content)} are there")
+    array = np.frombuffer(content, dtype).reshape(shape, order="F").astype(np.float32)
     slope, intercept = header.get_slope_inter()
     if slope is not None:
         array *= np.float32(slope)
