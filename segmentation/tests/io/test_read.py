@@ -1,6 +1,7 @@
 """What a path leads to, and a clear line for everything that is no volume."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,18 @@ def test_arguments_that_do_not_fit(name: str, arguments: dict[str, Any], text: s
     write_slices(tmp_path / "dicom", make_slices())
     with pytest.raises(ArgumentError, match=text):
         read_volume(tmp_path / name, **arguments)
+
+
+@pytest.mark.parametrize(("name", "missing"), [("a.nii", "nibabel"), ("dicom", "pydicom")])
+def test_without_the_extra_it_is_named(
+    name: str, missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_nifti(tmp_path / "a.nii")
+    write_slices(tmp_path / "dicom", make_slices())
+    for module in [each for each in sys.modules if each.startswith("mipseg.io.") and each != "mipseg.io.read"]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, missing, None)
+    assert refused(tmp_path / name) == f"volumes need {missing}: install mipseg[volume]"
 
 
 def test_values_that_are_not_suv(tmp_path: Path) -> None:

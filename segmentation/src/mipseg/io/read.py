@@ -67,7 +67,8 @@ def read_volume(
             return _plain_volume(found, unit, weight_kg, dose_bq)
         if unit is not None:
             raise ArgumentError("the unit of DICOM files is in their headers; leave `unit` out")
-        from mipseg.io.dicom_volume import read_dicom_volume, select_series  # noqa: PLC0415 # an extra
+        with _extra():
+            from mipseg.io.dicom_volume import read_dicom_volume, select_series  # noqa: PLC0415
 
         return read_dicom_volume(select_series(found.files, series), weight_kg, dose_bq)
 
@@ -100,6 +101,15 @@ def find_input(path: Path) -> Iterator[Found]:
         yield Found(kind, (path,))
 
 
+@contextmanager
+def _extra() -> Iterator[None]:
+    """Import what only the extra `volume` installs."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise VolumeError(f"volumes need {error.name}: install mipseg[volume]") from error
+
+
 def _of_folder(folder: Path, name: str) -> Found:
     by_kind = files_by_kind(folder)
     dicom = by_kind.pop("dicom", [])
@@ -124,12 +134,12 @@ def _plain_volume(found: Found, unit: Unit | None, weight_kg: float | None, dose
     """A volume of a file that says nothing but numbers and their places."""
     kind: Kind
     if found.kind == "nifti":
-        from mipseg.io.nifti import read_nifti  # noqa: PLC0415 # an extra
-
+        with _extra():
+            from mipseg.io.nifti import read_nifti  # noqa: PLC0415
         kind, grid = "nifti", read_nifti(found.files[0])
     else:
-        from mipseg.io.itk import read_itk  # noqa: PLC0415 # an extra
-
+        with _extra():
+            from mipseg.io.itk import read_itk  # noqa: PLC0415
         kind, grid = ("mha" if found.kind == "mha" else "nrrd"), read_itk(found.files[0])
     return _with_unit(grid, kind, unit, (weight_kg, dose_bq))
 
