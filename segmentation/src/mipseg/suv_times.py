@@ -133,10 +133,11 @@ def find_reference(times: Times, injected: datetime, half_life_s: float, warning
     back = _back_computed(times, half_life_s)
     if back is not None and back < injected:
         back = None
+    # A reference that counts to the middle of a frame for one and to its start for the other differs by half a frame.
     longest = timedelta(seconds=max((frame.duration_s or 0.0 for frame in times.frames), default=0.0))
     if back is None and all(frame.acquired and frame.reference_s is not None for frame in times.frames):
         warnings.append("reference-time: AcquisitionTime and FrameReferenceTime of the slices contradict each other")
-    slack = max(longest, timedelta(seconds=half_life_s * math.log2(1 + MAX_GAP)))
+    slack = max(longest / 2, timedelta(seconds=half_life_s * math.log2(1 + MAX_GAP)))
     if series is not None and _confirmed(series, ge, back, first, slack):
         used, name = series, "SeriesTime"
     elif ge is not None:

@@ -118,8 +118,8 @@ def test_voxels_that_are_no_numbers_are_counted() -> None:
     array = np.ones((2, 3, 4), np.float32)
     check_finite(array, "a")
     array[0, 0, :2] = np.inf, -np.inf
-    array[1, 1, 1] = np.nan
-    with pytest.raises(VolumeError, match="a has 3 voxels that are NaN or infinite"):
+    array[1, 1, 1], array[1, 1, 2] = np.nan, -2e30
+    with pytest.raises(VolumeError, match="a has 4 voxels that are NaN, infinite or beyond 1e\\+30"):
         check_finite(array, "a")
 
 

@@ -33,6 +33,8 @@ def unpack_zip(archive: Path, folder: Path) -> None:
             for number, member in enumerate(members):
                 with opened.open(member) as packed, (folder / f"{number:06d}").open("wb") as unpacked:
                     shutil.copyfileobj(packed, unpacked, _CHUNK)
+    except OSError as error:
+        raise VolumeError(f"can't unpack {archive.name}: {error.strerror}") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         raise VolumeError(f"{archive.name} is not a sound ZIP archive; it may be cut off") from error
 

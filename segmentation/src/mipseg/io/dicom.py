@@ -220,6 +220,7 @@ def _read_slice(file: Path, target: npt.NDArray[np.float32], decoder: Decoder) -
     stored = decoder.decode(header, file)
     if stored.shape != target.shape:
         raise VolumeError(f"{file.name} holds {stored.shape} pixels; its header claims {target.shape}")
-    target[:] = stored * slope + intercept
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused later
+        target[:] = stored * slope + intercept
     del header.PixelData
     return header, slope

@@ -36,7 +36,8 @@ def read_nifti(file: Path) -> Grid:
             header = _read_header(stream)
             shape = _shape(header, name)
             affine = _affine(header, shape, name)
-            array = _read_voxels(header, stream, shape)
+            with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused below
+                array = _read_voxels(header, stream, shape)
             stream.read(1)  # at its end, gzip compares its checksum
     except (HeaderDataError, OSError, EOFError, ValueError, KeyError, OverflowError, zlib.error) as error:
         raise VolumeError(f"{name} is not a sound NIfTI file; it may be cut off") from error

@@ -17,6 +17,7 @@ Kind: TypeAlias = Literal["dicom", "nifti", "mha", "nrrd"]
 Affine: TypeAlias = npt.NDArray[np.float64]
 
 MAX_VOXELS = 2**28  # 1 GiB of float32; the longest PET scanners make 200 million
+MAX_VALUE = 1e30
 MIN_SLICES = 2
 MAX_SPACING_MM = 100.0
 MAX_TILT_DEG = 30.0  # of the grid against the patient; beyond it "coronal" means little
@@ -141,16 +142,16 @@ def check_affine(affine: Affine, name: str) -> None:
 
 
 def check_finite(array: npt.NDArray[np.float32], name: str) -> None:
-    """Refuse voxels that are not numbers.
+    """Refuse voxels that are no numbers, or so large that to compute with them overflows.
 
     Raises:
-        VolumeError: says how many are NaN or infinite.
+        VolumeError: says how many are NaN, infinite or beyond 1e30.
     """
-    # A sum is not finite if one of its terms is not; it needs no array of truth values.
-    if np.isfinite(array.sum(dtype=np.float64)):
-        return
-    count = array.size - int(np.isfinite(array).sum())
-    raise VolumeError(f"{name} has {count} voxels that are NaN or infinite")
+    with np.errstate(invalid="ignore"):
+        if -MAX_VALUE <= float(array.min()) <= float(array.max()) <= MAX_VALUE:
+            return
+        count = array.size - int((np.abs(array) <= MAX_VALUE).sum())
+    raise VolumeError(f"{name} has {count} voxels that are NaN, infinite or beyond {MAX_VALUE:g}")
 
 
 def to_patient_frame(grid: Grid, kind: Kind) -> tuple[Voxels, Affine, Source, list[str]]:
