@@ -6,6 +6,7 @@ MipsegError
 │   ├── ImageError          not a readable PNG or JPEG, or not one we accept
 │   │   └── NotGreyError    a coloured image
 │   ├── ImageTooLargeError  more pixels than the limit
+│   ├── VolumeError         not a PET volume that can be read without guessing
 │   └── ArgumentError       an array or a number that a caller of the library passed; a ValueError as well
 ├── SegmentationError       a mask breaks the contract (shape, values, channels); an AssertionError as well
 ├── ConfigError             an experiment's file is missing or wrong
@@ -50,6 +51,10 @@ class ImageTooLargeError(InputError):
     """The image has more pixels than the limit."""
 
     code = "image-too-large"
+
+
+class VolumeError(InputError):
+    """A file, folder or archive is not a PET volume that can be read without guessing; one line says why."""
 
 
 class ArgumentError(InputError, ValueError):

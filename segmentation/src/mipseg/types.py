@@ -25,3 +25,6 @@ Probability: TypeAlias = npt.NDArray[np.float32]
 
 Spacing: TypeAlias = tuple[float, float]
 """Millimetres between rows and between columns."""
+
+Voxels: TypeAlias = npt.NDArray[np.float32]
+"""A volume, (Z, Y, X) float32: from feet to head, from front to back, from the patient's right to left."""

@@ -1,0 +1,108 @@
+"""What a path leads to, and a clear line for everything that is no volume."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mipseg.errors import ArgumentError, VolumeError
+from mipseg.io.read import read_volume
+from tests.io.pet_files import FACTOR, PHANTOM, SLOPE, make_slices, write_nifti, write_slices
+
+SUV = (PHANTOM * (SLOPE * FACTOR)).astype(np.float32)
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(VolumeError) as caught:
+        read_volume(path)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_folder_with_one_volume(tmp_path: Path) -> None:
+    write_nifti(tmp_path / "pet.nii.gz")
+    (tmp_path / "readme.txt").write_text("-")
+    Image.new("L", (5, 5)).save(tmp_path / "preview.png")
+    np.testing.assert_allclose(read_volume(tmp_path).voxels, SUV)
+
+
+def test_a_folder_with_several_inputs(tmp_path: Path) -> None:
+    write_nifti(tmp_path / "a.nii")
+    write_nifti(tmp_path / "b.nii")
+    assert refused(tmp_path) == f"{tmp_path.name} holds several inputs (2 nifti); name one of them"
+    write_slices(tmp_path, make_slices())
+    assert "holds several inputs (2 nifti, 6 dicom)" in refused(tmp_path)
+
+
+def test_paths_that_lead_to_nothing(tmp_path: Path) -> None:
+    assert refused(tmp_path / "none") == f"can't read {tmp_path / 'none'}: No such file or directory"
+    (tmp_path / "empty").mkdir()
+    assert refused(tmp_path / "empty") == "empty holds no DICOM, NIfTI, MHA or NRRD file"
+    (tmp_path / "text").write_text("no image " * 100)
+    assert refused(tmp_path / "text") == "text is neither DICOM, NIfTI, MHA, NRRD, ZIP, PNG nor JPEG"
+    (tmp_path / "void").write_bytes(b"")
+    assert "void is neither" in refused(tmp_path / "void")
+    Image.new("L", (5, 5)).save(tmp_path / "a.png")
+    assert refused(tmp_path / "a.png") == "a.png is a PNG or JPEG image, not a volume"
+
+
+def test_loops_of_links(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    assert "can't read" in refused(tmp_path / "loop")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "up").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "a" / "broken").symlink_to(tmp_path / "nowhere")
+    write_nifti(tmp_path / "a" / "pet.nii")
+    np.testing.assert_allclose(read_volume(tmp_path).voxels, SUV)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    write_nifti(tmp_path / "pet.nii")
+    np.testing.assert_allclose(read_volume(tmp_path).voxels, SUV)
+    assert "is neither a file nor a folder" in refused(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "text"),
+    [
+        ("a.nii", {"series": "1.2"}, "a.nii is no DICOM input, so it has no series 1.2"),
+        ("a.nii", {"weight_kg": 70.0}, "give unit='bqml' with them"),
+        ("a.nii", {"unit": "suv", "dose_bq": 1e8}, "give unit='bqml' with them"),
+        ("dicom", {"unit": "suv"}, "the unit of DICOM files is in their headers"),
+    ],
+)
+def test_arguments_that_do_not_fit(name: str, arguments: dict[str, Any], text: str, tmp_path: Path) -> None:
+    write_nifti(tmp_path / "a.nii")
+    write_slices(tmp_path / "dicom", make_slices())
+    with pytest.raises(ArgumentError, match=text):
+        read_volume(tmp_path / name, **arguments)
+
+
+@pytest.mark.parametrize(("name", "missing"), [("a.nii", "nibabel"), ("dicom", "pydicom")])
+def test_without_the_extra_it_is_named(
+    name: str, missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_nifti(tmp_path / "a.nii")
+    write_slices(tmp_path / "dicom", make_slices())
+    for module in [each for each in sys.modules if each.startswith("mipseg.io.") and each != "mipseg.io.read"]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, missing, None)
+    assert refused(tmp_path / name) == f"volumes need {missing}: install mipseg[volume]"
+
+
+def test_values_that_are_not_suv(tmp_path: Path) -> None:
+    volume = read_volume(write_nifti(tmp_path / "a.nii", SUV * 50_000))
+    assert volume.unit == "unknown"
+    assert volume.suv_reason.endswith("if they are Bq/ml, give unit='bqml', weight and dose")
+    volume = read_volume(tmp_path / "a.nii", unit="suv")
+    assert volume.unit == "suv"
+    assert volume.warnings[0].startswith("suv-implausible: the median SUV of the body would be")
+    assert read_volume(tmp_path / "a.nii", unit="unknown").suv_reason == "the unit is not known"
+    text = refused(write_nifti(tmp_path / "ct.nii", PHANTOM.astype(np.float32) - 1000))
+    assert "as CT has and PET has not" in text
