@@ -1,5 +1,5 @@
 # `make api` runs the service and `make test` runs the tests; both set up everything they need.
-.PHONY: help api test test-all lint check setup data train bench bench-judge lock
+.PHONY: help api test test-interop test-all lint check setup data train bench bench-judge lock
 .DEFAULT_GOAL := help
 
 # uv from the PATH; where it is missing, a copy of our own in .uv/.
@@ -24,6 +24,9 @@ api: setup  ## the service on http://localhost:8000
 
 test: setup  ## the tests, but for those that take long
 	$(RUN) pytest -m "not long"
+
+test-interop: setup  ## the clients, starter kits and pages that others wrote
+	$(RUN) pytest -m interop
 
 test-all: setup  ## every test
 	$(RUN) pytest
