@@ -151,7 +151,7 @@ def test_predict_from_text_to_text(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_image_is_cut_in_two_at_a_share_of_its_range() -> None:
     image = np.array([[10, 20, 30]], np.uint8)
     found = utils.normalize_to_binary(image, 0.4)
-    assert (found.dtype, found.tolist()) == (np.float32, [[0, 1, 1]])
+    assert (found.dtype.name, found.tolist()) == ("float32", [[0, 1, 1]])
     assert utils.normalize_to_binary(image).tolist() == [[0, 0, 1]]
     assert utils.normalize_to_binary(np.full((1, 2), 7)).tolist() == [[0, 0]]
 

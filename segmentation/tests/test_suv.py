@@ -42,7 +42,7 @@ def reason(**changes: Any) -> str:
     return found.reason
 
 
-def scanned_at(*moments: datetime, reference_s: float | None = None, duration_s: float | None = None) -> Any:
+def scanned_at(*moments: datetime | None, reference_s: float | None = None, duration_s: float | None = None) -> Any:
     return tuple(Frame(moment, reference_s, duration_s) for moment in moments)
 
 

@@ -72,10 +72,10 @@ def test_docs(service: Server) -> None:
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/html")
     assert "://" not in answer.text  # nothing of it comes from elsewhere
-    parts = re.findall(r'(?:href|src)="([^"]+)"', answer.text)
-    assert {part.rpartition(".")[2] for part in parts} == {"css", "js", "svg"}
+    parts = [part for part in re.findall(r'(?:href|src)="([^"]+)"', answer.text) if part != "."]
+    assert {"css", "js", "svg"} <= {part.rpartition(".")[2] for part in parts}
     for part in parts:
-        assert service.client.get(part).status_code == 200
+        assert service.client.get(part).status_code == 200, part
     (script,) = (part for part in parts if part.endswith("docs.js"))
     assert '"openapi.json"' in service.client.get(script).text
 
