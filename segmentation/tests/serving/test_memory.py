@@ -39,14 +39,16 @@ def test_memory_is_given_back_after_large_images_only(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("platform", ["darwin", "win32"])
 def test_elsewhere_nothing_happens(monkeypatch: pytest.MonkeyPatch, platform: str) -> None:
-    memory._malloc_trim.cache_clear()
+    memory._c_function.cache_clear()
     monkeypatch.setattr(sys, "platform", platform)
     memory.give_back(10**7)
-    memory._malloc_trim.cache_clear()
+    assert not memory.map_large_blocks()
+    memory._c_function.cache_clear()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="MALLOC_TRIM IS GLIBC'S")
 def test_trimming_is_possible_here() -> None:
     assert memory._malloc_trim() is not None
+    assert memory.map_large_blocks()
     np.ones(10**6)
     memory.give_back(10**7)

@@ -20,7 +20,7 @@ from fastapi_offline import FastAPIOffline
 from mipseg.checks import validate_segmentation
 from mipseg.errors import ModelError
 from mipseg.model.segmenter import Segmenter
-from mipseg.serving import problems
+from mipseg.serving import memory, problems
 from mipseg.serving.headers import HeadAsGet, SafeHeaders
 from mipseg.serving.limits import BodyLimits
 from mipseg.serving.observe import Metrics, Observe, add_metrics
@@ -43,6 +43,7 @@ def create_app(predict: Predict, segmenter: Segmenter, settings: Settings) -> Fa
         segmenter: the built-in model, for `/tumor/analyze`; it is loaded by the first that uses it.
         settings: limits and deadlines.
     """
+    memory.map_large_blocks()
     queue = PredictionQueue(settings.queue_size, settings.deadline_s)
 
     @asynccontextmanager
