@@ -21,6 +21,21 @@ def test_defaults_are_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.judge_is_local
 
 
+def test_a_port_counts_for_what_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EVAL_API_URL")
+    monkeypatch.setenv(SERVICE_URL, "https://team.example:8000")
+    settings = ClientSettings.load(8123)
+    assert settings.eval_api_url == "http://localhost:8123"
+    assert settings.tumor_segmentation_service_url == "https://team.example:8000/predict"
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "http", "-1"])
+def test_what_is_not_a_port_is_refused(run_check: Command, port: str) -> None:
+    result = run_check("0" * 32, "--port", port)
+    assert result.code == 2
+    assert f"'{port}' is not a port; give a number from 1 to 65535" in result.err
+
+
 def test_dotenv_and_the_environment_before_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f'EVAL_API_URL=http://ignored\nEVAL_API_TOKEN="{CANARY}"\nWANDB_API_KEY=x\n')
     monkeypatch.delenv("EVAL_API_TOKEN")

@@ -11,7 +11,7 @@ from mipseg.client.settings import ClientSettings
 
 def _check(arguments: Namespace, output: Output) -> int:
     uuid = need_uuid(arguments.uuid)
-    with open_judge(ClientSettings.load(), output) as judge:
+    with open_judge(ClientSettings.load(arguments.port), output) as judge:
         attempt = judge.find(uuid)
         if arguments.wait:
             attempt = follow(lambda: judge.find(uuid), attempt)

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -10,8 +10,10 @@ from typing import Any
 from mipseg.client.answers import Attempt, Status, Verification
 from mipseg.client.errors import ClientError, StoppedError
 from mipseg.client.follow import describe_state
+from mipseg.client.settings import PORT
 
 MAX_ERRORS = 5
+MAX_PORT = 65535
 EXIT_CODES = "exit codes: 0 done, 1 the attempt or the test prediction failed, 2 wrong use or no connection, 130 Ctrl-C"
 SETTINGS = (
     "settings (environment or .env): EVAL_API_URL (default: http://localhost:8000), EVAL_API_TOKEN, "
@@ -23,8 +25,20 @@ def make_parser(prog: str, description: str) -> ArgumentParser:
     """A parser with what both commands share."""
     parser = ArgumentParser(prog=prog, description=description, epilog=f"{SETTINGS}; {EXIT_CODES}")
     parser.add_argument("--wait", action="store_true", help="follow the attempt until its score, with a progress bar")
+    parser.add_argument(
+        "--port",
+        type=_port,
+        default=PORT,
+        help="where `api` serves on this machine, for what is not set (default: %(default)s)",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_PORT:
+        raise ArgumentTypeError(f"{text!r} is not a port; give a number from 1 to {MAX_PORT}")
+    return int(text)
 
 
 def how_to_go_on(uuid: str) -> str:

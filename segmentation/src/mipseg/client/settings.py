@@ -12,6 +12,8 @@ from mipseg.addresses import Scope, scope_of_literal, split_url
 from mipseg.client.errors import UsageError
 from mipseg.settings import ProjectSettings, describe
 
+PORT = 8000  # where `make api` serves
+
 
 def can_be_sent(token: str) -> bool:
     """Whether a text can be a header's value; where not, the HTTP library's error would show it."""
@@ -29,9 +31,9 @@ class ClientSettings(ProjectSettings):
 
     model_config = SettingsConfigDict(hide_input_in_errors=True)
 
-    eval_api_url: str = "http://localhost:8000"
+    eval_api_url: str = f"http://localhost:{PORT}"
     eval_api_token: SecretStr | None = None
-    tumor_segmentation_service_url: str = "http://localhost:8000/predict"
+    tumor_segmentation_service_url: str = f"http://localhost:{PORT}/predict"
 
     @field_validator("eval_api_url", "tumor_segmentation_service_url")
     @classmethod
@@ -66,15 +68,24 @@ class ClientSettings(ProjectSettings):
         return scope_of_literal(urlsplit(self.eval_api_url).hostname or "") is Scope.LOOPBACK
 
     @classmethod
-    def load(cls) -> Self:
+    def load(cls, port: int = PORT) -> Self:
         """Read the environment and `.env`.
+
+        Args:
+            port: of the service and the judge on this machine, for the addresses that are not set.
 
         Raises:
             UsageError: a setting can't be used; the text names it but not its value.
         """
         try:
-            return cls()
+            settings = cls()
         except ValidationError as error:
             raise UsageError("bad-setting", describe(error, secret=True)) from None
         except (OSError, ValueError):
             raise UsageError("bad-setting", ".env can't be read; it must be a text file in UTF-8") from None
+        here = {
+            name: field.default.replace(str(PORT), str(port))
+            for name, field in cls.model_fields.items()
+            if isinstance(field.default, str) and name not in settings.model_fields_set
+        }
+        return settings.model_copy(update=here)

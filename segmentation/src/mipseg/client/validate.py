@@ -37,13 +37,13 @@ def _prepare_evaluation(judge: JudgeClient, url: str, arguments: Namespace, outp
 
 def _cancel(arguments: Namespace, output: Output) -> int:
     uuid = need_uuid(arguments.cancel)
-    with open_judge(ClientSettings.load(), output) as judge:
+    with open_judge(ClientSettings.load(arguments.port), output) as judge:
         output.attempt(judge.cancel(uuid))
     return 0
 
 
 def _validate(arguments: Namespace, output: Output) -> int:
-    settings = ClientSettings.load()
+    settings = ClientSettings.load(arguments.port)
     url = settings.tumor_segmentation_service_url
     kind = Kind.EVALUATION if arguments.evaluate else Kind.VALIDATION
     with open_judge(settings, output) as judge:
