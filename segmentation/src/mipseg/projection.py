@@ -98,14 +98,12 @@ def project(volume: Volume, window_top: float | None = None) -> Mip:
     height = max(1, round(planes * dz / PITCH_MM))
     down = _places(planes, dz, height)[::-1]
     across = _places(columns, dx, WIDTH)
-    shown = np.clip(hottest / np.float32(top), 0, 1)
-    image = ndimage.map_coordinates(shown, np.meshgrid(down, across, indexing="ij"), order=1, mode="nearest")
+    image = ndimage.map_coordinates(hottest, np.meshgrid(down, across, indexing="ij"), order=1, mode="nearest")
     image[:, (across < -0.5) | (across > columns - 0.5)] = 0
-    beyond = shown[:, (np.arange(columns) < across[0] - 1) | (np.arange(columns) > across[-1] + 1)]
-    warnings = (
-        () if beyond.max(initial=0) < AIR else (f"cropped: what lies beyond {WIDTH * PITCH_MM:.0f} mm was cut off",)
-    )
-    return Mip(np.clip(image, 0, 1), depth, down, across, top, warnings)
+    beyond = hottest[:, (np.arange(columns) < across[0] - 1) | (np.arange(columns) > across[-1] + 1)]
+    cut = beyond.max(initial=0) > AIR * top
+    warnings = (f"cropped: what lies beyond {WIDTH * PITCH_MM:.0f} mm was cut off",) if cut else ()
+    return Mip(np.clip(image / np.float32(top), 0, 1), depth, down, across, top, warnings)
 
 
 def _checked_window(volume: Volume, window_top: float | None) -> float:
