@@ -92,7 +92,7 @@ def as_volume(suv: npt.NDArray[np.float32]) -> Volume:
 
 def true_mask(tumour: npt.NDArray[np.bool_], mip: Mip) -> BinaryMask:
     """The projection of the truth; phantoms have the image's pitch, so pixels are rays."""
-    rays = tumour.any(axis=1)
+    rays = np.asarray(tumour.any(axis=1))
     mask = np.zeros(mip.intensity.shape, bool)
     inside = np.flatnonzero((mip.columns > -0.5) & (mip.columns < rays.shape[1] - 0.5))
     mask[:, inside] = rays[np.rint(mip.rows).astype(int)][:, np.rint(mip.columns[inside]).astype(int)]

@@ -10,7 +10,7 @@ from mipseg.growing import Rule, grow
 from mipseg.metrics import dice_score
 from mipseg.phantom import make_volume_phantom
 from mipseg.projection import project
-from tests.volumes import ball, image_of_rays, make_volume, volume_of_phantom
+from tests.volumes import ball, image_of_rays, make_volume, shadow, volume_of_phantom
 
 Tumour = npt.NDArray[np.bool_]
 SHAPE = (60, 40, 60)
@@ -35,7 +35,7 @@ def estimate(voxels: npt.NDArray[np.float32], rays: Tumour, rule: Rule = "41%max
 
 @pytest.mark.parametrize("rule", ["41%max", "suv4", "liver"])
 def test_a_lesion_alone_is_found_again(rule: Rule) -> None:
-    assert dice_score(LESION, estimate(scan((LESION, 8.0)), LESION.any(axis=1), rule)) > 0.93
+    assert dice_score(LESION, estimate(scan((LESION, 8.0)), shadow(LESION), rule)) > 0.93
 
 
 @pytest.mark.parametrize(("rule", "level"), [("41%max", 0.41 * 10), ("suv4", 4.0), ("liver", 3.0)])
@@ -53,25 +53,25 @@ def test_the_rules_levels(rule: Rule, level: float) -> None:
 @pytest.mark.parametrize("shift", [0, 4, 7])
 def test_a_lesion_behind_a_bladder_does_not_become_the_bladder(shift: int) -> None:
     lesion = ball(SHAPE, (30, 28, 30 + shift), 16.0)
-    grown = estimate(scan((BLADDER, 20.0), (lesion, 8.0)), lesion.any(axis=1))
+    grown = estimate(scan((BLADDER, 20.0), (lesion, 8.0)), shadow(lesion))
     assert not (grown & BLADDER).any()
     assert dice_score(lesion, grown) > 0.9
 
 
 def test_a_mask_that_shows_the_whole_bladder_is_believed() -> None:
-    assert dice_score(BLADDER, estimate(scan((BLADDER, 20.0)), BLADDER.any(axis=1))) > 0.93
+    assert dice_score(BLADDER, estimate(scan((BLADDER, 20.0)), shadow(BLADDER))) > 0.93
 
 
 def test_a_mask_of_half_a_lesion_gives_the_half() -> None:
     half = LESION & (np.arange(60) < 36)
-    grown = estimate(scan((LESION, 8.0)), half.any(axis=1))
+    grown = estimate(scan((LESION, 8.0)), shadow(half))
     assert dice_score(half, grown) > 0.9
     assert not grown[:, :, 36:].any()
 
 
 def test_two_lesions_under_one_mask_have_a_peak_each() -> None:
     hot, cool = ball(SHAPE, (30, 12, 26), 14.0), ball(SHAPE, (30, 30, 33), 14.0)
-    grown = estimate(scan((hot, 20.0), (cool, 5.0)), (hot | cool).any(axis=1))
+    grown = estimate(scan((hot, 20.0), (cool, 5.0)), shadow(hot | cool))
     assert dice_score(hot | cool, grown) > 0.9
     assert (grown & cool).sum() > 0.8 * cool.sum()
 
@@ -90,7 +90,7 @@ def test_a_lesion_ends_two_radii_along_the_ray() -> None:
     tube[28:33, :, 28:33] = True  # as long as the body is deep
     voxels = scan((tube, 8.0), blur=0)
     voxels[28:33, 3, 28:33] = 9
-    grown = estimate(voxels, tube.any(axis=1))
+    grown = estimate(voxels, shadow(tube))
     assert grown[30, :, 30].sum() == 3 + 1 + 2 * 3 + 1  # in front as far as there is, behind 2 radii and a voxel
 
 
@@ -111,9 +111,9 @@ def test_the_estimate_projects_to_the_mask() -> None:
     phantom = make_volume_phantom(7, height=300)
     volume = volume_of_phantom(phantom)
     mip = project(volume)
-    mask = image_of_rays(phantom.mask.any(axis=1), mip)
+    mask = image_of_rays(shadow(phantom.mask), mip)
     grown = grow(volume, mip, mask)
-    np.testing.assert_array_equal(grown.any(axis=1), phantom.mask.any(axis=1))
+    np.testing.assert_array_equal(shadow(grown), shadow(phantom.mask))
     assert dice_score(phantom.mask, grown) > 0.85
 
 
@@ -124,7 +124,7 @@ def test_no_mask_no_tumour() -> None:
 def test_in_another_unit_the_floor_is_left_out() -> None:
     volume = make_volume(scan((LESION, 8.0)) / 1000, unit="bqml")
     mip = project(volume, 0.006)
-    mask = image_of_rays(LESION.any(axis=1), mip)
+    mask = image_of_rays(shadow(LESION), mip)
     assert dice_score(LESION, grow(volume, mip, mask)) > 0.93
     with pytest.raises(ArgumentError, match="the rule suv4 needs SUV; no dose"):
         grow(volume, mip, mask, "suv4")
@@ -133,7 +133,7 @@ def test_in_another_unit_the_floor_is_left_out() -> None:
 def test_bad_arguments() -> None:
     volume = make_volume(scan((LESION, 8.0)))
     mip = project(volume)
-    mask = image_of_rays(LESION.any(axis=1), mip)
+    mask = image_of_rays(shadow(LESION), mip)
     with pytest.raises(ArgumentError, match=r"the rule must be one of 41%max, suv4, liver, not '50%max'"):
         grow(volume, mip, mask, "50%max")  # type: ignore[arg-type] # what a user may type
     with pytest.raises(ArgumentError, match="the rule liver needs a liver"):

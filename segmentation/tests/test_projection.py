@@ -11,7 +11,7 @@ from mipseg.io.volume import Grid, Volume, spacing_of, to_patient_frame
 from mipseg.phantom import make_phantom, make_volume_phantom
 from mipseg.projection import PITCH_MM, WIDTH, project
 from tests.io.pet_files import make_slices, orientations, turned, write_nifti, write_slices
-from tests.volumes import image_of_rays, make_volume, volume_of_phantom
+from tests.volumes import image_of_rays, make_volume, shadow, volume_of_phantom
 
 ORIENTATIONS = list(orientations())
 ASYMMETRIC = np.random.default_rng(0).uniform(0, 8, (30, 11, 21)).astype(np.float32)
@@ -65,8 +65,8 @@ def test_the_volume_phantom_has_the_image_of_the_phantom(seed: int) -> None:
     mip = project(volume_of_phantom(volume))
     # The phantom's image has 8 bits: half a grey level of difference.
     np.testing.assert_allclose(mip.intensity, 1 - image.mip / 255, atol=0.5 / 255 + 1e-6)
-    np.testing.assert_array_equal(image_of_rays(volume.mask.any(axis=1), mip), image.mask)
-    np.testing.assert_array_equal(mip.rays_of(image.mask), volume.mask.any(axis=1))
+    np.testing.assert_array_equal(image_of_rays(shadow(volume.mask), mip), image.mask)
+    np.testing.assert_array_equal(mip.rays_of(image.mask), shadow(volume.mask))
 
 
 @pytest.mark.parametrize("spacing", [(4.0, 4.0, 4.0), (2.0, 2.0, 2.0), (3.27, 5.0, 4.6875), (1.3, 2.0, 1.1)])

@@ -44,3 +44,8 @@ def image_of_rays(rays: npt.NDArray[np.bool_], mip: Mip) -> BinaryMask:
     rows, columns = np.rint(mip.rows).astype(int), np.rint(mip.columns).astype(int)
     inside = (columns >= 0) & (columns < rays.shape[1])
     return np.asarray(rays[np.ix_(rows, np.clip(columns, 0, rays.shape[1] - 1))] & inside)
+
+
+def shadow(tumour: npt.NDArray[np.bool_]) -> BinaryMask:
+    """The rays (Z, X) that a tumour (Z, Y, X) lies on."""
+    return np.asarray(tumour.any(axis=1))

@@ -128,7 +128,7 @@ def _hottest(voxels: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], 
 
 def _places(count: int, side_mm: float, pixels: int) -> npt.NDArray[np.float64]:
     """Where pixels of 2 mm lie on a grid of `count` voxels that has the same middle."""
-    return (count - 1) / 2 + (np.arange(pixels) - (pixels - 1) / 2) * (PITCH_MM / side_mm)
+    return np.asarray((count - 1) / 2 + (np.arange(pixels) - (pixels - 1) / 2) * (PITCH_MM / side_mm), np.float64)
 
 
 def _overlap(places: npt.NDArray[np.float64], count: int) -> Weights:
@@ -136,4 +136,4 @@ def _overlap(places: npt.NDArray[np.float64], count: int) -> Weights:
     half = abs(places[1] - places[0]) / 2 if places.size > 1 else 0.5 * count
     voxels = np.arange(count)[:, None]
     covered = np.minimum(voxels + 0.5, places + half) - np.maximum(voxels - 0.5, places - half)
-    return np.maximum(covered, 0)
+    return np.asarray(np.maximum(covered, 0), np.float64)

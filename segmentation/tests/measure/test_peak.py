@@ -26,8 +26,8 @@ def test_the_sphere_has_1_cm3() -> None:
 @pytest.mark.parametrize("spacing", [(3.27, 4.6875, 4.6875), (2.0, 5.0, 2.0), (20.0, 20.0, 20.0)])
 def test_weights_are_shares_of_voxels(spacing: Spacing) -> None:
     weights = sphere_weights(spacing)
-    voxel = np.prod(spacing)
-    assert weights.max() <= max(1.0, voxel / VOLUME_MM3) * 1.02
+    voxel = float(np.prod(spacing))
+    assert float(weights.max()) <= min(1.0, voxel / VOLUME_MM3) * 1.02
     grid = np.indices(weights.shape) - np.reshape([side // 2 for side in weights.shape], (3, 1, 1, 1))
     distance = np.sqrt(((grid * np.reshape(spacing, (3, 1, 1, 1))) ** 2).sum(axis=0))
     half = np.linalg.norm(spacing) / 2

@@ -31,8 +31,8 @@ def suv_peak(voxels: Voxels, lesion: npt.NDArray[np.bool_], spacing: tuple[float
     """
     values = voxels.astype(np.float64)
     best = -np.inf
-    for halves in product((0.0, 0.5), repeat=3):
-        weights = sphere_weights(spacing, halves)
+    for z, y, x in product((0.0, 0.5), repeat=3):
+        weights = sphere_weights(spacing, (z, y, x))
         centres = lesion & _holds(lesion.shape, weights.shape)
         if centres.any():
             # A convolution turns its weights around; by FFT, since a large lesion has many places for the sphere.

@@ -10,6 +10,7 @@ from mipseg.io.volume import Volume, body_median
 from mipseg.types import Voxels
 
 DIAMETER_MM = 30.0  # of PERCIST's sphere in the right lobe: Wahl et al. 2009, J Nucl Med 50:122S-150S
+AIR_SUV = 0.2  # below: air
 COARSE_MM = 6.0  # voxels in which the liver is looked for
 LIVER_SUV = (1.0, 4.5)  # mean SUV by weight of livers, with a margin
 MAX_VARIATION = 0.2  # SD / mean inside of a sphere, in coarse voxels; organs beside each other vary more
@@ -88,11 +89,13 @@ def find_liver(volume: Volume) -> Reference | str:
     factors = tuple(max(1, round(COARSE_MM / side)) for side in volume.spacing)
     coarse = _block_means(volume.voxels, factors)
     sides = tuple(side * factor for side, factor in zip(volume.spacing, factors, strict=True))
-    mean, variation = _local(coarse, _ball(sides, DIAMETER_MM / 2))
-    body = coarse > 0.2
-    if not body.any():
+    body = np.nonzero(coarse > AIR_SUV)
+    if body[0].size == 0:
         return "no body is visible"
-    right = np.arange(coarse.shape[2]) < np.nonzero(body)[2].mean()
+    first = np.array([places.min() for places in body])
+    coarse = coarse[tuple(slice(places.min(), places.max() + 1) for places in body)]
+    mean, variation = _local(coarse, _ball(sides, DIAMETER_MM / 2))
+    right = np.arange(coarse.shape[2]) < body[2].mean() - first[2]
     lowest = max(LIVER_SUV[0], ABOVE_BODY * body_median(volume.voxels))
     even = (mean < LIVER_SUV[1]) & (variation < MAX_VARIATION) & right
     wanted = MIN_CORE_ML * 1000 / np.prod(sides)
@@ -106,17 +109,19 @@ def find_liver(volume: Volume) -> Reference | str:
     chosen = 1 + int(sizes.argmax())
     box = ndimage.find_objects(labels)[chosen - 1]
     thick = ndimage.distance_transform_edt(np.pad(labels[box] == chosen, 1), sides)[1:-1, 1:-1, 1:-1]
-    place = np.array(np.unravel_index(thick.argmax(), thick.shape)) + [side.start for side in box]
+    place = np.array(np.unravel_index(thick.argmax(), thick.shape)) + first + [side.start for side in box]
     centre = place * factors + (np.array(factors) - 1) / 2
     return _measure(volume, centre)
 
 
 def _block_means(voxels: Voxels, factors: tuple[int, ...]) -> Coarse:
     """Means of blocks; what is left at the far ends is not used."""
-    counts = [max(1, size // factor) for size, factor in zip(voxels.shape, factors, strict=True)]
-    part = voxels[tuple(slice(count * factor) for count, factor in zip(counts, factors, strict=True))]
-    (a, b, c), (fa, fb, fc) = counts, factors
-    return np.asarray(part.reshape(a, fa, b, fb, c, fc).mean(axis=(1, 3, 5), dtype=np.float32))
+    means = voxels
+    for axis, factor in enumerate(factors):  # one axis after the other: three at once take three times as long
+        count = max(1, means.shape[axis] // factor)
+        part = means[(slice(None),) * axis + (slice(count * factor),)]
+        means = part.reshape(*part.shape[:axis], count, -1, *part.shape[axis + 1 :]).mean(axis=axis + 1)
+    return means
 
 
 def _ball(sides: tuple[float, ...], radius_mm: float) -> Coarse:
