@@ -62,6 +62,13 @@ def test_a_mask_that_shows_the_whole_bladder_is_believed() -> None:
     assert dice_score(BLADDER, estimate(scan((BLADDER, 20.0)), shadow(BLADDER))) > 0.93
 
 
+def test_a_lesion_is_not_given_up_for_a_cooler_one_behind_it() -> None:
+    hot, cool = ball(SHAPE, (30, 10, 30), 16.0), ball(SHAPE, (30, 30, 30), 16.0)
+    grown = estimate(scan((hot, 12.0), (cool, 6.0)), shadow(hot))
+    assert dice_score(hot, grown) > 0.9
+    assert not (grown & cool).any()
+
+
 def test_a_mask_of_half_a_lesion_gives_the_half() -> None:
     half = LESION & (np.arange(60) < 36)
     grown = estimate(scan((LESION, 8.0)), shadow(half))
