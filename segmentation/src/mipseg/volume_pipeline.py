@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from mipseg.checks import input_warnings
 from mipseg.growing import Rule, grow
 from mipseg.io.volume import Volume
 from mipseg.measure.lesions_3d import Labels, VolumeLesion, label_lesions, measure_volume
@@ -10,6 +9,7 @@ from mipseg.measure.patient import PatientMeasures, measure_patient
 from mipseg.measure.regions import References, find_references, percist_level
 from mipseg.model.segmenter import Segmentation, Segmenter
 from mipseg.projection import Mip, project
+from mipseg.repair import doubts
 
 HEIGHTS_M = (0.3, 2.5)  # of people; what lies outside was given in another unit
 
@@ -38,7 +38,8 @@ class VolumeResult:
         lesions: one for each number, the largest first.
         patient: all lesions together.
         references: healthy organs to compare with.
-        warnings: `code` or `code: sentence` each, of reading, projecting and the image.
+        warnings: `code` or `code: sentence` each, of reading, projecting and the mask. The image is not repaired as
+            others are: a volume's header says where the head is.
     """
 
     mip: Mip
@@ -71,7 +72,7 @@ def analyze_volume(volume: Volume, segmenter: Segmenter, options: VolumeOptions 
     labels = label_lesions(grow(volume, mip, segmentation.tumour, chosen.rule, liver_level))
     lesions = measure_volume(volume, labels)
     patient = measure_patient(lesions, *_body_of(volume))
-    warnings = [*volume.warnings, *mip.warnings, *input_warnings(mip.intensity)]
+    warnings = [*volume.warnings, *mip.warnings, *doubts(mip.intensity, segmentation.tumour)]
     return VolumeResult(mip, segmentation, labels, lesions, patient, references, warnings)
 
 
