@@ -1,7 +1,7 @@
 """From a mask of the projection to a tumour in 3-D: an estimate, since one projection hides what lies behind."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -61,8 +61,10 @@ def grow(
     for label, (rows, columns) in enumerate(ndimage.find_objects(labels), 1):
         window = _widened(rows, volume.spacing[0], rays.shape[0]), _widened(columns, volume.spacing[2], rays.shape[1])
         box = (window[0], slice(None), window[1])
-        component = _Component(volume.voxels[box], labels[window] == label, mip.depth[window], volume.spacing, level)
-        tumour[box] |= component.grow()
+        inside = labels[window] == label
+        reach = REACH * _radius(inside, volume.spacing) + volume.spacing[1]
+        part = _Part(volume.voxels[box], inside, mip.depth[window], volume.spacing, level, reach)
+        tumour[box] |= part.grow()
     return tumour
 
 
@@ -86,9 +88,14 @@ def _widened(side: slice, spacing_mm: float, size: int) -> slice:
     return slice(max(side.start - margin, 0), min(side.stop + margin, size))
 
 
+def _radius(rays: BinaryMask, spacing: tuple[float, float, float]) -> float:
+    """Of the largest circle in a component, in mm."""
+    return float(ndimage.distance_transform_edt(np.pad(rays, 1), (spacing[0], spacing[2])).max())
+
+
 @dataclass(frozen=True, eq=False)
-class _Component:
-    """One component of the mask and what lies on and around its rays.
+class _Part:
+    """A part of the volume with one component of the mask, or some of it, and what lies around its rays.
 
     Attributes:
         values: (z, Y, x) float32.
@@ -96,6 +103,7 @@ class _Component:
         depth: (z, x) index along axis 1 of the hottest voxel of each ray.
         spacing: of the voxels in mm.
         level: of the rule.
+        reach_mm: along a ray.
     """
 
     values: Voxels
@@ -103,22 +111,45 @@ class _Component:
     depth: npt.NDArray[np.int16]
     spacing: tuple[float, float, float]
     level: Level
+    reach_mm: float
 
     def grow(self) -> BinaryVoxels:
-        """The tumour on the component's rays, (z, Y, x) bool."""
+        """The tumour on the component's rays, (z, Y, x) bool.
+
+        Lesions lie in islands of voxels that are hot enough for any, and each island is dealt with in its own box: a
+        component may span the body.
+        """
         tumour = np.zeros(self.values.shape, bool)
         z, x = np.nonzero(self.rays)
         y = self.depth[z, x].astype(int)
+        order = np.argsort(-self.values[z, y, x], kind="stable")
+        seeds = np.stack([z, y, x], axis=1)[order]
         near = self._within_reach(self.depth)
+        islands, _ = ndimage.label((self.values >= self.level(0.0)) & near, NEIGHBOURS_18)
+        boxes = ndimage.find_objects(islands)
+        island_of = islands[tuple(seeds.T)]
+        for island in dict.fromkeys(island_of[island_of > 0].tolist()):  # the hottest first
+            rows, _, columns = boxes[island - 1]
+            window = (
+                _widened(rows, self.spacing[0], len(self.rays)),
+                _widened(columns, self.spacing[2], self.rays.shape[1]),
+            )
+            box = (window[0], slice(None), window[1])
+            part = replace(self, values=self.values[box], rays=self.rays[window], depth=self.depth[window])
+            start = (window[0].start, 0, window[1].start)
+            part.add_lesions(tumour[box], seeds[island_of == island] - start, near[box])
+        tumour[tuple(seeds[island_of == 0].T)] = True  # too cool for a lesion
+        return tumour
+
+    def add_lesions(self, tumour: BinaryVoxels, seeds: npt.NDArray[np.int64], near: BinaryVoxels) -> None:
+        """Add the lesions of seeds, the hottest first, to a tumour (z, Y, x)."""
         explained = np.zeros(self.rays.shape, bool)  # rays whose hottest voxel is an organ in front of a lesion
-        for at in np.argsort(-self.values[z, y, x], kind="stable"):
-            seed = int(z[at]), int(y[at]), int(x[at])
-            if tumour[seed] or explained[seed[0], seed[2]]:
+        for z, y, x in seeds.tolist():
+            seed, level = (z, y, x), self.level(float(self.values[z, y, x]))
+            if tumour[seed] or explained[z, x]:
                 continue
-            around = tuple(slice(max(place - 1, 0), place + 2) for place in seed)
-            level = self.level(float(self.values[seed]))
-            if tumour[around].any() or self.values[seed] < level:
-                tumour[seed] = True  # the edge of a lesion, or too cool for one
+            if tumour[max(z - 1, 0) : z + 2, max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2].any():
+                tumour[seed] = True  # the edge of a lesion
                 continue
             lesion = self._connected(seed, (self.values >= level) & near & ~tumour)
             hidden = self._behind(seed, level, lesion)
@@ -126,15 +157,12 @@ class _Component:
                 explained |= lesion.any(axis=1)
                 lesion = hidden
             tumour |= lesion
-        return tumour
 
     def _within_reach(self, depth: npt.NDArray[Any] | int) -> BinaryVoxels:
         """The voxels of the component's rays that lie near enough to a depth."""
-        dz, dy, dx = self.spacing
-        radius = ndimage.distance_transform_edt(np.pad(self.rays, 1), (dz, dx)).max()
-        centre = np.broadcast_to(depth, self.rays.shape)[:, None]
-        gap = np.abs(np.arange(self.values.shape[1])[:, None] - centre) * dy
-        return np.asarray(self.rays[:, None] & (gap <= REACH * radius + dy))
+        centre = np.broadcast_to(np.int16(depth), self.rays.shape)[:, None]
+        gap = np.abs(np.arange(self.values.shape[1], dtype=np.int16)[:, None] - centre)  # voxels; small, since many
+        return np.asarray(self.rays[:, None] & (gap <= int(self.reach_mm / self.spacing[1])))
 
     def _connected(self, seed: tuple[int, int, int], allowed: BinaryVoxels) -> BinaryVoxels:
         labels, _ = ndimage.label(allowed, NEIGHBOURS_18)

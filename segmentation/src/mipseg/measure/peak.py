@@ -1,5 +1,6 @@
 """SUVpeak: the highest mean in a sphere of 1 cm3."""
 
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -41,6 +42,7 @@ def suv_peak(voxels: Voxels, lesion: npt.NDArray[np.bool_], spacing: tuple[float
     return best if np.isfinite(best) else None
 
 
+@cache
 def sphere_weights(
     spacing: tuple[float, float, float], centre: tuple[float, float, float] = (0.0, 0.0, 0.0)
 ) -> npt.NDArray[np.float64]:
@@ -51,7 +53,7 @@ def sphere_weights(
         centre: of the sphere, in voxels from the middle of the array's central voxel; each in [0, 0.5].
 
     Returns:
-        An array with odd sides that just holds the sphere; the sum is 1.
+        An array with odd sides that just holds the sphere, read-only; the sum is 1.
     """
     reach = [int(np.ceil(RADIUS_MM / side + at - 0.5)) for side, at in zip(spacing, centre, strict=True)]
     parts = (np.arange(_PARTS) + 0.5) / _PARTS - 0.5
@@ -63,7 +65,9 @@ def sphere_weights(
     inside = z + y + x <= RADIUS_MM**2
     a, b, c = (2 * r + 1 for r in reach)
     shares = inside.reshape(a, _PARTS, b, _PARTS, c, _PARTS).sum(axis=(1, 3, 5))
-    return np.asarray(shares / shares.sum(), np.float64)
+    weights = np.asarray(shares / shares.sum(), np.float64)
+    weights.flags.writeable = False
+    return weights
 
 
 def box_around(
