@@ -23,7 +23,7 @@ def test_the_sphere_has_1_cm3() -> None:
     assert weights.sum() == pytest.approx(1)
 
 
-@pytest.mark.parametrize("spacing", [(3.27, 4.6875, 4.6875), (2.0, 5.0, 2.0), (20.0, 20.0, 20.0)])
+@pytest.mark.parametrize("spacing", [(3.27, 4.6875, 4.6875), (2.0, 5.0, 2.0), (20.0, 20.0, 20.0), (100.0, 2.0, 2.0)])
 def test_weights_are_shares_of_voxels(spacing: Spacing) -> None:
     weights = sphere_weights(spacing)
     voxel = float(np.prod(spacing))

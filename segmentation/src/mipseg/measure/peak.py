@@ -11,7 +11,7 @@ from mipseg.types import Voxels
 
 VOLUME_MM3 = 1000.0
 RADIUS_MM = float((3 * VOLUME_MM3 / (4 * np.pi)) ** (1 / 3))  # 6.2 mm
-_PARTS = 8  # points along each side of a voxel that its share of the sphere is counted from
+_PARTS = 8  # points along a voxel's side, at most 1 mm apart, that its share of the sphere is counted from
 
 
 def suv_peak(voxels: Voxels, lesion: npt.NDArray[np.bool_], spacing: tuple[float, float, float]) -> float | None:
@@ -56,15 +56,15 @@ def sphere_weights(
         An array with odd sides that just holds the sphere, read-only; the sum is 1.
     """
     reach = [int(np.ceil(RADIUS_MM / side + at - 0.5)) for side, at in zip(spacing, centre, strict=True)]
-    parts = (np.arange(_PARTS) + 0.5) / _PARTS - 0.5
+    parts = [max(_PARTS, int(np.ceil(side))) for side in spacing]
     squares = [
-        (((np.arange(-r, r + 1)[:, None] + parts - at) * side) ** 2).ravel()
-        for r, at, side in zip(reach, centre, spacing, strict=True)
+        (((np.arange(-r, r + 1)[:, None] + (np.arange(n) + 0.5) / n - 0.5 - at) * side) ** 2).ravel()
+        for r, n, at, side in zip(reach, parts, centre, spacing, strict=True)
     ]
     z, y, x = np.ix_(*squares)
     inside = z + y + x <= RADIUS_MM**2
-    a, b, c = (2 * r + 1 for r in reach)
-    shares = inside.reshape(a, _PARTS, b, _PARTS, c, _PARTS).sum(axis=(1, 3, 5))
+    sides = [(2 * r + 1, n) for r, n in zip(reach, parts, strict=True)]
+    shares = inside.reshape(*sides[0], *sides[1], *sides[2]).sum(axis=(1, 3, 5))
     weights = np.asarray(shares / shares.sum(), np.float64)
     weights.flags.writeable = False
     return weights

@@ -105,7 +105,7 @@ def find_liver(volume: Volume) -> Reference | str:
         if sizes.max() >= wanted:
             break
     else:
-        return f"no even region of SUV {lowest:.1f} to {LIVER_SUV[1]:.1f} on the patient's right is as large as a liver"
+        return "no even region on the patient's right is as hot and as large as a liver"
     chosen = 1 + int(sizes.argmax())
     box = ndimage.find_objects(labels)[chosen - 1]
     thick = ndimage.distance_transform_edt(np.pad(labels[box] == chosen, 1), sides)[1:-1, 1:-1, 1:-1]
