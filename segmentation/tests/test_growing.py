@@ -58,6 +58,14 @@ def test_a_lesion_behind_a_bladder_does_not_become_the_bladder(shift: int) -> No
     assert dice_score(lesion, grown) > 0.9
 
 
+def test_rays_beside_a_hidden_lesion_keep_nothing_of_the_bladder() -> None:
+    lesion = ball(SHAPE, (30, 28, 30), 16.0)
+    wide = np.asarray(ndimage.binary_dilation(shadow(lesion), iterations=1))
+    grown = estimate(scan((BLADDER, 20.0), (lesion, 8.0)), wide)
+    assert not (grown & BLADDER).any()
+    assert dice_score(lesion, grown) > 0.85
+
+
 def test_a_mask_that_shows_the_whole_bladder_is_believed() -> None:
     assert dice_score(BLADDER, estimate(scan((BLADDER, 20.0)), shadow(BLADDER))) > 0.93
 

@@ -39,7 +39,7 @@ def grow(
     farther from the ray's hottest voxel than two radii of that component. Rays that no lesion reaches keep their
     hottest voxel, so the estimate projects to the mask. Where what was found lies for the most part outside of the
     mask, as a bladder does in front of a lesion, and the same rays hold another peak whose lesion does not, that one is
-    taken instead.
+    taken instead, and rays that it does not reach keep nothing.
 
     Args:
         volume: the volume.
