@@ -1,75 +1,29 @@
-"""Synthetic whole-body FDG-PET phantoms: a MIP image and its exact tumour mask.
+"""Synthetic whole-body FDG-PET phantoms: a volume or its MIP image, with the exact tumour mask.
 
-The anatomy is a drawing of a reference adult, varied by seed. Points are ``(z, y, x)`` in mm: z runs from the
-top of the head (0) to the feet (1790), y from front (negative) to back, x from the patient's right (negative,
-image left) to the left. Intensities are standardised intensity values (SUV, g/ml).
+The anatomy is a drawing of a reference adult, varied by seed; see `mipseg.phantom_anatomy` for its coordinates.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from mipseg.phantom_anatomy import ARTERY, BOWEL, LEG, LEG_RADII, ORGANS, SITES, TRUNK, Organ, Point
+
 Volume = npt.NDArray[np.float32]
-Point = tuple[float, float, float]
 Vector = Sequence[float] | npt.NDArray[np.float64]
 
 MIN_SIDE = 64
 PIXEL_MM, PLANE_MM = 2.0, 5.0  # in the image; front to back
 WINDOW_TOP_SUV = 6.0
+SPACING_MM = (PIXEL_MM, PLANE_MM, PIXEL_MM)
 PSF_FWHM_MM = 6.0
-_PSF_SIGMA = tuple(PSF_FWHM_MM / 2.3548 / mm for mm in (PIXEL_MM, PLANE_MM, PIXEL_MM))
+_PSF_SIGMA = tuple(PSF_FWHM_MM / 2.3548 / mm for mm in SPACING_MM)
 # A body fits in this many rows and columns; the rest of a larger frame is air.
 _MAX_ROWS, _PLANES, _MAX_COLUMNS = 1080, 49, 290
-
-
-class _Organ(NamedTuple):
-    """An ellipsoid: centre and radii in mm, intensity range in SUV, shape and how it is painted."""
-
-    centre: Point
-    radii: Point
-    suv: tuple[float, float] = (0.0, 0.0)
-    tilt: float = 0.0  # dx/dz of the long axis
-    lumps: float = 0.03  # unevenness of the surface
-    paired: bool = False  # has a mirror image
-    cold: bool = False  # replaces what is there; other organs never lower it
-
-
-_ORGANS = (
-    _Organ((600, -5, 0), (175, 84, 122), (1.0, 1.35)),  # abdominal cavity
-    _Organ((390, 5, 78), (130, 78, 56), (0.35, 0.45), paired=True, cold=True),  # lungs
-    _Organ((68, 5, 0), (57, 80, 66), (8.0, 14.0), lumps=0.1),  # brain
-    _Organ((152, -30, 15), (10, 9, 8), (1.5, 4.5), paired=True),  # tonsils
-    _Organ((180, -30, 30), (14, 10, 10), (1.3, 2.6), paired=True),  # salivary glands
-    _Organ((226, -30, 0), (11, 10, 11), (1.2, 3.6)),  # larynx
-    _Organ((350, -15, 4), (75, 30, 28), (1.2, 1.6)),  # mediastinum
-    _Organ((430, -30, 12), (50, 45, 50), (1.3, 1.7)),  # heart chambers
-    _Organ((512, -5, -80), (78, 78, 64), (2.0, 2.5), tilt=-0.15),  # liver: body, left lobe, tip
-    _Organ((478, -35, -12), (38, 42, 66), (2.0, 2.4), tilt=0.3),
-    _Organ((565, 5, -106), (62, 42, 32), (2.0, 2.3), tilt=-0.1),
-    _Organ((492, 50, 108), (50, 32, 26), (1.6, 2.1), tilt=0.3),  # spleen
-    _Organ((505, -35, 68), (42, 30, 38), (1.0, 2.1), tilt=-0.3),  # stomach
-)
-_BOWEL = np.array([
-    (735, 0, -92), (670, 5, -108), (600, 0, -108), (592, -45, -62), (618, -62, 0), (590, -45, 70),
-    (565, 0, 112), (640, 10, 116), (720, 10, 106), (762, 0, 66), (765, -10, 22), (800, 40, 4)])  # fmt: skip
-_ARTERY: tuple[Point, ...] = (
-    (430, -20, 0), (345, -12, 4), (335, 10, 16), (420, 48, 24), (560, 50, 12), (690, 42, 4),
-    (770, 20, 45), (850, -25, 66), (1000, 0, 76), (1200, 25, 68), (1640, 15, 48))  # fmt: skip
-_LEG = ((800, 10, 90), (950, 5, 92), (1200, 5, 76), (1330, 12, 70), (1640, 12, 48), (1775, -60, 58))
-_LEG_RADII = (86, 85, 56, 54, 31, 27)
-_TRUNK = np.array([  # z, half-width and half-depth in mm
-    (185, 20, 35), (215, 66, 50), (245, 120, 62), (280, 172, 80), (320, 196, 96), (440, 182, 112),
-    (540, 168, 112), (620, 162, 110), (790, 184, 110), (860, 182, 105), (940, 10, 60)])  # fmt: skip
-_SITES = np.array([  # where disease starts: centre and spread in mm, from chest and neck to groins and ribs
-    (370, 0, 0, 45, 20, 25), (350, 0, 0, 35, 20, 35), (380, 0, 75, 55, 30, 25), (380, 0, -75, 55, 30, 25),
-    (225, 0, 42, 30, 12, 8), (225, 0, -42, 30, 12, 8), (310, 0, 135, 20, 15, 12), (310, 0, -135, 20, 15, 12),
-    (510, 0, -75, 35, 25, 28), (560, 55, 0, 140, 5, 8), (640, 35, 0, 60, 10, 22), (740, 50, 0, 35, 15, 60),
-    (850, -20, 70, 25, 10, 12), (850, -20, -70, 25, 10, 12), (420, 0, 0, 80, 60, 120)])  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -78,6 +32,14 @@ class Phantom:
 
     mip: npt.NDArray[np.uint8]  # maximum-intensity projection; 255 is SUV 0 (air), 0 is SUV 6 or more
     mask: npt.NDArray[np.bool_]  # projection of the 3-D tumour mask along the same rays
+
+
+@dataclass(frozen=True, eq=False)
+class VolumePhantom:
+    """One synthetic patient in 3-D, (Z, Y, X): from feet to head, from front to back, from right to left."""
+
+    suv: Volume  # with count noise and point spread; of `SPACING_MM`
+    mask: npt.NDArray[np.bool_]  # tumour: above half of each lesion's own maximum over its surroundings
 
 
 @dataclass(frozen=True)
@@ -94,7 +56,7 @@ class _Canvas:
         box = tuple(slice(*np.searchsorted(a, (c - r, c + r)).tolist()) for a, c, r in limits)
         return box, np.ix_(*(a[i] - np.float32(c) for a, i, c in zip(self.axes, box, centre, strict=True)))
 
-    def blob(self, organ: _Organ, suv: float) -> None:
+    def blob(self, organ: Organ, suv: float) -> None:
         """Paint an ellipsoid with an uneven surface."""
         rz, ry, rx = organ.radii
         reach = (1.3 * rz, 1.3 * ry, 1.3 * (rx + abs(organ.tilt) * rz))
@@ -138,22 +100,22 @@ def _paint_body(canvas: _Canvas) -> None:
     girth, spread, arms_up = rng.uniform(0.86, 1.12), rng.uniform(-6, 8), rng.random() < 0.93
     fat, muscle = rng.uniform(0.24, 0.36), rng.uniform(0.5, 0.75)
     z, y, x = np.ix_(*canvas.axes)
-    wide, deep = (np.interp(z, _TRUNK[:, 0], _TRUNK[:, i], 0.1, 0.1).astype(np.float32) for i in (1, 2))
+    wide, deep = (np.interp(z, TRUNK[:, 0], TRUNK[:, i], 0.1, 0.1).astype(np.float32) for i in (1, 2))
     across = np.abs(x / (wide * girth)) ** 2.4
     along = np.abs(y / (deep * min(girth, 1.05))) ** 2.4
     canvas.suv[across + along < 1] = fat
     canvas.suv[across + along < 0.65] = muscle
-    canvas.blob(_Organ((95, 5, 0), (97, 96, 77)), muscle)
+    canvas.blob(Organ((95, 5, 0), (97, 96, 77)), muscle)
     canvas.tube([(140, -5, 0), (270, 10, 0)], (60, 60), muscle)
     for side in (-1, 1):
         bend, hand_x = rng.uniform((-15, 20), (15, 150)).tolist()
         arm: list[Point] = [(290, 5, 172 * girth), (560 + bend, 20, 236), (810, 0, 232)]
         if arms_up:
             arm = [(300, 5, 150 * girth), (60 + bend, -10, 202 + 1.5 * bend), (-70, -50, hand_x)]
-        leg = [(z, y, x * girth**0.5 + spread * (z - 800) / 500) for z, y, x in _LEG]
+        leg = [(z, y, x * girth**0.5 + spread * (z - 800) / 500) for z, y, x in LEG]
         for suv, scale in ((fat, 1.0), (muscle, 0.82)):
             canvas.tube(arm, [r * girth * scale for r in (52, 42, 28)], suv, side)
-            canvas.tube(leg, [r * girth**0.5 * scale for r in _LEG_RADII], suv, side)
+            canvas.tube(leg, [r * girth**0.5 * scale for r in LEG_RADII], suv, side)
     rows, planes, columns = canvas.suv.shape
     mottle = rng.lognormal(0, 0.3, (rows // 4 + 1, planes, columns // 4 + 1)).astype(np.float32)
     canvas.suv[:] *= mottle.repeat(4, axis=0).repeat(4, axis=2)[:rows, :, :columns]
@@ -162,19 +124,19 @@ def _paint_body(canvas: _Canvas) -> None:
 def _paint_organs(canvas: _Canvas) -> None:
     """Paint the table of organs, the left ventricle, vessels and genitals."""
     rng = canvas.rng
-    for organ in _ORGANS:
+    for organ in ORGANS:
         suv = rng.uniform(*organ.suv)
         for side in (1, -1) if organ.paired else (1,):
             z, y, x = np.array(organ.centre) + rng.normal(0, 3, 3)
             rz, ry, rx = np.array(organ.radii) * rng.normal(1, 0.05, 3)
             canvas.blob(organ._replace(centre=(z, y, side * x), radii=(rz, ry, rx)), suv)
     pool = rng.uniform(1.3, 1.7)
-    wall = _Organ((445, -28, 46), (40, 38, 34), tilt=0.3, lumps=0.06)
+    wall = Organ((445, -28, 46), (40, 38, 34), tilt=0.3, lumps=0.06)
     canvas.blob(wall, rng.choice((1.8, 4.0, 9.0, 14.0)) * rng.uniform(0.8, 1.2))
     canvas.blob(wall._replace(radii=(25, 23, 19), cold=True), pool)
     for side in (-1, 1):
         first = 0 if side > 0 else 5  # only the branches below the aorta are paired
-        canvas.tube(_ARTERY[first:], np.linspace(14, 4, len(_ARTERY))[first:].tolist(), pool, side)
+        canvas.tube(ARTERY[first:], np.linspace(14, 4, len(ARTERY))[first:].tolist(), pool, side)
     canvas.tube([(850, -60, 0), (960, -85, rng.normal(0, 6))], (13, 17), rng.choice((0, 0, 1.2, 1.7)))
 
 
@@ -185,10 +147,10 @@ def _paint_skeleton(canvas: _Canvas) -> None:
     sizes = np.linspace(14, 34, 22)
     for z, size in zip(176 + np.cumsum(sizes), sizes, strict=True):
         y = float(np.interp(z, (190, 400, 600, 725), (20, 62, 48, 58)))
-        canvas.blob(_Organ((z, y, 0), (0.45 * size, 15, 0.68 * size)), marrow)
-    canvas.blob(_Organ((752, 75, 0), (42, 20, 38)), marrow)
+        canvas.blob(Organ((z, y, 0), (0.45 * size, 15, 0.68 * size)), marrow)
+    canvas.blob(Organ((752, 75, 0), (42, 20, 38)), marrow)
     for side in (-1, 1):
-        canvas.blob(_Organ((720, 45, 74 * side), (50, 24, 15), tilt=-0.6 * side), 0.9 * marrow)
+        canvas.blob(Organ((720, 45, 74 * side), (50, 24, 15), tilt=-0.6 * side), 0.9 * marrow)
         for top in range(280, 500, 24):
             wide = float(np.interp(top, (280, 400, 500), (95, 138, 146)))
             rib = [(top + 28 * t, 85 * np.cos(t), wide * np.sin(t)) for t in np.linspace(0.25, 2.6, 8)]
@@ -201,21 +163,21 @@ def _paint_excretion(canvas: _Canvas) -> None:
     urine = rng.uniform(6, 16)
     for side in (-1, 1):
         z, x = 552 + rng.normal(0, 8), side * (66 + rng.normal(0, 4))
-        canvas.blob(_Organ((z, 45, x), (52, 26, 26), tilt=0.25 * side), rng.uniform(2.0, 3.2))
+        canvas.blob(Organ((z, 45, x), (52, 26, 26), tilt=0.25 * side), rng.uniform(2.0, 3.2))
         for dz, dx, r in rng.uniform((-42, -20, 3), (42, 20, 6), (rng.integers(10, 24), 3)):
-            spot = _Organ((z + dz, 45, x + dx + 0.25 * side * dz), (1.3 * r, r, r))
+            spot = Organ((z + dz, 45, x + dx + 0.25 * side * dz), (1.3 * r, r, r))
             canvas.blob(spot, urine * rng.uniform(0.3, 1.1))
         ureter = [(z, 42, x - 18 * side), (650, 38, 40 * side), (720, 30, 36 * side), (800, 10, 22 * side)]
         for part in pairwise(ureter):
             canvas.tube(part, (3.0, 2.0), urine * rng.choice((0, 0, 0.4, 1)))
     rz, ry, rx = np.array((26, 32, 36)) * rng.uniform(0.7, 1.2, 3)
-    canvas.blob(_Organ((798, -20, rng.normal(0, 6)), (rz, ry, rx), lumps=0.06), 2 * urine)
+    canvas.blob(Organ((798, -20, rng.normal(0, 6)), (rz, ry, rx), lumps=0.06), 2 * urine)
     loud = rng.lognormal(0, 0.5)
-    for part in pairwise((_BOWEL + rng.normal(0, 7, _BOWEL.shape)).tolist()):
+    for part in pairwise((BOWEL + rng.normal(0, 7, BOWEL.shape)).tolist()):
         canvas.tube(part, rng.uniform(10, 20, 2).tolist(), min(1.2 + 0.35 * loud * rng.lognormal(0, 0.7), 7))
     for z, y, x in rng.normal((680, -30, 0), (40, 18, 42), (40, 3)):
         rz, ry, rx = rng.uniform(7, 15, 3)
-        canvas.blob(_Organ((z, y, x), (rz, ry, rx), lumps=0.1), 1.1 + 0.3 * loud * rng.lognormal(0, 0.5))
+        canvas.blob(Organ((z, y, x), (rz, ry, rx), lumps=0.1), 1.1 + 0.3 * loud * rng.lognormal(0, 0.5))
 
 
 def _paint_lesion(canvas: _Canvas, mask: npt.NDArray[np.bool_], centre: Vector, radius: float) -> None:
@@ -228,7 +190,7 @@ def _paint_lesion(canvas: _Canvas, mask: npt.NDArray[np.bool_], centre: Vector, 
     for lobe in range(rng.integers(1, 5)):
         z, y, x = centre + (lobe > 0) * rng.uniform(-0.8, 0.8, 3) * radius
         rz, ry, rx = radius * rng.uniform(0.6, 1.1, 3)
-        canvas.blob(_Organ((z, y, x), (rz, ry, rx), lumps=0.12), suv)
+        canvas.blob(Organ((z, y, x), (rz, ry, rx), lumps=0.12), suv)
     part[before == 0] = 0  # no disease in the air
     # Readers draw near half of a lesion's own maximum; here that is taken above its surroundings.
     excess = ndimage.gaussian_filter(part - before, _PSF_SIGMA)
@@ -239,8 +201,8 @@ def _paint_tumours(canvas: _Canvas) -> npt.NDArray[np.bool_]:
     """Paint 1 to about 12 lesions at sites that the frame shows and return their 3-D mask, never empty."""
     rng = canvas.rng
     mask = np.zeros(canvas.suv.shape, dtype=np.bool_)
-    shown = [all(a[0] < c < a[-1] for a, c in zip(canvas.axes, site, strict=False)) for site in _SITES]
-    sites = rng.choice(_SITES[shown], rng.integers(1, 5))
+    shown = [all(a[0] < c < a[-1] for a, c in zip(canvas.axes, site, strict=False)) for site in SITES]
+    sites = rng.choice(SITES[shown], rng.integers(1, 5))
     radii = np.maximum(rng.lognormal(np.log(8), 0.45, min(int(rng.exponential(5)), 11)), 4).tolist()
     radii.append(max(14.0, min(45.0, rng.lognormal(np.log(18), 0.45))))
     while radii:
@@ -251,19 +213,32 @@ def _paint_tumours(canvas: _Canvas) -> npt.NDArray[np.bool_]:
     return mask
 
 
-def _project(suv: Volume, rng: np.random.Generator) -> Volume:
-    """Return the (Z, X) projection of a (Z, Y, X) SUV volume after count noise and point spread."""
+def _scan(suv: Volume, rng: np.random.Generator) -> Volume:
+    """Return what a scanner shows of a (Z, Y, X) SUV volume: with count noise and point spread."""
     volume = rng.standard_exponential(suv.shape, dtype=np.float32)
     volume -= 1
     # As with counts, the variance follows the intensity; noise before the blur has the blur's grain.
     volume *= np.sqrt(suv) * np.float32(rng.uniform(0.7, 1.8))
     volume += suv
     ndimage.gaussian_filter(volume, _PSF_SIGMA, output=volume, truncate=3)
-    # Sensitivity falls at both ends of the scan, so the outermost rows are noisy.
+    # Sensitivity falls at both ends of the scan, so the outermost rows are noisy; alike along each ray.
     edge = np.arange(volume.shape[0], dtype=np.float32)[:, None]
     grain = rng.standard_normal((volume.shape[0], volume.shape[2]), dtype=np.float32)
     grain *= 1.8 * np.exp(-np.minimum(edge, edge[::-1]) / 1.5)
-    return np.asarray(volume.max(axis=1) * np.exp(grain), dtype=np.float32)
+    volume *= np.exp(grain)[:, None]
+    return volume
+
+
+def _draw(seed: int, height: int, width: int, tumours: bool) -> tuple[Volume, npt.NDArray[np.bool_]]:
+    """Return the scan and the tumour mask of a patient, head first; narrower than the frame where that is large."""
+    if height < MIN_SIDE or width < MIN_SIDE:
+        raise ValueError(f"phantom height and width must be at least {MIN_SIDE}, got {height} and {width}")
+    canvas = _new_canvas(np.random.default_rng(seed), height, width)
+    for paint in (_paint_body, _paint_organs, _paint_skeleton, _paint_excretion):
+        paint(canvas)
+    mask = _paint_tumours(canvas) if tumours else np.zeros(canvas.suv.shape, dtype=np.bool_)
+    # Noise of its own stream: patient and control of one seed differ in the tumours only.
+    return _scan(canvas.suv, np.random.default_rng((seed, 1))), mask
 
 
 def make_phantom(seed: int, *, height: int = 489, width: int = 400, tumours: bool = True) -> Phantom:
@@ -281,18 +256,29 @@ def make_phantom(seed: int, *, height: int = 489, width: int = 400, tumours: boo
     Raises:
         ValueError: If height or width is below 64.
     """
-    if height < MIN_SIDE or width < MIN_SIDE:
-        raise ValueError(f"phantom height and width must be at least {MIN_SIDE}, got {height} and {width}")
-    canvas = _new_canvas(np.random.default_rng(seed), height, width)
-    for paint in (_paint_body, _paint_organs, _paint_skeleton, _paint_excretion):
-        paint(canvas)
-    mask = np.zeros((height, width), dtype=np.bool_)
-    rows, _, columns = canvas.suv.shape
+    suv, tumour = _draw(seed, height, width, tumours)
+    rows, _, columns = suv.shape
     window = (slice(rows), slice((width - columns) // 2, (width + columns) // 2))
-    if tumours:
-        mask[window] = _paint_tumours(canvas).max(axis=1)
+    mask = np.zeros((height, width), dtype=np.bool_)
+    mask[window] = tumour.max(axis=1)
     mip = np.full((height, width), 255, dtype=np.uint8)
-    # Noise of its own stream: patient and control of one seed differ in the tumours only.
-    suv = _project(canvas.suv, np.random.default_rng((seed, 1)))
-    mip[window] = np.rint(255 * (1 - np.clip(suv / WINDOW_TOP_SUV, 0, 1)))
+    mip[window] = np.rint(255 * (1 - np.clip(suv.max(axis=1) / WINDOW_TOP_SUV, 0, 1)))
     return Phantom(mip, mask)
+
+
+def make_volume_phantom(seed: int, *, height: int = 489, tumours: bool = True) -> VolumePhantom:
+    """The volume of which `make_phantom` shows the projection.
+
+    Args:
+        seed: As of `make_phantom`.
+        height: As of `make_phantom`; at most 1080 are drawn.
+        tumours: As of `make_phantom`.
+
+    Returns:
+        (height, 49, 290) arrays.
+
+    Raises:
+        ValueError: If height is below 64.
+    """
+    suv, mask = _draw(seed, height, _MAX_COLUMNS, tumours)
+    return VolumePhantom(np.ascontiguousarray(suv[::-1]), np.ascontiguousarray(mask[::-1]))

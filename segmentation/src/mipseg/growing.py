@@ -1,0 +1,191 @@
+"""From a mask of the projection to a tumour in 3-D: an estimate, since one projection hides what lies behind."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from mipseg.errors import ArgumentError
+from mipseg.io.volume import Volume
+from mipseg.metrics import NEIGHBOURS
+from mipseg.projection import Mip
+from mipseg.types import BinaryMask, Voxels
+
+BinaryVoxels: TypeAlias = npt.NDArray[np.bool_]
+Rule: TypeAlias = Literal["41%max", "suv4", "liver"]
+RULES: tuple[str, ...] = get_args(Rule)
+NEIGHBOURS_18 = ndimage.generate_binary_structure(3, 2)  # voxels that share a face or an edge
+
+SHARE_OF_PEAK = 0.41  # Boellaard et al. 2015, Eur J Nucl Med Mol Imaging 42:328-354
+FLOOR_SUV = 2.5  # below, 41 % of a peak is no lesion's edge but the body's background
+FIXED_SUV = 4.0  # Barrington et al. 2021, Eur J Nucl Med Mol Imaging 48:2395-2404
+REACH = 2.0  # radii of the mask's component that a lesion may reach from the hottest voxel of each ray, along the ray
+AROUND_MM = 30.0  # how far around a component a hot organ is looked for
+
+Level: TypeAlias = Callable[[float], float]
+"""The value from which on voxels belong to a lesion with this peak."""
+
+
+def grow(
+    volume: Volume, mip: Mip, mask: npt.NDArray[Any], rule: Rule = "41%max", liver_level: float | None = None
+) -> BinaryVoxels:
+    """Estimate the tumour in 3-D.
+
+    Each ray of the mask starts at its hottest voxel. From the hottest of these on, a lesion is what is connected to it
+    (18 neighbours), at least as hot as the rule says, on a ray of the same component of the mask, and along the ray no
+    farther from the ray's hottest voxel than two radii of that component. Rays that no lesion reaches keep their
+    hottest voxel, so the estimate projects to the mask. Where what was found lies for the most part outside of the
+    mask, as a bladder does in front of a lesion, and the same rays hold another peak whose lesion does not, that one is
+    taken instead, and rays that it does not reach keep nothing.
+
+    Args:
+        volume: the volume.
+        mip: its projection.
+        mask: (H, W) bool, of the projection.
+        rule: `41%max`: 41 % of the lesion's own peak, at least SUV 2.5; `suv4`: SUV 4; `liver`: `liver_level`.
+        liver_level: the level of a rule `liver`; see `mipseg.measure.regions.percist_level`.
+
+    Returns:
+        (Z, Y, X) bool.
+
+    Raises:
+        ArgumentError: an unknown rule, or one that needs SUV or a liver where there is none; a mask of another shape.
+    """
+    level = _level_of(rule, volume, liver_level)
+    rays = mip.rays_of(mask)
+    tumour = np.zeros(volume.voxels.shape, bool)
+    labels, _ = ndimage.label(rays, NEIGHBOURS)
+    for label, (rows, columns) in enumerate(ndimage.find_objects(labels), 1):
+        window = _widened(rows, volume.spacing[0], rays.shape[0]), _widened(columns, volume.spacing[2], rays.shape[1])
+        box = (window[0], slice(None), window[1])
+        inside = labels[window] == label
+        reach = REACH * _radius(inside, volume.spacing) + volume.spacing[1]
+        part = _Part(volume.voxels[box], inside, mip.depth[window], volume.spacing, level, reach)
+        tumour[box] |= part.grow()
+    return tumour
+
+
+def _level_of(rule: str, volume: Volume, liver_level: float | None) -> Level:
+    if rule not in RULES:
+        raise ArgumentError(f"the rule must be one of {', '.join(RULES)}, not {rule!r}")
+    if rule == "41%max":
+        floor = FLOOR_SUV if volume.unit == "suv" else 0.0
+        return lambda peak: max(SHARE_OF_PEAK * peak, floor)
+    if volume.unit != "suv":
+        raise ArgumentError(f"the rule {rule} needs SUV; {volume.suv_reason}")
+    if rule == "suv4":
+        return lambda _: FIXED_SUV
+    if liver_level is None:
+        raise ArgumentError("the rule liver needs a liver, and none was found")
+    return lambda _: liver_level
+
+
+def _widened(side: slice, spacing_mm: float, size: int) -> slice:
+    margin = round(AROUND_MM / spacing_mm)
+    return slice(max(side.start - margin, 0), min(side.stop + margin, size))
+
+
+def _radius(rays: BinaryMask, spacing: tuple[float, float, float]) -> float:
+    """Of the largest circle in a component, in mm."""
+    return float(ndimage.distance_transform_edt(np.pad(rays, 1), (spacing[0], spacing[2])).max())
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """A part of the volume with one component of the mask, or some of it, and what lies around its rays.
+
+    Attributes:
+        values: (z, Y, x) float32.
+        rays: (z, x) bool.
+        depth: (z, x) index along axis 1 of the hottest voxel of each ray.
+        spacing: of the voxels in mm.
+        level: of the rule.
+        reach_mm: along a ray.
+    """
+
+    values: Voxels
+    rays: BinaryMask
+    depth: npt.NDArray[np.int16]
+    spacing: tuple[float, float, float]
+    level: Level
+    reach_mm: float
+
+    def grow(self) -> BinaryVoxels:
+        """The tumour on the component's rays, (z, Y, x) bool.
+
+        Lesions lie in islands of voxels that are hot enough for any, and each island is dealt with in its own box: a
+        component may span the body.
+        """
+        tumour = np.zeros(self.values.shape, bool)
+        z, x = np.nonzero(self.rays)
+        y = self.depth[z, x].astype(int)
+        order = np.argsort(-self.values[z, y, x], kind="stable")
+        seeds = np.stack([z, y, x], axis=1)[order]
+        near = self._within_reach(self.depth)
+        islands, _ = ndimage.label((self.values >= self.level(0.0)) & near, NEIGHBOURS_18)
+        boxes = ndimage.find_objects(islands)
+        island_of = islands[tuple(seeds.T)]
+        for island in dict.fromkeys(island_of[island_of > 0].tolist()):  # the hottest first
+            rows, _, columns = boxes[island - 1]
+            window = (
+                _widened(rows, self.spacing[0], len(self.rays)),
+                _widened(columns, self.spacing[2], self.rays.shape[1]),
+            )
+            box = (window[0], slice(None), window[1])
+            part = replace(self, values=self.values[box], rays=self.rays[window], depth=self.depth[window])
+            start = (window[0].start, 0, window[1].start)
+            part.add_lesions(tumour[box], seeds[island_of == island] - start, near[box])
+        tumour[tuple(seeds[island_of == 0].T)] = True  # too cool for a lesion
+        return tumour
+
+    def add_lesions(self, tumour: BinaryVoxels, seeds: npt.NDArray[np.int64], near: BinaryVoxels) -> None:
+        """Add the lesions of seeds, the hottest first, to a tumour (z, Y, x)."""
+        explained = np.zeros(self.rays.shape, bool)  # rays whose hottest voxel is an organ in front of a lesion
+        for z, y, x in seeds.tolist():
+            seed, level = (z, y, x), self.level(float(self.values[z, y, x]))
+            if tumour[seed] or explained[z, x]:
+                continue
+            if tumour[max(z - 1, 0) : z + 2, max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2].any():
+                tumour[seed] = True  # the edge of a lesion
+                continue
+            lesion = self._connected(seed, (self.values >= level) & near & ~tumour)
+            hidden = self._behind(seed, level, lesion)
+            if hidden is not None:
+                explained |= lesion.any(axis=1)
+                lesion = hidden
+            tumour |= lesion
+
+    def _within_reach(self, depth: npt.NDArray[Any] | int) -> BinaryVoxels:
+        """The voxels of the component's rays that lie near enough to a depth."""
+        centre = np.broadcast_to(np.int16(depth), self.rays.shape)[:, None]
+        gap = np.abs(np.arange(self.values.shape[1], dtype=np.int16)[:, None] - centre)  # voxels; small, since many
+        return np.asarray(self.rays[:, None] & (gap <= int(self.reach_mm / self.spacing[1])))
+
+    def _connected(self, seed: tuple[int, int, int], allowed: BinaryVoxels) -> BinaryVoxels:
+        labels, _ = ndimage.label(allowed, NEIGHBOURS_18)
+        return np.asarray(labels == labels[seed])
+
+    def _is_contained(self, region: BinaryVoxels) -> bool:
+        shadow = region.any(axis=1)
+        return 2 * int((shadow & self.rays).sum()) >= int(shadow.sum())
+
+    def _behind(self, seed: tuple[int, int, int], level: float, lesion: BinaryVoxels) -> BinaryVoxels | None:
+        """The lesion on the same rays that a hotter organ hides; None where the seed's own is one, or no other is."""
+        organ = self._connected(seed, self.values >= level)
+        if self._is_contained(organ):
+            return None
+        outside = ~ndimage.binary_dilation(organ, NEIGHBOURS_18)
+        peaks = outside & self.rays[:, None] & (self.values == ndimage.maximum_filter(self.values, 3))
+        if not peaks.any():
+            return None
+        place = np.unravel_index(np.where(peaks, self.values, -np.inf).argmax(), peaks.shape)
+        peak = int(place[0]), int(place[1]), int(place[2])
+        hot = (self.values >= self.level(float(self.values[peak]))) & outside
+        if not hot[peak] or not self._is_contained(self._connected(peak, hot)):
+            return None
+        hidden = self._connected(peak, hot & self._within_reach(peak[1]))
+        shadow = lesion.any(axis=1)
+        return hidden if 2 * int((hidden.any(axis=1) & shadow).sum()) >= int(shadow.sum()) else None

@@ -1,0 +1,88 @@
+"""One volume, one result: the only place that puts the steps for volumes together."""
+
+from dataclasses import dataclass
+
+from mipseg.growing import Rule, grow
+from mipseg.io.volume import Volume
+from mipseg.measure.lesions_3d import Labels, VolumeLesion, label_lesions, measure_volume
+from mipseg.measure.patient import PatientMeasures, measure_patient
+from mipseg.measure.regions import References, find_references, percist_level
+from mipseg.model.segmenter import Segmentation, Segmenter
+from mipseg.projection import Mip, project
+from mipseg.repair import doubts
+
+HEIGHTS_M = (0.3, 2.5)  # of people; what lies outside was given in another unit
+
+
+@dataclass(frozen=True)
+class VolumeOptions:
+    """What a user may choose.
+
+    Attributes:
+        rule: how lesions grow from the mask; see `mipseg.growing.grow`.
+        window_top: the value that the networks see as the hottest, in the volume's unit; None: SUV 6.
+    """
+
+    rule: Rule = "41%max"
+    window_top: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class VolumeResult:
+    """Everything that is known about a volume.
+
+    Attributes:
+        mip: the image that the networks saw.
+        segmentation: their mask of it, probabilities, and the probability of a tumour anywhere.
+        labels: (Z, Y, X) uint16 of the volume's grid, an estimate from one projection: each lesion's number, 0 outside.
+        lesions: one for each number, the largest first.
+        patient: all lesions together.
+        references: healthy organs to compare with.
+        warnings: `code` or `code: sentence` each, of reading, projecting and the mask. The image is not repaired as
+            others are: a volume's header says where the head is.
+    """
+
+    mip: Mip
+    segmentation: Segmentation
+    labels: Labels
+    lesions: list[VolumeLesion]
+    patient: PatientMeasures
+    references: References
+    warnings: list[str]
+
+
+def analyze_volume(volume: Volume, segmenter: Segmenter, options: VolumeOptions | None = None) -> VolumeResult:
+    """Project, segment, estimate the tumour in 3-D, and measure it.
+
+    Args:
+        volume: from `mipseg.io.read.read_volume`.
+        segmenter: the model.
+        options: None: the defaults.
+
+    Raises:
+        VolumeError: the volume has no SUV and the options no window.
+        ArgumentError: the rule needs SUV or a liver that the volume does not have.
+        ModelError: the model can't be loaded.
+    """
+    chosen = options or VolumeOptions()
+    mip = project(volume, chosen.window_top)
+    segmentation = segmenter.segment(mip.intensity)
+    references = find_references(volume)
+    liver_level = None if references.liver is None else percist_level(references.liver)
+    labels = label_lesions(grow(volume, mip, segmentation.tumour, chosen.rule, liver_level))
+    lesions = measure_volume(volume, labels)
+    patient = measure_patient(lesions, *_body_of(volume))
+    warnings = [*volume.warnings, *mip.warnings, *doubts(mip.intensity, segmentation.tumour)]
+    return VolumeResult(mip, segmentation, labels, lesions, patient, references, warnings)
+
+
+def _body_of(volume: Volume) -> tuple[float | None, float | None]:
+    """Weight in kg and height in m, as far as DICOM headers hold plausible ones."""
+    if not volume.source.headers:
+        return None, None
+    from mipseg.io.dicom_headers import number  # noqa: PLC0415 # an extra
+
+    header = volume.source.headers[0]
+    weight, height = number(header, "PatientWeight"), number(header, "PatientSize")
+    plausible = height is not None and HEIGHTS_M[0] <= height <= HEIGHTS_M[1]
+    return weight, height if plausible else None

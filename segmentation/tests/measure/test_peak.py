@@ -1,0 +1,83 @@
+"""SUVpeak against values in closed form."""
+
+import numpy as np
+import pytest
+
+from mipseg.measure.peak import RADIUS_MM, VOLUME_MM3, box_around, sphere_weights, suv_peak
+
+Spacing = tuple[float, float, float]
+
+
+def one_voxel(shape: tuple[int, int, int], *index: int) -> np.ndarray:
+    lesion = np.zeros(shape, bool)
+    lesion[index] = True
+    return lesion
+
+
+def test_the_sphere_has_1_cm3() -> None:
+    assert pytest.approx(VOLUME_MM3) == 4 / 3 * np.pi * RADIUS_MM**3
+    # Where a voxel lies inside as a whole, its weight is its volume: 1 mm3 of 1000.
+    weights = sphere_weights((1.0, 1.0, 1.0))
+    assert weights[6, 6, 6] == pytest.approx(1 / 1000, rel=5e-3)
+    assert weights.shape == (13, 13, 13)
+    assert weights.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("spacing", [(3.27, 4.6875, 4.6875), (2.0, 5.0, 2.0), (20.0, 20.0, 20.0), (100.0, 2.0, 2.0)])
+def test_weights_are_shares_of_voxels(spacing: Spacing) -> None:
+    weights = sphere_weights(spacing)
+    voxel = float(np.prod(spacing))
+    assert float(weights.max()) <= min(1.0, voxel / VOLUME_MM3) * 1.02
+    grid = np.indices(weights.shape) - np.reshape([side // 2 for side in weights.shape], (3, 1, 1, 1))
+    distance = np.sqrt(((grid * np.reshape(spacing, (3, 1, 1, 1))) ** 2).sum(axis=0))
+    half = np.linalg.norm(spacing) / 2
+    np.testing.assert_allclose(weights[distance + half < RADIUS_MM], voxel / VOLUME_MM3, rtol=0.02)
+    assert (weights[distance - half > RADIUS_MM] == 0).all()
+
+
+def test_even_uptake_is_its_own_peak() -> None:
+    assert suv_peak(np.full((9, 9, 9), 5, np.float32), one_voxel((9, 9, 9), 4, 4, 4), (4.0, 4.0, 4.0)) == pytest.approx(
+        5
+    )
+
+
+def test_of_a_slope_the_peak_is_the_value_at_the_farthest_centre() -> None:
+    x = np.broadcast_to(np.arange(21, dtype=np.float32), (21, 21, 21))
+    assert suv_peak(x, one_voxel((21, 21, 21), 10, 10, 10), (2.0, 2.0, 2.0)) == pytest.approx(10.5)
+    assert suv_peak(20 - x, one_voxel((21, 21, 21), 10, 10, 10), (2.0, 2.0, 2.0)) == pytest.approx(10)
+
+
+def test_of_a_paraboloid_the_peak_is_its_mean_over_the_ball() -> None:
+    # The mean of r^2 over a ball of radius R is 3 R^2 / 5; voxels of 1 mm hide 1 % of that.
+    grid = np.indices((31, 31, 31)) - 15
+    voxels = (100 - (grid**2).sum(axis=0)).astype(np.float32)
+    peak = suv_peak(voxels, one_voxel((31, 31, 31), 15, 15, 15), (1.0, 1.0, 1.0))
+    assert peak is not None
+    assert 100 - peak == pytest.approx(3 * RADIUS_MM**2 / 5, rel=0.02)
+
+
+def test_the_sphere_need_not_lie_around_the_hottest_voxel() -> None:
+    voxels = np.zeros((15, 15, 40), np.float32)
+    voxels[3:12, 3:12, 3:20] = 8
+    voxels[7, 7, 30] = 12  # noise
+    lesion = voxels > 0
+    assert suv_peak(voxels, lesion, (2.0, 2.0, 2.0)) == pytest.approx(8)
+    assert suv_peak(voxels, one_voxel(voxels.shape, 7, 7, 30), (2.0, 2.0, 2.0)) == pytest.approx(
+        12 * 8 / 1000, rel=0.02
+    )
+
+
+def test_no_sphere_fits_at_the_end_of_the_scan() -> None:
+    voxels = np.ones((9, 9, 9), np.float32)
+    assert suv_peak(voxels, one_voxel((9, 9, 9), 0, 4, 4), (4.0, 4.0, 4.0)) is None
+    assert suv_peak(voxels, one_voxel((9, 9, 9), 2, 4, 4), (4.0, 4.0, 4.0)) == pytest.approx(1)
+
+
+def test_the_part_around_a_lesion_gives_the_same_peak() -> None:
+    voxels = np.random.default_rng(0).random((30, 30, 30)).astype(np.float32)
+    lesion = np.zeros(voxels.shape, bool)
+    lesion[10:14, 12:15, 1:9] = True
+    box = box_around((slice(10, 14), slice(12, 15), slice(1, 9)), voxels.shape, (2.0, 3.0, 2.5))
+    assert voxels[box].size < voxels.size / 4
+    whole = suv_peak(voxels, lesion, (2.0, 3.0, 2.5))
+    assert suv_peak(voxels[box], lesion[box], (2.0, 3.0, 2.5)) == pytest.approx(whole)

@@ -1,0 +1,115 @@
+"""A volume in, everything that is known about it out."""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from pydicom import Dataset
+
+from mipseg.errors import ArgumentError, VolumeError
+from mipseg.growing import grow
+from mipseg.io.volume import Source
+from mipseg.metrics import dice_score
+from mipseg.model.segmenter import Segmentation, Segmenter
+from mipseg.phantom import make_volume_phantom
+from mipseg.volume_pipeline import VolumeOptions, analyze_volume
+from tests.volumes import ball, make_volume, volume_of_phantom
+
+SHAPE = (110, 50, 100)
+
+
+class Threshold(Segmenter):
+    """Instead of networks: tumour is what saturates."""
+
+    def __init__(self) -> None:
+        pass
+
+    def segment(self, intensity: Any) -> Segmentation:
+        return Segmentation(intensity >= 1, intensity, 1.0)
+
+
+@cache
+def two_lesions() -> np.ndarray:
+    voxels = np.zeros(SHAPE)
+    voxels[:, 5:45, 5:95] = 0.6
+    voxels[ball(SHAPE, (60, 25, 25), 60.0)] = 2.0
+    voxels[ball(SHAPE, (80, 20, 70), 20.0)] = 10
+    voxels[ball(SHAPE, (20, 30, 40), 12.0)] = 8
+    return voxels
+
+
+def test_real_networks_find_a_phantoms_tumours(segmenter: Segmenter) -> None:
+    phantom = make_volume_phantom(1014)
+    result = analyze_volume(volume_of_phantom(phantom), segmenter)
+    assert dice_score(phantom.mask, result.labels > 0) > 0.7
+    assert result.segmentation.tumour.shape == result.mip.intensity.shape
+    assert len(result.lesions) == result.patient.lesions == result.labels.max()
+    assert result.patient.total_mtv_ml == pytest.approx((result.labels > 0).sum() * 0.02)
+    assert result.references.liver is not None
+    assert result.warnings == []
+
+
+def test_lesions_are_numbered_measured_and_summed() -> None:
+    result = analyze_volume(make_volume(two_lesions()), Threshold())
+    large, small = result.lesions
+    assert (result.labels[80, 20, 70], result.labels[20, 30, 40]) == (1, 2)
+    assert (large.suv_max, small.suv_max) == (10, 8)
+    assert large.mtv_ml == pytest.approx(4 / 3 * np.pi * 2**3, rel=0.1)
+    assert small.mtv_ml == pytest.approx(4 / 3 * np.pi * 1.2**3, rel=0.2)
+    assert result.patient.total_mtv_ml == pytest.approx(large.mtv_ml + small.mtv_ml)
+    assert result.patient.dmax_mm == pytest.approx(np.hypot(np.hypot(60 * 4, 10 * 4), 30 * 4), abs=1)
+    assert result.patient.reasons == {"sdmax_per_m": "the body's height is not known"}
+
+
+def test_the_rule_liver_takes_the_level_of_the_liver() -> None:
+    volume = make_volume(two_lesions())
+    result = analyze_volume(volume, Threshold(), VolumeOptions("liver"))
+    assert result.references.liver is not None
+    assert result.references.liver.suv_mean == pytest.approx(2.0)
+    wanted = grow(volume, result.mip, result.segmentation.tumour, "liver", 1.5 * 2.0)
+    np.testing.assert_array_equal(result.labels > 0, wanted)
+
+
+def test_without_a_liver_its_rule_is_refused() -> None:
+    voxels = np.where(two_lesions() == 2.0, 0.6, two_lesions())
+    with pytest.raises(ArgumentError, match="the rule liver needs a liver, and none was found"):
+        analyze_volume(make_volume(voxels), Threshold(), VolumeOptions("liver"))
+
+
+def test_without_suv_a_window_gives_masks_but_no_suv() -> None:
+    volume = make_volume(two_lesions() * 1000, unit="bqml")
+    with pytest.raises(VolumeError, match="give a window"):
+        analyze_volume(volume, Threshold())
+    result = analyze_volume(volume, Threshold(), VolumeOptions(window_top=6000.0))
+    assert [lesion.suv_max for lesion in result.lesions] == [None, None]
+    assert result.patient.reasons["total_tlg_g"] == "no SUV (no dose)"
+    assert result.references.reasons["liver"] == "no SUV (no dose)"
+    assert result.patient.total_mtv_ml > 30
+
+
+@pytest.mark.parametrize(
+    ("weight", "height", "reason"),
+    [("80", "1.8", ""), ("80", "180", "height"), (None, "1.8", "weight"), ("80", None, "height")],
+)
+def test_sdmax_takes_weight_and_height_of_the_header(weight: str | None, height: str | None, reason: str) -> None:
+    volume = make_volume(two_lesions())
+    header = Dataset()
+    for keyword, value in (("PatientWeight", weight), ("PatientSize", height)):
+        if value is not None:
+            setattr(header, keyword, value)
+    of_file = volume.source
+    source = Source("dicom", of_file.shape, of_file.affine, of_file.axes, of_file.flips, headers=(header,))
+    object.__setattr__(volume, "source", source)
+    patient = analyze_volume(volume, Threshold()).patient
+    assert patient.dmax_mm is not None
+    if reason:
+        assert (patient.sdmax_per_m, patient.reasons) == (None, {"sdmax_per_m": f"the body's {reason} is not known"})
+    else:
+        assert patient.sdmax_per_m == pytest.approx(patient.dmax_mm / 1000 / 2)
+
+
+def test_nothing_found_is_measured_as_nothing() -> None:
+    result = analyze_volume(make_volume(np.minimum(two_lesions(), 2.0)), Threshold())
+    assert not result.labels.any()
+    assert (result.lesions, result.patient.total_mtv_ml, result.patient.suv_max) == ([], 0, None)
