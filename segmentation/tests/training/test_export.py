@@ -124,7 +124,7 @@ def test_configuration_says_of_each_network_what_it_is(folder: Path, report: dic
         "atlas": sha256["atlas.npy"],
         "temperature": 0.5,
         "min_peak": 0.02,
-        "min_patient": 0.02,
+        "min_patient": 0.05,
         "classifier": report["classifier"],
     }
     assert set(sha256) == {
