@@ -1,0 +1,28 @@
+"""`mipseg`: the verbs put together."""
+
+import typer
+
+from mipseg.cli.segment import segment
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Tumour segmentation in whole-body PET: MIP images, and volumes as NIfTI or DICOM. Not a medical device.",
+)
+app.command()(segment)
+
+
+@app.callback()
+def _root() -> None:
+    """Keeps `segment` a verb, were it the only one."""
+
+
+def main() -> None:
+    """Command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()
