@@ -1,7 +1,5 @@
 """A model that answers at once, for the tests of what is around it."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import numpy.typing as npt
 
@@ -13,9 +11,6 @@ class HotSpots:
     """Marks everything at the top of the window."""
 
     runtime = FLOAT32
-    config = SimpleNamespace(
-        name="stub", sha256="5" * 64, networks=[SimpleNamespace(file="network-0.onnx", sha256="0" * 64)]
-    )
 
     def segment(self, intensity: npt.NDArray[np.float32]) -> Segmentation:
         tumour = intensity >= 0.999

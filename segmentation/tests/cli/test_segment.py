@@ -4,13 +4,18 @@ import csv
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image as PillowImage
 
 import mipseg.engines.segment_case as module
+from mipseg.model.folder import read_config
+from mipseg.model.segmenter import MODELS
+from mipseg.settings import Settings
 from tests.cli.conftest import Command
 from tests.io.pet_files import make_ct, write_slices
 from tests.volumes import ball
@@ -20,6 +25,10 @@ PNGS = ("mip.png", "mask.png", "overlay.png")
 
 def _names(folder: Path) -> set[str]:
     return {file.name for file in folder.iterdir()}
+
+
+def _voxels(file: Path) -> npt.NDArray[Any]:
+    return np.asarray(nib.Nifti1Image.from_filename(file).dataobj)
 
 
 def test_image(mipseg: Command, image: Path, tmp_path: Path) -> None:
@@ -45,10 +54,10 @@ def test_volume(mipseg: Command, volume: Path, tmp_path: Path) -> None:
     folder = tmp_path / "out" / "ball"
     assert _names(folder) == {*PNGS, "mask.nii.gz", "suv.nii.gz", "measurements.json"}
     truth = ball((40, 40, 40), (25, 20, 12), 12.0)
-    mask, suv = (np.asarray(nib.load(folder / name).dataobj) for name in ("mask.nii.gz", "suv.nii.gz"))
+    mask, suv = _voxels(folder / "mask.nii.gz"), _voxels(folder / "suv.nii.gz")
     assert mask.dtype == np.uint8
     assert np.array_equal(mask, truth)
-    assert np.array_equal(suv, np.asarray(nib.load(volume).dataobj))
+    assert np.array_equal(suv, _voxels(volume))
     record = json.loads((folder / "measurements.json").read_text())
     (lesion,) = record["lesions"]
     assert lesion["mtv_ml"] == pytest.approx(truth.sum() * 0.064)
@@ -95,10 +104,15 @@ def test_files_of_formats_that_are_not_wanted_any_more_go(mipseg: Command, volum
 def test_report(mipseg: Command, volume: Path, tmp_path: Path) -> None:
     mipseg("segment", volume, "-o", tmp_path / "out", "--report", tmp_path / "run.json")
     report = json.loads((tmp_path / "run.json").read_text())
-    assert report["model"] == {"name": "stub", "sha256": "5" * 64, "files": {"network-0.onnx": "0" * 64}}
+    name, folder = Settings().model, MODELS / Settings().model
+    assert report["model"]["name"] == name
+    assert report["model"]["sha256"] == read_config(folder).sha256
+    assert report["model"]["files"] == {
+        file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.glob("*.onnx")
+    }
     assert report["runtime"] == "onnxruntime float32"
     assert report["libraries"]["numpy"] == np.__version__
-    mask = np.asarray(nib.load(tmp_path / "out" / "ball" / "mask.nii.gz").dataobj)
+    mask = _voxels(tmp_path / "out" / "ball" / "mask.nii.gz")
     (case,) = report["cases"]
     assert case["mask_sha256"] == hashlib.sha256(np.ascontiguousarray(mask).tobytes()).hexdigest()
     assert set(case["seconds"]) == {"read", "segment", "write", "total"}
@@ -110,7 +124,7 @@ def test_report(mipseg: Command, volume: Path, tmp_path: Path) -> None:
         ((), "Missing option '--out'"),
         (("-o", "out", "--formats", "png,pdf"), "pdf: must be of png, nifti, seg, sr, suv"),
         (("-o", "out", "--grow", "50%max"), "'50%max': must be of 41%max, suv4, liver"),
-        (("-o", "out", "--window", "0"), "0 is not in the range"),
+        (("-o", "out", "--window", "0"), "be greater than or equal to 0.000001"),
         (("-o", "out", "--unit", "kg"), "'kg' is not one of 'suv', 'bqml'"),
         (("-o", "/dev/null/out"), "can't make the output folder /dev/null/out: Not a directory"),
     ],

@@ -45,9 +45,10 @@ def test_pet_and_ct_of_one_study_in_two_folders_are_one_case(tmp_path: Path) -> 
 
 def test_each_study_of_an_archive_is_a_case(tmp_path: Path) -> None:
     for patient in ("P1", "P2"):
-        study = {"StudyInstanceUID": generate_uid(entropy_srcs=[patient])}
-        write_slices(tmp_path / patient / "pet", make_slices(**study))
-        write_slices(tmp_path / patient / "more", make_slices(SeriesInstanceUID=generate_uid(), **study))
+        study = generate_uid(entropy_srcs=[patient])
+        write_slices(tmp_path / patient / "pet", make_slices(StudyInstanceUID=study))
+        more = make_slices(StudyInstanceUID=study, SeriesInstanceUID=generate_uid())
+        write_slices(tmp_path / patient / "more", more)
     cases = find_cases([tmp_path], OUT)
     assert _named(cases) == {"P1": "P1", "P2": "P2"}
     assert [len(case.dicom) for case in cases] == [12, 12]

@@ -75,13 +75,13 @@ def test_mask_lies_on_the_input_in_all_orientations(tmp_path: Path, kind: str) -
             volume.voxels[:] = np.rint(volume.voxels / 0.001)
         out = tmp_path / f"{number}-out.nii.gz"
         write_nifti(out, (volume.voxels == 77).astype(np.uint8), volume.source)
-        image = nib.load(out)
+        image = nib.Nifti1Image.from_filename(out)
         (place,) = np.argwhere(np.asarray(image.dataobj))
         for form in (image.get_sform(), image.get_qform()):
             np.testing.assert_allclose(form @ [*place, 1], wanted, atol=1e-4)
         if kind == "nifti":
             assert np.array_equal(np.asarray(image.dataobj), array == 77)
-            np.testing.assert_allclose(image.affine, nib.load(path).affine, atol=1e-5)
+            np.testing.assert_allclose(image.affine, nib.Nifti1Image.from_filename(path).affine, atol=1e-5)
 
 
 def test_the_same_array_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import typer
 
+from mipseg.cli.info import info
 from mipseg.cli.segment import segment
 
 app = typer.Typer(
@@ -11,12 +12,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Tumour segmentation in whole-body PET: MIP images, and volumes as NIfTI or DICOM. Not a medical device.",
 )
-app.command()(segment)
-
-
-@app.callback()
-def _root() -> None:
-    """Keeps `segment` a verb, were it the only one."""
+for verb in (segment, info):
+    app.command()(verb)
 
 
 def main() -> None:

@@ -8,7 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from mipseg.engines.job import Job, Outcome
-from mipseg.model.segmenter import load_segmenter
+from mipseg.model.folder import read_config
+from mipseg.model.segmenter import MODELS
 
 _LIBRARIES = ("numpy", "scipy", "pillow", "onnxruntime", "openvino", "pydicom", "nibabel", "SimpleITK", "highdicom")
 
@@ -21,7 +22,7 @@ def run_report(job: Job, outcomes: Sequence[Outcome], seconds: float) -> dict[st
         outcomes: of all cases.
         seconds: of the whole run.
     """
-    config, made_by = load_segmenter(job.settings).config, job.provenance
+    config, made_by = read_config(MODELS / job.settings.model), job.provenance
     return {
         "mipseg": made_by.version,
         "python": platform.python_version(),

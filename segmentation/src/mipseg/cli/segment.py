@@ -25,8 +25,9 @@ from mipseg.engines.table import write_table
 from mipseg.errors import MipsegError
 from mipseg.growing import Rule
 from mipseg.io.write import write_json
+from mipseg.model.folder import read_config
 from mipseg.model.runtime import usable_cores
-from mipseg.model.segmenter import load_segmenter
+from mipseg.model.segmenter import MODELS, load_segmenter
 from mipseg.settings import Settings
 
 LOST = "the process that worked on it died; it may have run out of memory"
@@ -89,8 +90,7 @@ def _prepare(out: Path, options: Options, *, force: bool) -> Job:
     """Check what all cases need before the first."""
     try:
         settings = Settings()
-        segmenter = load_segmenter(settings)
-        config, runtime = segmenter.config, segmenter.runtime
+        config, runtime = read_config(MODELS / settings.model), load_segmenter(settings).runtime
         out.mkdir(parents=True, exist_ok=True)
     except ValidationError as error:
         stop("; ".join(f"MIPSEG_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()), 2)

@@ -125,8 +125,8 @@ def _studies(files: list[Path], root: Path) -> list[Case]:
     for study, folders in by_study.items():
         shared = sum(place == places[study] for place in places.values()) > 1
         place = folders[0] if shared else places[study]
-        inside = tuple(file for folder in folders for file in by_folder[folder])
-        cases.append(Case(_name(place, root), place, inside))
+        of_study = tuple(file for folder in folders for file in by_folder[folder])
+        cases.append(Case(_name(place, root), place, of_study))
     return cases
 
 

@@ -28,11 +28,11 @@ def run_cases(
     if len(cases) == 1:
         yield work(cases[0])
         return
-    waiting, suspects = list(reversed(cases)), []
+    waiting, suspects = list(reversed(cases)), list[Work]()
     while waiting:
         yield from _run_pool(work, waiting, suspects, processes)
     while suspects:
-        alone, died = [suspects.pop()], []
+        alone, died = [suspects.pop()], list[Work]()
         yield from _run_pool(work, alone, died, 1)
         yield from (lost(case) for case in died)
 
