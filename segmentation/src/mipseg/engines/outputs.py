@@ -19,7 +19,6 @@ from mipseg.volume_pipeline import VolumeResult
 FILES = ("mip.png", "mask.png", "overlay.png", "mask.nii.gz", "suv.nii.gz", "seg.dcm", "report.dcm")
 NO_SUV = "a PNG or JPEG shows shares of a window, not SUV"
 NO_SPACING = "the size of an image's pixels is not known"
-NO_LESION = "no lesion was found"
 _IMAGE_REASONS = {
     "area_mm2": NO_SPACING,
     **dict.fromkeys(("suv_max", "suv_mean", "suv_peak", "tlg_g"), NO_SUV),
@@ -84,6 +83,7 @@ def write_volume(folder: Path, volume: Volume, result: VolumeResult, job: Job, i
             write_nifti(folder / "suv.nii.gz", volume.voxels, volume.source)
         else:
             skipped["suv.nii.gz"] = f"no SUV ({volume.suv_reason})"
+    skipped |= _write_dicom(folder, volume, result, job, identity)
     mask = volume.source.restore((result.labels > 0).astype(np.uint8))
     return {
         "kind": volume.source.kind,
@@ -96,6 +96,21 @@ def write_volume(folder: Path, volume: Volume, result: VolumeResult, job: Job, i
         "files": _listed(folder),
         "not_written": skipped,
     }
+
+
+def _write_dicom(folder: Path, volume: Volume, result: VolumeResult, job: Job, identity: str) -> dict[str, str]:
+    """Write the segmentation; returns the reason for each file that there can't be."""
+    if "seg" not in job.options.formats:
+        return {}
+    if volume.source.kind != "dicom":
+        return {"seg.dcm": "the input is not DICOM"}
+    from mipseg.io.dicom_out import Maker  # noqa: PLC0415 # an extra
+    from mipseg.io.dicom_seg import write_dicom_seg  # noqa: PLC0415 # an extra
+
+    made_by = job.provenance
+    maker = Maker(made_by.version, made_by.model, made_by.model_sha256, job.created, identity)
+    written = write_dicom_seg(folder / "seg.dcm", result.labels, volume.source, maker)
+    return {"seg.dcm": written} if isinstance(written, str) else {}
 
 
 def _write_pngs(folder: Path, mip: GreyImage, tumour: BinaryMask) -> None:
