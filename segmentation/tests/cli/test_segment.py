@@ -11,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image as PillowImage
+from pydicom import dcmread
 
 import mipseg.engines.segment_case as module
 from mipseg.model.folder import read_config
 from mipseg.model.segmenter import MODELS
 from mipseg.settings import Settings
 from tests.cli.conftest import Command
-from tests.io.pet_files import make_ct, write_slices
+from tests.io.pet_files import AFFINE, make_ct, make_slices, write_slices
 from tests.volumes import ball
 
 PNGS = ("mip.png", "mask.png", "overlay.png")
@@ -65,6 +66,19 @@ def test_volume(mipseg: Command, volume: Path, tmp_path: Path) -> None:
     assert lesion["centroid_mm"] == pytest.approx([48, 80, 100])
     assert record["patient"]["dmax_mm"] is None
     assert record["patient"]["reasons"]["dmax_mm"] == "two lesions are needed"
+
+
+def test_dicom_gets_its_segmentation(mipseg: Command, tmp_path: Path) -> None:
+    voxels = np.full((20, 24, 28), 500, np.int16)
+    voxels[12:16, 4:8, 20:24] = 15000
+    folder = write_slices(tmp_path / "pet", make_slices(voxels, AFFINE))
+    answer = mipseg("segment", folder, "-o", tmp_path / "out")
+    assert answer.lines[0]["files"] == [*PNGS, "mask.nii.gz", "seg.dcm", "measurements.json"]
+    segmentation = dcmread(tmp_path / "out" / "pet" / "seg.dcm")
+    assert segmentation.pixel_array.sum() == 4 * 4 * 4
+    record = json.loads((tmp_path / "out" / "pet" / "measurements.json").read_text())
+    assert record["lesions"][0]["suv_max"] == pytest.approx(15.0)
+    assert record["not_written"] == {}
 
 
 def test_table_holds_a_row_for_each_patient_and_lesion(

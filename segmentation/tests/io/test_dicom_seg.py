@@ -63,11 +63,8 @@ def test_simpleitk_reads_the_same(tmp_path: Path) -> None:
     labels = FIRST.astype(np.uint16)
     _written(tmp_path / "seg.dcm", volume, labels)
     image = SimpleITK.ReadImage(tmp_path / "seg.dcm")
-    inside = np.argwhere(SimpleITK.GetArrayFromImage(image))[:, ::-1]
-    found = {
-        tuple(float(side) for side in np.round(image.TransformIndexToPhysicalPoint([int(i) for i in index]), 3))
-        for index in inside
-    }
+    inside = np.argwhere(SimpleITK.GetArrayFromImage(image))[:, ::-1].tolist()
+    found = {tuple(float(side) for side in np.round(image.TransformIndexToPhysicalPoint(index), 3)) for index in inside}
     assert found == _wanted(FIRST)
 
 
@@ -131,7 +128,7 @@ def test_slices_that_were_resampled_get_the_mask_where_they_lie(tmp_path: Path) 
     ],
 )
 def test_says_why_there_is_none(
-    tmp_path: Path, labels: npt.NDArray[np.uint16], attributes: dict[str, None], reason: str
+    tmp_path: Path, labels: npt.NDArray[np.uint16], attributes: dict[str, Any], reason: str
 ) -> None:
     volume = _volume(tmp_path / "pet", **attributes)
     assert write_dicom_seg(tmp_path / "seg.dcm", labels, volume.source, MAKER) == reason

@@ -84,7 +84,7 @@ def find_cases(inputs: Sequence[Path], out: Path) -> list[Case]:
 
 
 def _cases_of(path: Path, out: Path) -> list[Case]:
-    own_name = _without_suffix(path.resolve().name) or "root"
+    own_name = without_suffix(path.resolve().name) or "root"
     if not path.is_dir():
         return [Case(own_name, path)]
     try:
@@ -146,9 +146,10 @@ def _study_of(files: list[Path]) -> str:
 
 def _name(path: Path, root: Path) -> str:
     parts = path.relative_to(root).parts
-    return _without_suffix("_".join(parts)) or root.resolve().name
+    return without_suffix("_".join(parts)) or root.resolve().name
 
 
-def _without_suffix(name: str) -> str:
+def without_suffix(name: str) -> str:
+    """A file's name without the suffix of a format that is read here."""
     suffix = next((suffix for suffix in _SUFFIXES if name.lower().endswith(suffix)), "")
     return name[: len(name) - len(suffix)] or name
