@@ -73,7 +73,7 @@ def test_dicom_gets_its_segmentation(mipseg: Command, tmp_path: Path) -> None:
     voxels[12:16, 4:8, 20:24] = 15000
     folder = write_slices(tmp_path / "pet", make_slices(voxels, AFFINE))
     answer = mipseg("segment", folder, "-o", tmp_path / "out")
-    assert answer.lines[0]["files"] == [*PNGS, "mask.nii.gz", "seg.dcm", "measurements.json"]
+    assert answer.lines[0]["files"] == [*PNGS, "mask.nii.gz", "seg.dcm", "report.dcm", "measurements.json"]
     segmentation = dcmread(tmp_path / "out" / "pet" / "seg.dcm")
     assert segmentation.pixel_array.sum() == 4 * 4 * 4
     record = json.loads((tmp_path / "out" / "pet" / "measurements.json").read_text())

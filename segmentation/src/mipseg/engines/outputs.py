@@ -99,18 +99,30 @@ def write_volume(folder: Path, volume: Volume, result: VolumeResult, job: Job, i
 
 
 def _write_dicom(folder: Path, volume: Volume, result: VolumeResult, job: Job, identity: str) -> dict[str, str]:
-    """Write the segmentation; returns the reason for each file that there can't be."""
-    if "seg" not in job.options.formats:
-        return {}
-    if volume.source.kind != "dicom":
-        return {"seg.dcm": "the input is not DICOM"}
-    from mipseg.io.dicom_out import Maker  # noqa: PLC0415 # an extra
-    from mipseg.io.dicom_seg import write_dicom_seg  # noqa: PLC0415 # an extra
+    """Write the segmentation and the report; returns the reason for each of them that there can't be."""
+    formats, names = job.options.formats, {"seg": "seg.dcm", "sr": "report.dcm"}
+    wanted = [name for kind, name in names.items() if kind in formats]
+    if not wanted or volume.source.kind != "dicom":
+        return dict.fromkeys(wanted, "the input is not DICOM")
+    from mipseg.io.dicom_out import Maker, source_images  # noqa: PLC0415 # an extra
+    from mipseg.io.dicom_seg import make_dicom_seg  # noqa: PLC0415 # an extra
 
     made_by = job.provenance
     maker = Maker(made_by.version, made_by.model, made_by.model_sha256, job.created, identity)
-    written = write_dicom_seg(folder / "seg.dcm", result.labels, volume.source, maker)
-    return {"seg.dcm": written} if isinstance(written, str) else {}
+    images = source_images(volume.source)
+    if isinstance(images, str):
+        return dict.fromkeys(wanted, images)
+    segmentation = make_dicom_seg(result.labels, volume.source, images, maker)
+    if segmentation is None:
+        return dict.fromkeys(wanted, "no lesion was found")
+    if "seg" in formats:
+        segmentation.save_as(folder / "seg.dcm")
+    if "sr" in formats:
+        from mipseg.io.dicom_sr import make_dicom_report  # noqa: PLC0415 # an extra
+
+        measures = {lesion.id: asdict(lesion) for lesion in result.lesions}
+        make_dicom_report(segmentation, measures, images, maker).save_as(folder / "report.dcm")
+    return {}
 
 
 def _write_pngs(folder: Path, mip: GreyImage, tumour: BinaryMask) -> None:

@@ -1,6 +1,6 @@
 """A mask as DICOM Segmentation, voxel by voxel on the slices that it was made from."""
 
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from highdicom.seg import (
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
 
-from mipseg.io.dicom_out import MANUFACTURER, Maker, source_images
+from mipseg.io.dicom_out import MANUFACTURER, Maker
 from mipseg.io.volume import Source
 
 SERIES_NUMBER = 9001  # far from those of scanners
@@ -25,25 +25,22 @@ def lesion_name(number: int) -> str:
     return f"Lesion {number}"
 
 
-def write_dicom_seg(file: Path, labels: npt.NDArray[Any], source: Source, maker: Maker) -> Dataset | str:
-    """Write one segment for each lesion, coded as neoplasm and determined by an algorithm.
+def make_dicom_seg(labels: npt.NDArray[Any], source: Source, images: Sequence[Dataset], maker: Maker) -> Dataset | None:
+    """Make one segment for each lesion, coded as neoplasm and determined by an algorithm.
 
     Args:
-        file: where to.
         labels: (Z, Y, X) unsigned, of the volume's grid: each lesion's number from 1 on, 0 outside.
         source: the volume's, of kind `dicom`.
+        images: headers of its slices, as `source_images` gives them.
         maker: what made it.
 
     Returns:
-        What was written; or why it could not be.
+        The object; None where no slice shows a lesion, since a segmentation needs a segment.
     """
-    images = source_images(source)
-    if isinstance(images, str):
-        return images
     on_slices = source.restore(labels)
     present = [int(number) for number in np.unique(on_slices) if number]
     if not present:
-        return "no lesion was found"
+        return None
     # Segments are numbered without gaps; a lesion may lie between the slices that were resampled.
     segments = np.zeros(max(present) + 1, np.uint16)
     segments[present] = np.arange(1, len(present) + 1)
@@ -66,7 +63,6 @@ def write_dicom_seg(file: Path, labels: npt.NDArray[Any], source: Source, maker:
     )
     _repeat_uids(segmentation, maker)
     maker.date(segmentation)
-    segmentation.save_as(file)
     return segmentation
 
 
