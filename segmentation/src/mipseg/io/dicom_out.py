@@ -1,6 +1,5 @@
 """What every DICOM object that is written here shares: who made it, from which images, and UIDs that repeat."""
 
-from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import NAMESPACE_OID, uuid5
@@ -19,6 +18,7 @@ _MAY_BE_EMPTY = (
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate",
     "StudyTime", "ReferringPhysicianName", "PositionReferenceIndicator",
 )  # fmt: skip
+_GROUPS = (0x0008, 0x0010, 0x0012, 0x0018, 0x0020, 0x0028)  # identity, patient, geometry
 _NEEDED = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID", "FrameOfReferenceUID")
 
 
@@ -68,14 +68,18 @@ def source_images(source: Source) -> list[Dataset] | str:
     """The slices of a volume as sources of another object.
 
     Returns:
-        Copies that have all attributes that are asked for; or why they can't be sources.
+        Copies that have all attributes that are asked for, and nothing of the acquisition, which would only be copied
+        again and again; or why they can't be sources.
     """
     missing = sorted({keyword for keyword in _NEEDED for header in source.headers if not header.get(keyword)})
     if missing:
         return f"the images have no {', '.join(missing)}"
     copies = []
     for header in source.headers:
-        copy = deepcopy(header)
+        copy = Dataset()
+        for tag in header.keys():  # noqa: SIM118 # to iterate over the dataset itself would decode every element
+            if tag.group in _GROUPS and (element := header.get_item(tag)).VR != "SQ":
+                copy[tag] = element
         if not copy.get("SliceThickness"):
             copy.SliceThickness = round(float(np.linalg.norm(source.affine[:3, 0])), 6)
         for keyword in _MAY_BE_EMPTY:

@@ -61,7 +61,6 @@ def make_dicom_report(
         procedure_reported=CodedConcept("44136001", "SCT", "Positron emission tomography"),
         imaging_measurements=groups,
         title=codes.DCM.ImagingMeasurementReport,
-        referenced_images=images,
     )
     report = ComprehensiveSR(
         evidence=[*images, segmentation],
