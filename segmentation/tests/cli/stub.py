@@ -1,5 +1,7 @@
 """A model that answers at once, for the tests of what is around it."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import numpy.typing as npt
 
@@ -11,6 +13,7 @@ class HotSpots:
     """Marks everything at the top of the window."""
 
     runtime = FLOAT32
+    config = SimpleNamespace(min_patient=0.5)
 
     def segment(self, intensity: npt.NDArray[np.float32]) -> Segmentation:
         tumour = intensity >= 0.999

@@ -25,10 +25,10 @@ from mipseg.engines.table import write_table
 from mipseg.errors import MipsegError
 from mipseg.growing import Rule
 from mipseg.io.write import write_json
+from mipseg.model.cores import usable_cores
 from mipseg.model.folder import read_config
-from mipseg.model.runtime import usable_cores
 from mipseg.model.segmenter import MODELS, load_segmenter
-from mipseg.settings import Settings
+from mipseg.settings import Settings, describe
 
 LOST = "the process that worked on it died; it may have run out of memory"
 
@@ -93,7 +93,7 @@ def _prepare(out: Path, options: Options, *, force: bool) -> Job:
         config, runtime = read_config(MODELS / settings.model), load_segmenter(settings).runtime
         out.mkdir(parents=True, exist_ok=True)
     except ValidationError as error:
-        stop("; ".join(f"MIPSEG_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()), 2)
+        stop(describe(error), 2)
     except MipsegError as error:
         stop(str(error), 2)
     except OSError as error:

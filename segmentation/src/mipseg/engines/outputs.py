@@ -52,7 +52,7 @@ def write_image(folder: Path, mip: GreyImage, result: Result, options: Options) 
         "patient": {"lesions": len(lesions), **dict.fromkeys(_PATIENT_REASONS), "reasons": _PATIENT_REASONS},
         "lesions": lesions,
         "references": None,
-        "warnings": result.warnings,
+        "warnings": list(result.warnings),
         "mask_sha256": hashlib.sha256(result.tumour.astype(np.uint8).tobytes()).hexdigest(),
         "files": _listed(folder),
         "not_written": {},
