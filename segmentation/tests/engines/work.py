@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 
@@ -26,3 +27,12 @@ def lost(case: int) -> tuple[int, int]:
 
 def lost_file(file: Path) -> str:
     return f"lost {file.name}"
+
+
+def tell_and_wait(file: Path) -> str:
+    """Writes the process's number into a file, then waits for ever."""
+    partial = file.with_suffix(".partial")
+    partial.write_text(str(os.getpid()))
+    partial.rename(file)
+    time.sleep(600)
+    return file.name

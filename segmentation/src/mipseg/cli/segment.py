@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, get_args
 
@@ -20,7 +21,7 @@ from mipseg.cli.run_report import run_report
 from mipseg.engines.cases import Case, find_cases
 from mipseg.engines.job import DEFAULT_FORMATS, FORMATS, Format, Job, Options, Outcome, Provenance
 from mipseg.engines.local import run_cases
-from mipseg.engines.segment_case import failed, segment_case
+from mipseg.engines.segment_case import done_before, failed, segment_case
 from mipseg.engines.table import write_table
 from mipseg.errors import MipsegError
 from mipseg.growing import Rule
@@ -104,13 +105,16 @@ def _prepare(out: Path, options: Options, *, force: bool) -> Job:
 
 def _run(cases: Sequence[Case], job: Job, jobs: int) -> list[Outcome]:
     """Work off the cases; each outcome is told as it comes."""
+    skipped = [outcome for case in cases if (outcome := done_before(case, job)) is not None]
+    names = {outcome.case for outcome in skipped}
+    left = [case for case in cases if case.name not in names]
     cores = job.settings.threads or usable_cores()
-    processes = min(jobs or cores, len(cases))
+    processes = min(jobs or cores, max(1, len(left)))
     shared = replace(job, settings=job.settings.model_copy(update={"threads": max(1, cores // processes)}))
     work = partial(segment_case, job=shared)
     outcomes = []
     with _bar(len(cases)) as advance:
-        for outcome in run_cases(work, cases, processes, partial(failed, problem=LOST)):
+        for outcome in chain(skipped, run_cases(work, left, processes, partial(failed, problem=LOST))):
             outcomes.append(outcome)
             advance()
             typer.echo(json.dumps(asdict(outcome)))

@@ -1,10 +1,12 @@
 """The engine of one machine: a pool of processes, one case each."""
 
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from threading import Thread
 from typing import TypeVar
 
 Work = TypeVar("Work")
@@ -44,7 +46,7 @@ def _run_pool(
     # Spawned: a fork would copy locks that the runtimes' threads hold.
     context = multiprocessing.get_context("spawn")
     count = min(processes, len(waiting))
-    with ProcessPoolExecutor(count, context, initializer=_leave_interrupts_to_parent) as pool:
+    with ProcessPoolExecutor(count, context, initializer=_follow_parent) as pool:
         running: dict[Future[Outcome], Work] = {}
         broken = False
         while running or (waiting and not broken):
@@ -68,5 +70,14 @@ def _run_pool(
                 yield outcome
 
 
-def _leave_interrupts_to_parent() -> None:
+def _follow_parent() -> None:
+    """Leave interrupts to the parent, and end with it: the pool's processes would wait for work for ever."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+
+    def end_with_parent() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    Thread(target=end_with_parent, daemon=True).start()

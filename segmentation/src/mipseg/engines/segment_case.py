@@ -53,9 +53,9 @@ def _segment(case: Case, job: Job) -> Outcome:
     folder, seconds = job.out / case.name, dict[str, float]()
     with case.open() as found, _timed(seconds, "total"):
         _check_place(case, folder)
+        if (earlier := done_before(case, job)) is not None:
+            return earlier
         key = job.key(case.sha256())
-        if not job.force and (earlier := earlier_record(folder, key)) is not None:
-            return _outcome(case, "skipped", earlier, {})
         with replaced_files(folder, (*FILES, RECORD), RECORD) as partial:
             record = {"case": case.name, **key, **_write(found, job, partial, json.dumps(key), seconds)}
             write_json(partial / RECORD, record)
@@ -95,15 +95,18 @@ def _check_place(case: Case, folder: Path) -> None:
         raise VolumeError(f"the results would go into the input, {folder}; choose another output folder")
 
 
-def earlier_record(folder: Path, key: dict[str, Any]) -> dict[str, Any] | None:
-    """The record of an earlier run, if its result is still good and all its files are there."""
+def done_before(case: Case, job: Job) -> Outcome | None:
+    """The outcome of an earlier run, if it is still good (input, model, options) and all its files are there."""
+    folder = job.out / case.name
+    if job.force or not (folder / RECORD).is_file():
+        return None
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        good = all(record[name] == value for name, value in key.items())
+        good = all(record[name] == value for name, value in job.key(case.sha256()).items())
         present = all((folder / name).is_file() for name in record["files"])
+        return _outcome(case, "skipped", record, {}) if good and present else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return dict(record) if good and present else None
 
 
 def _outcome(case: Case, status: Any, record: dict[str, Any], seconds: dict[str, float]) -> Outcome:
