@@ -109,3 +109,9 @@ def test_nothing_to_compare(mipseg: Command, tmp_path: Path) -> None:
     answer = mipseg("evaluate", tmp_path, tmp_path)
     assert answer.code == 2
     assert answer.stderr == f"error: {tmp_path} holds no PNG or NIfTI mask; masks of one kind are needed\n"
+
+
+def test_lesion_at_the_edge_of_two_sizes_is_of_the_larger(mipseg: Command, tmp_path: Path) -> None:
+    write_png(tmp_path / "a.png", _mask((0, 0, 10)))
+    found = json.loads(mipseg("evaluate", tmp_path / "a.png", tmp_path / "a.png", "--json").stdout)
+    assert [row["reference"] for row in found["lesions"]] == [0, 0, 0, 1]

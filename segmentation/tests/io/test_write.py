@@ -90,3 +90,24 @@ def test_the_same_array_gives_the_same_bytes(tmp_path: Path) -> None:
     for file in files:
         write_nifti(file, volume.voxels, volume.source)
     assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_a_set_that_was_not_moved_as_a_whole_is_not_taken_for_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "case"
+    folder.mkdir()
+    (folder / "last").write_text("old")
+
+    def fail(*_: object) -> None:
+        raise OSError("killed")
+
+    def write() -> None:
+        with replaced_files(folder, ("a", "last"), "last") as partial:
+            (partial / "a").write_text("new")
+            (partial / "last").write_text("new")
+            monkeypatch.setattr("os.replace", fail)
+
+    with pytest.raises(OSError, match="killed"):
+        write()
+    assert not (folder / "last").exists()
