@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
-from mipseg.metrics import dice_score
+from mipseg.metrics import NEIGHBOURS, dice_score
 from mipseg.types import BinaryMask, GreyImage
 
 if TYPE_CHECKING:
@@ -33,6 +34,22 @@ def agreement_image(mip: GreyImage, reference: BinaryMask, prediction: BinaryMas
     colours[reference & prediction] = TRUE_POSITIVE
     colours[~reference & prediction] = FALSE_POSITIVE
     colours[reference & ~prediction] = FALSE_NEGATIVE
+    return colours
+
+
+def overlay_image(mip: GreyImage, tumour: BinaryMask) -> npt.NDArray[np.uint8]:
+    """Show a mask on its image.
+
+    Args:
+        mip: (H, W) uint8.
+        tumour: (H, W) bool.
+
+    Returns:
+        (H, W, 3) uint8: the image, tinted orange where there is tumour, whose edge is drawn around it.
+    """
+    colours = np.repeat(mip[:, :, None], 3, axis=2)
+    colours[tumour] = (colours[tumour] + np.array(FALSE_POSITIVE)) // 2
+    colours[ndimage.binary_dilation(tumour, NEIGHBOURS) & ~tumour] = FALSE_POSITIVE
     return colours
 
 

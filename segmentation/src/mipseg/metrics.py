@@ -55,17 +55,18 @@ class LesionMatch(NamedTuple):
 
 
 def match_lesions(reference: BinaryMask, prediction: BinaryMask, min_iou: float = 0.0) -> LesionMatch:
-    """Match the components (8-connected) of a reference and of a prediction.
+    """Match the components (8-connected, of volumes 18-connected) of a reference and of a prediction.
 
     Two lesions match if they share a pixel and their intersection over union is at least `min_iou`; one lesion may
     match several of the other side.
 
     Args:
-        reference: (H, W) bool.
-        prediction: (H, W) bool.
+        reference: (H, W) or (Z, Y, X) bool.
+        prediction: the same shape.
         min_iou: 0 for any overlap.
     """
-    (true_labels, true_count), (labels, count) = (ndimage.label(m, NEIGHBOURS) for m in (reference, prediction))
+    neighbours = ndimage.generate_binary_structure(reference.ndim, 2)
+    (true_labels, true_count), (labels, count) = (ndimage.label(m, neighbours) for m in (reference, prediction))
     pairs = np.bincount((true_labels * (count + 1) + labels).ravel(), minlength=(true_count + 1) * (count + 1))
     overlap = pairs.reshape(true_count + 1, count + 1)[1:, 1:]
     reference_area, prediction_area = (

@@ -57,13 +57,17 @@ class Source:
         Returns:
             The same on the file's grid, (`shape`). Of resampled slices each takes the nearest.
         """
-        flipped = np.flip(array, tuple(axis for axis in range(3) if self.flips[axis]))
-        own = np.transpose(flipped, np.argsort(self.axes))
+        own = self.to_own_axes(array)
         if self.positions_mm:
             step = float(np.linalg.norm(self.affine[:3, 0]))
             nearest = np.rint((np.array(self.positions_mm) - self.positions_mm[0]) / step).astype(int)
             own = own[np.clip(nearest, 0, len(own) - 1)]
         return np.ascontiguousarray(own)
+
+    def to_own_axes(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """`restore`, but slices that were resampled stay so: on the even grid that `affine` describes."""
+        flipped = np.flip(array, tuple(axis for axis in range(3) if self.flips[axis]))
+        return np.transpose(flipped, np.argsort(self.axes))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,1 @@
+"""The command `mipseg`; one file a verb."""

@@ -1,0 +1,27 @@
+"""Options that several verbs share, and what they all do with errors."""
+
+import os
+from datetime import UTC, datetime
+from typing import Annotated, Literal, NoReturn
+
+import typer
+
+Unit = Literal["suv", "bqml"]
+
+SeriesOption = Annotated[str | None, typer.Option(metavar="UID", help="The DICOM series, where there are several.")]
+UnitOption = Annotated[Unit | None, typer.Option(help="Unit of NIfTI, MHA and NRRD files, which do not say it.")]
+WeightOption = Annotated[float | None, typer.Option(metavar="KG", min=0.1, help="Body weight, for SUV.")]
+DoseOption = Annotated[float | None, typer.Option(metavar="BQ", min=1.0, help="Injected activity, for SUV.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def stop(message: str, code: int) -> NoReturn:
+    """Say on standard error what is wrong and end: code 1 for an input that can't be used, 2 for wrong use."""
+    typer.echo(f"error: {message}", err=True)
+    raise typer.Exit(code)
+
+
+def now() -> datetime:
+    """The time that results are dated with; SOURCE_DATE_EPOCH sets it for files that shall be alike byte for byte."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    return datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now().astimezone()

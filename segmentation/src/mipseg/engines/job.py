@@ -1,0 +1,114 @@
+"""What is done with every case of a run: the options, and what they make of a case."""
+
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
+
+from mipseg.growing import Rule
+from mipseg.io.volume import Unit
+from mipseg.settings import Settings
+
+Format: TypeAlias = Literal["png", "nifti", "seg", "sr", "suv"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+DEFAULT_FORMATS: tuple[Format, ...] = ("png", "nifti", "seg", "sr")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What changes the result of a case.
+
+    Attributes:
+        formats: `png`: MIP, mask and overlay; `nifti`: the mask; `seg`: DICOM-SEG; `sr`: DICOM report; `suv`: the SUV
+            as NIfTI. A measurements.json is always written.
+        window_top: the value that the networks see as the hottest; None: SUV 6.
+        rule: how lesions grow from the mask; see `mipseg.growing.grow`.
+        series: UID of the DICOM series, where there are several.
+        unit: of NIfTI, MHA and NRRD; see `mipseg.io.read.read_volume`, as for the next two.
+        weight_kg: body weight.
+        dose_bq: injected activity.
+    """
+
+    formats: tuple[Format, ...] = DEFAULT_FORMATS
+    window_top: float | None = None
+    rule: Rule = "41%max"
+    series: str | None = None
+    unit: Unit | None = None
+    weight_kg: float | None = None
+    dose_bq: float | None = None
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What computed a result.
+
+    Attributes:
+        version: of this package.
+        model: the model's name.
+        model_sha256: one digest for its files.
+        runtime: such as `onnxruntime float32`.
+    """
+
+    version: str
+    model: str
+    model_sha256: str
+    runtime: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a case needs; it travels to another process.
+
+    Attributes:
+        out: the output folder.
+        settings: the model and its threads.
+        options: see `Options`.
+        provenance: see `Provenance`.
+        created: when the run began; in the DICOM files.
+        force: do again what is done.
+    """
+
+    out: Path
+    settings: Settings
+    options: Options
+    provenance: Provenance
+    created: datetime
+    force: bool = False
+
+    def key(self, input_sha256: str) -> dict[str, Any]:
+        """What has to be the same for a result to be still good, as JSON holds it."""
+        options = asdict(self.options)
+        chosen = self.settings
+        options |= {"formats": list(self.options.formats), "fast": chosen.fast, "min_patient": chosen.min_patient}
+        return {"input_sha256": input_sha256, **asdict(self.provenance), "options": options}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a case.
+
+    Attributes:
+        case: its name.
+        input: its path.
+        status: `done`, `skipped` (it was done before) or `failed`.
+        error: one line; empty unless it failed.
+        lesions: their number.
+        has_tumour: probability that there is a tumour anywhere.
+        total_mtv_ml: of all lesions; None for an image.
+        mask_sha256: of the mask's pixels or voxels, one byte each, on the input's own grid.
+        files: what was written.
+        warnings: `code` or `code: sentence` each.
+        seconds: of each step.
+    """
+
+    case: str
+    input: str
+    status: Literal["done", "skipped", "failed"]
+    error: str = ""
+    lesions: int | None = None
+    has_tumour: float | None = None
+    total_mtv_ml: float | None = None
+    mask_sha256: str | None = None
+    files: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)

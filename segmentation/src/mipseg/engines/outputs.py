@@ -1,0 +1,140 @@
+"""The files of a case, and its measurements as plain values."""
+
+import hashlib
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mipseg.engines.job import Job, Options
+from mipseg.figure import overlay_image
+from mipseg.io.volume import Volume
+from mipseg.io.write import write_nifti, write_png
+from mipseg.measure.lesions_2d import Lesion
+from mipseg.pipeline import Result
+from mipseg.types import BinaryMask, GreyImage
+from mipseg.volume_pipeline import VolumeResult
+
+FILES = ("mip.png", "mask.png", "overlay.png", "mask.nii.gz", "suv.nii.gz", "seg.dcm", "report.dcm")
+NO_SUV = "a PNG or JPEG shows shares of a window, not SUV"
+NO_SPACING = "the size of an image's pixels is not known"
+_IMAGE_REASONS = {
+    "area_mm2": NO_SPACING,
+    **dict.fromkeys(("suv_max", "suv_mean", "suv_peak", "tlg_g"), NO_SUV),
+    **dict.fromkeys(("mtv_ml", "centroid_mm"), "an image has no depth"),
+}
+_PATIENT_REASONS = {
+    "total_mtv_ml": "an image has no depth",
+    **dict.fromkeys(("total_tlg_g", "suv_max", "suv_peak"), NO_SUV),
+    **dict.fromkeys(("dmax_mm", "sdmax_per_m"), "an image has no depth"),
+}
+
+
+def write_image(folder: Path, mip: GreyImage, result: Result, options: Options) -> dict[str, Any]:
+    """Write the files of a PNG or JPEG.
+
+    Args:
+        folder: where they go.
+        mip: (H, W) uint8, the image.
+        result: what was found in it.
+        options: which files.
+
+    Returns:
+        What `measurements.json` says of them.
+    """
+    if "png" in options.formats:
+        _write_pngs(folder, mip, result.tumour)
+    lesions = [_image_lesion(lesion) for lesion in result.lesions]
+    return {
+        "kind": "image",
+        "has_tumour": result.has_tumour,
+        "patient": {"lesions": len(lesions), **dict.fromkeys(_PATIENT_REASONS), "reasons": _PATIENT_REASONS},
+        "lesions": lesions,
+        "references": None,
+        "warnings": list(result.warnings),
+        "mask_sha256": hashlib.sha256(result.tumour.astype(np.uint8).tobytes()).hexdigest(),
+        "files": _listed(folder),
+        "not_written": {},
+    }
+
+
+def write_volume(folder: Path, volume: Volume, result: VolumeResult, job: Job, identity: str) -> dict[str, Any]:
+    """Write the files of a volume.
+
+    Args:
+        folder: where they go.
+        volume: the input.
+        result: what was found in it.
+        job: which files, and what made them.
+        identity: the same text for the same result; makes the UIDs.
+
+    Returns:
+        What `measurements.json` says of them; `not_written` has the reason for each file that there can't be.
+    """
+    formats, skipped = job.options.formats, dict[str, str]()
+    if "png" in formats:
+        mip = np.rint((1 - result.mip.intensity) * 255).astype(np.uint8)
+        _write_pngs(folder, mip, result.segmentation.tumour)
+    if "nifti" in formats:
+        write_nifti(folder / "mask.nii.gz", (result.labels > 0).astype(np.uint8), volume.source)
+    if "suv" in formats:
+        if volume.unit == "suv":
+            write_nifti(folder / "suv.nii.gz", volume.voxels, volume.source)
+        else:
+            skipped["suv.nii.gz"] = f"no SUV ({volume.suv_reason})"
+    skipped |= _write_dicom(folder, volume, result, job, identity)
+    mask = volume.source.restore((result.labels > 0).astype(np.uint8))
+    return {
+        "kind": volume.source.kind,
+        "has_tumour": result.segmentation.has_tumour,
+        "patient": asdict(result.patient),
+        "lesions": [asdict(lesion) for lesion in result.lesions],
+        "references": asdict(result.references),
+        "warnings": list(result.warnings),
+        "mask_sha256": hashlib.sha256(mask.tobytes()).hexdigest(),
+        "files": _listed(folder),
+        "not_written": skipped,
+    }
+
+
+def _write_dicom(folder: Path, volume: Volume, result: VolumeResult, job: Job, identity: str) -> dict[str, str]:
+    """Write the segmentation and the report; returns the reason for each of them that there can't be."""
+    formats, names = job.options.formats, {"seg": "seg.dcm", "sr": "report.dcm"}
+    wanted = [name for kind, name in names.items() if kind in formats]
+    if not wanted or volume.source.kind != "dicom":
+        return dict.fromkeys(wanted, "the input is not DICOM")
+    from mipseg.io.dicom_out import Maker, source_images  # noqa: PLC0415 # an extra
+    from mipseg.io.dicom_seg import make_dicom_seg  # noqa: PLC0415 # an extra
+
+    made_by = job.provenance
+    maker = Maker(made_by.version, made_by.model, made_by.model_sha256, job.created, identity)
+    images = source_images(volume.source)
+    if isinstance(images, str):
+        return dict.fromkeys(wanted, images)
+    segmentation = make_dicom_seg(result.labels, volume.source, images, maker)
+    if segmentation is None:
+        return dict.fromkeys(wanted, "no lesion was found")
+    if "seg" in formats:
+        segmentation.save_as(folder / "seg.dcm")
+    if "sr" in formats:
+        from mipseg.io.dicom_sr import make_dicom_report  # noqa: PLC0415 # an extra
+
+        measures = {lesion.id: asdict(lesion) for lesion in result.lesions}
+        make_dicom_report(segmentation, measures, images, maker).save_as(folder / "report.dcm")
+    return {}
+
+
+def _write_pngs(folder: Path, mip: GreyImage, tumour: BinaryMask) -> None:
+    write_png(folder / "mip.png", mip)
+    write_png(folder / "mask.png", tumour.astype(np.uint8) * 255)
+    write_png(folder / "overlay.png", overlay_image(mip, tumour))
+
+
+def _image_lesion(lesion: Lesion) -> dict[str, Any]:
+    """A lesion of an image with the same names as one of a volume, and its place in pixels."""
+    return {**dict.fromkeys(_IMAGE_REASONS), **asdict(lesion), "reasons": _IMAGE_REASONS}
+
+
+def _listed(folder: Path) -> list[str]:
+    return [name for name in FILES if (folder / name).is_file()]

@@ -1,0 +1,131 @@
+"""One case from disk to its folder of results; every engine calls this."""
+
+import json
+import logging
+import time
+import warnings as python_warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mipseg.engines.cases import RECORD, Case
+from mipseg.engines.job import Job, Outcome
+from mipseg.engines.outputs import FILES, write_image, write_volume
+from mipseg.errors import InputError, MipsegError, VolumeError
+from mipseg.io.codec import decode_image
+from mipseg.io.read import Found, read_volume
+from mipseg.io.volume import Volume
+from mipseg.io.write import replaced_files, write_json
+from mipseg.model.segmenter import load_segmenter
+from mipseg.pipeline import analyze_file
+from mipseg.volume_pipeline import VolumeOptions, analyze_volume
+
+EXTRA = "pip install 'mipseg[volume]'"
+
+
+def segment_case(case: Case, job: Job) -> Outcome:
+    """Read, segment, measure and write one case; whatever goes wrong is in the outcome."""
+    try:
+        with python_warnings.catch_warnings():
+            python_warnings.simplefilter("ignore")  # of libraries, about headers; what matters is in the result
+            logging.getLogger("highdicom").setLevel(logging.ERROR)
+            return _segment(case, job)
+    except MipsegError as error:
+        problem = str(error)
+    except ModuleNotFoundError as error:
+        problem = f"the package {error.name} is missing, which volumes need: {EXTRA}"
+    except MemoryError:
+        problem = "out of memory"
+    except OSError as error:
+        problem = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+    except Exception as error:  # one broken case must not end the others
+        problem = f"unexpected {type(error).__name__}: {error}"
+    return failed(case, problem)
+
+
+def failed(case: Case, problem: str) -> Outcome:
+    """The outcome of a case that failed."""
+    return Outcome(case.name, str(case.path), "failed", error=" ".join(problem.split()))
+
+
+def _segment(case: Case, job: Job) -> Outcome:
+    folder, seconds = job.out / case.name, dict[str, float]()
+    with case.open() as found, _timed(seconds, "total"):
+        _check_place(case, folder)
+        if (earlier := done_before(case, job)) is not None:
+            return earlier
+        key = job.key(case.sha256())
+        with replaced_files(folder, (*FILES, RECORD), RECORD) as partial:
+            record = {"case": case.name, **key, **_write(found, job, partial, json.dumps(key), seconds)}
+            write_json(partial / RECORD, record)
+    return _outcome(case, "done", record, seconds)
+
+
+def _write(found: Found, job: Job, folder: Path, identity: str, seconds: dict[str, float]) -> dict[str, Any]:
+    """Analyse an input and write all files; returns the record's part on what was found."""
+    segmenter, options = load_segmenter(job.settings), job.options
+    if found.kind == "image":
+        with _timed(seconds, "segment"):
+            result = analyze_file(found.files[0], segmenter)
+        with _timed(seconds, "write"):
+            return write_image(folder, decode_image(found.files[0].read_bytes())[:, :, 0], result, options)
+    with _timed(seconds, "read"):
+        volume = _read(found, job)
+    with _timed(seconds, "segment"):
+        analysis = analyze_volume(volume, segmenter, VolumeOptions(options.rule, options.window_top))
+    with _timed(seconds, "write"):
+        return write_volume(folder, volume, analysis, job, identity)
+
+
+def _read(found: Found, job: Job) -> Volume:
+    options = job.options
+    if found.kind == "dicom":
+        if options.unit is not None:
+            raise InputError("the unit of DICOM files is in their headers; leave --unit out")
+        from mipseg.io.dicom_volume import read_dicom_volume, select_series  # noqa: PLC0415 # an extra
+
+        return read_dicom_volume(select_series(found.files, options.series), options.weight_kg, options.dose_bq)
+    return read_volume(found.files[0], unit=options.unit, weight_kg=options.weight_kg, dose_bq=options.dose_bq)
+
+
+def _check_place(case: Case, folder: Path) -> None:
+    """Refuse to write into the input."""
+    if case.path.is_dir() and case.path.resolve().is_relative_to(folder.resolve()):
+        raise VolumeError(f"the results would go into the input, {folder}; choose another output folder")
+
+
+def done_before(case: Case, job: Job) -> Outcome | None:
+    """The outcome of an earlier run, if it is still good (input, model, options) and all its files are there."""
+    folder = job.out / case.name
+    if job.force or not (folder / RECORD).is_file():
+        return None
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        good = all(record[name] == value for name, value in job.key(case.sha256()).items())
+        present = all((folder / name).is_file() for name in record["files"])
+        return _outcome(case, "skipped", record, {}) if good and present else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _outcome(case: Case, status: Any, record: dict[str, Any], seconds: dict[str, float]) -> Outcome:
+    return Outcome(
+        case=case.name,
+        input=str(case.path),
+        status=status,
+        lesions=record["patient"]["lesions"],
+        has_tumour=record["has_tumour"],
+        total_mtv_ml=record["patient"]["total_mtv_ml"],
+        mask_sha256=record["mask_sha256"],
+        files=(*record["files"], RECORD),
+        warnings=tuple(record["warnings"]),
+        seconds={name: round(value, 3) for name, value in seconds.items()},
+    )
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    seconds[name] = time.perf_counter() - start

@@ -1,0 +1,120 @@
+"""Files out: images, volumes, JSON and CSV, written beside their place and renamed, so that none is ever half there."""
+
+import csv
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as PillowImage
+
+from mipseg.io.volume import Source
+
+_RAS_OF_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+@contextmanager
+def replaced_files(folder: Path, known: Sequence[str], last: str) -> Iterator[Path]:
+    """Write a set of files that take their places together.
+
+    They are written into a hidden folder beside `folder` and moved when all are there. `last`, whose presence says that
+    the set is complete, is taken away first and moved last. Files with other names are left alone.
+
+    Args:
+        folder: where they go; made if it is missing.
+        known: names of all files that such a set may hold; those of an earlier set that are not written again go.
+        last: the one of them that is moved last.
+
+    Yields:
+        The hidden folder.
+
+    Raises:
+        OSError: there is no room, no right to write, ...
+    """
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        folder.mkdir(exist_ok=True)
+        written = sorted(file.name for file in partial.iterdir())
+        (folder / last).unlink(missing_ok=True)
+        for name in set(known) - set(written):
+            (folder / name).unlink(missing_ok=True)
+        for name in sorted(written, key=lambda name: name == last):
+            os.replace(partial / name, folder / name)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def write_text(file: Path, content: str) -> None:
+    """Write a text file beside its place and rename it.
+
+    Raises:
+        OSError: there is no room, no right to write, ...
+    """
+    partial = file.with_name(f".{file.name}.partial")
+    try:
+        partial.write_text(content, encoding="utf-8", newline="")
+        os.replace(partial, file)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_json(file: Path, content: Any) -> None:
+    """Write JSON; numbers that are not finite have no place in it.
+
+    Raises:
+        OSError: there is no room, no right to write, ...
+        ValueError: a number is NaN or infinite.
+    """
+    write_text(file, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def write_csv(file: Path, columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
+    """Write a table; None becomes an empty cell.
+
+    Raises:
+        OSError: there is no room, no right to write, ...
+    """
+    partial = file.with_name(f".{file.name}.partial")
+    try:
+        with partial.open("w", encoding="utf-8", newline="") as stream:
+            table = csv.DictWriter(stream, columns, lineterminator="\n")
+            table.writeheader()
+            table.writerows(rows)
+        os.replace(partial, file)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_png(file: Path, image: npt.NDArray[np.uint8]) -> None:
+    """Write (H, W) or (H, W, 3) uint8 as PNG."""
+    PillowImage.fromarray(np.ascontiguousarray(image)).save(file, "PNG")
+
+
+def write_nifti(file: Path, array: npt.NDArray[Any], source: Source) -> None:
+    """Write an array of a volume's grid as NIfTI on the input's own grid; the same array gives the same bytes.
+
+    Slices of a DICOM series that lie unevenly, which NIfTI can't say, stay on the even grid they were resampled to.
+
+    Args:
+        file: `.nii.gz`.
+        array: (Z, Y, X), such as a mask.
+        source: the volume's.
+    """
+    import nibabel as nib  # noqa: PLC0415 # an extra
+
+    own, affine = source.to_own_axes(array), source.affine
+    if source.kind != "nifti":  # (slice, row, column) or (k, j, i)
+        own, affine = np.transpose(own), affine[:, [2, 1, 0, 3]]
+    image = nib.Nifti1Image(own, None)
+    for set_form in (image.set_sform, image.set_qform):
+        set_form(_RAS_OF_LPS @ affine, code="scanner")
+    image.header.set_xyzt_units("mm")
+    nib.save(image, file)

@@ -1,0 +1,99 @@
+"""What inputs hold, by content."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom.uid import generate_uid
+
+from mipseg.engines.cases import Case, find_cases
+from mipseg.errors import VolumeError
+from mipseg.io.write import write_png
+from tests.io.pet_files import make_ct, make_slices, write_nifti, write_slices
+
+OUT = Path("out")
+
+
+def _png(file: Path) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_png(file, np.full((4, 4), 255, np.uint8))
+    return file
+
+
+def _named(cases: list[Case]) -> dict[str, str]:
+    return {case.name: case.path.name for case in cases}
+
+
+def test_files_are_cases_by_their_names_without_suffix(tmp_path: Path) -> None:
+    image, volume = _png(tmp_path / "a.b.png"), write_nifti(tmp_path / "PET.nii.gz")
+    assert [case.name for case in find_cases([image, volume], OUT)] == ["a.b", "PET"]
+
+
+def test_each_file_of_a_folder_is_a_case(tmp_path: Path) -> None:
+    _png(tmp_path / "one.png")
+    _png(tmp_path / "deep" / "two.png")
+    assert _named(find_cases([tmp_path], OUT)) == {"deep_two": "two.png", "one": "one.png"}
+
+
+def test_pet_and_ct_of_one_study_in_two_folders_are_one_case(tmp_path: Path) -> None:
+    write_slices(tmp_path / "STS" / "pet", make_slices())
+    write_slices(tmp_path / "STS" / "ct", make_ct())
+    (case,) = find_cases([tmp_path / "STS"], OUT)
+    assert (case.name, case.path.name, len(case.dicom)) == ("STS", "STS", 9)
+
+
+def test_each_study_of_an_archive_is_a_case(tmp_path: Path) -> None:
+    for patient in ("P1", "P2"):
+        study = generate_uid(entropy_srcs=[patient])
+        write_slices(tmp_path / patient / "pet", make_slices(StudyInstanceUID=study))
+        more = make_slices(StudyInstanceUID=study, SeriesInstanceUID=generate_uid())
+        write_slices(tmp_path / patient / "more", more)
+    cases = find_cases([tmp_path], OUT)
+    assert _named(cases) == {"P1": "P1", "P2": "P2"}
+    assert [len(case.dicom) for case in cases] == [12, 12]
+
+
+def test_previews_beside_dicom_files_are_left_out(tmp_path: Path) -> None:
+    write_slices(tmp_path / "pet", make_slices())
+    _png(tmp_path / "pet" / "preview.png")
+    (case,) = find_cases([tmp_path], OUT)
+    assert len(case.dicom) == 6
+
+
+def test_equal_names_are_numbered(tmp_path: Path) -> None:
+    files = [_png(tmp_path / folder / "a.png") for folder in "xyz"]
+    assert [case.name for case in find_cases(files, OUT)] == ["a", "a-2", "a-3"]
+
+
+def test_earlier_results_are_no_input(tmp_path: Path) -> None:
+    _png(tmp_path / "a.png")
+    _png(tmp_path / "out" / "a" / "mask.png")
+    (tmp_path / "out" / "a" / "measurements.json").touch()
+    assert _named(find_cases([tmp_path], tmp_path / "out")) == {tmp_path.name: "a.png"}
+
+
+@pytest.mark.parametrize("name", ["missing", "empty"])
+def test_what_is_missing_or_empty_is_a_case_that_says_so(tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (case,) = find_cases([tmp_path / name], OUT)
+    assert case.name == name
+    with pytest.raises(VolumeError, match=r"holds no PNG|can't read .*: No such file"), case.open():
+        pass
+
+
+def test_loop_of_links_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path)
+    (tmp_path / "self").symlink_to(tmp_path / "self")
+    _png(tmp_path / "a.png")
+    assert len(find_cases([tmp_path], OUT)) == 1
+
+
+def test_digest_is_of_contents_whatever_their_names(tmp_path: Path) -> None:
+    first, second = tmp_path / "a", tmp_path / "b"
+    first.write_bytes(b"1")
+    second.write_bytes(b"2")
+    digests = sorted(hashlib.sha256(content).hexdigest() for content in (b"1", b"2"))
+    wanted = hashlib.sha256("".join(digests).encode()).hexdigest()
+    for files in ((first, second), (second, first)):
+        assert Case("c", tmp_path, files).sha256() == wanted

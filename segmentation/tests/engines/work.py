@@ -1,0 +1,38 @@
+"""Work that the pool's tests send to other processes."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+
+def double_or_die(case: int) -> tuple[int, int]:
+    """Twice a number; 13 ends its process."""
+    if case == 13:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return case, 2 * case
+
+
+def die_once(file: Path) -> str:
+    """Ends its process the first time; the file remembers that."""
+    if not file.exists():
+        file.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return file.name
+
+
+def lost(case: int) -> tuple[int, int]:
+    return case, -1
+
+
+def lost_file(file: Path) -> str:
+    return f"lost {file.name}"
+
+
+def tell_and_wait(file: Path) -> str:
+    """Writes the process's number into a file, then waits for ever."""
+    partial = file.with_suffix(".partial")
+    partial.write_text(str(os.getpid()))
+    partial.rename(file)
+    time.sleep(600)
+    return file.name

@@ -1,0 +1,113 @@
+"""Nothing is ever half there, and volumes lie where their input lies."""
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from mipseg.io.read import read_volume
+from mipseg.io.write import replaced_files, write_csv, write_json, write_nifti
+from tests.io.pet_files import (
+    AFFINE,
+    PHANTOM,
+    make_slices,
+    orientations,
+    turned,
+    write_slices,
+)
+from tests.io.pet_files import (
+    write_nifti as input_nifti,
+)
+
+
+def test_files_take_their_places_together_and_old_ones_go(tmp_path: Path) -> None:
+    folder = tmp_path / "case"
+    folder.mkdir()
+    for name in ("a", "b", "last", "notes"):
+        (folder / name).write_text("old")
+    with replaced_files(folder, ("a", "b", "last"), "last") as partial:
+        (partial / "a").write_text("new")
+        (partial / "last").write_text("new")
+        assert (folder / "a").read_text() == "old"
+    assert {file.name: file.read_text() for file in folder.iterdir()} == {"a": "new", "last": "new", "notes": "old"}
+    assert [file.name for file in tmp_path.iterdir()] == ["case"]
+
+
+def test_an_error_on_the_way_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "case").mkdir()
+    (tmp_path / "case" / "a").write_text("old")
+
+    def write() -> None:
+        with replaced_files(tmp_path / "case", ("a",), "a") as partial:
+            (partial / "a").write_text("ha")
+            raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        write()
+    assert (tmp_path / "case" / "a").read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["case"]
+
+
+def test_json_without_numbers_that_are_not_finite(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "a.json", {"a": float("nan")})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_csv_has_empty_cells_for_none(tmp_path: Path) -> None:
+    write_csv(tmp_path / "a.csv", ("a", "b"), [{"a": None, "b": 0}, {"b": "x,y"}])
+    assert (tmp_path / "a.csv").read_text() == 'a,b\n,0\n,"x,y"\n'
+
+
+@pytest.mark.parametrize("kind", ["nifti", "dicom"])
+def test_mask_lies_on_the_input_in_all_orientations(tmp_path: Path, kind: str) -> None:
+    """The voxel with each value of the phantom is found at the same place in space, by another reader."""
+    wanted = AFFINE @ [*np.argwhere(PHANTOM == 77)[0], 1] * [-1, -1, 1, 1]  # RAS
+    for number, (axes, flips) in enumerate(orientations()):
+        array, affine = turned(axes, flips)
+        if kind == "nifti":
+            path = input_nifti(tmp_path / f"{number}.nii", array.astype(np.int16), affine)
+            volume = read_volume(path, unit="suv")
+        else:
+            path = write_slices(tmp_path / str(number), make_slices(array, affine))
+            volume = read_volume(path)
+            volume.voxels[:] = np.rint(volume.voxels / 0.001)
+        out = tmp_path / f"{number}-out.nii.gz"
+        write_nifti(out, (volume.voxels == 77).astype(np.uint8), volume.source)
+        image = nib.Nifti1Image.from_filename(out)
+        (place,) = np.argwhere(np.asarray(image.dataobj))
+        for form in (image.get_sform(), image.get_qform()):
+            np.testing.assert_allclose(form @ [*place, 1], wanted, atol=1e-4)
+        if kind == "nifti":
+            assert np.array_equal(np.asarray(image.dataobj), array == 77)
+            np.testing.assert_allclose(image.affine, nib.Nifti1Image.from_filename(path).affine, atol=1e-5)
+
+
+def test_the_same_array_gives_the_same_bytes(tmp_path: Path) -> None:
+    volume = read_volume(input_nifti(tmp_path / "in.nii"), unit="suv")
+    files = [tmp_path / "a.nii.gz", tmp_path / "b.nii.gz"]
+    for file in files:
+        write_nifti(file, volume.voxels, volume.source)
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_a_set_that_was_not_moved_as_a_whole_is_not_taken_for_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "case"
+    folder.mkdir()
+    (folder / "last").write_text("old")
+
+    def fail(*_: object) -> None:
+        raise OSError("killed")
+
+    def write() -> None:
+        with replaced_files(folder, ("a", "last"), "last") as partial:
+            (partial / "a").write_text("new")
+            (partial / "last").write_text("new")
+            monkeypatch.setattr("os.replace", fail)
+
+    with pytest.raises(OSError, match="killed"):
+        write()
+    assert not (folder / "last").exists()
