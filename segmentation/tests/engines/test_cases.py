@@ -54,6 +54,16 @@ def test_each_study_of_an_archive_is_a_case(tmp_path: Path) -> None:
     assert [len(case.dicom) for case in cases] == [12, 12]
 
 
+def test_a_damaged_file_is_not_passed_over(tmp_path: Path) -> None:
+    _png(tmp_path / "one.png")
+    for name in ("broken.png", "broken.nii.gz", "notes.txt", ".hidden.png"):
+        (tmp_path / name).write_bytes(b"nope")
+    cases = find_cases([tmp_path], OUT)
+    assert _named(cases) == {"broken": "broken.nii.gz", "broken-2": "broken.png", "one": "one.png"}
+    with pytest.raises(VolumeError, match=r"broken\.png is neither DICOM, NIfTI"), cases[1].open():
+        pass
+
+
 def test_previews_beside_dicom_files_are_left_out(tmp_path: Path) -> None:
     write_slices(tmp_path / "pet", make_slices())
     _png(tmp_path / "pet" / "preview.png")

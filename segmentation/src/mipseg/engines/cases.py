@@ -1,6 +1,7 @@
 """The cases that inputs hold: each image, volume, archive, and each study of DICOM files, told by content."""
 
 import hashlib
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,8 @@ from mipseg.io.find import files_by_kind
 from mipseg.io.read import Found, find_input
 
 RECORD = "measurements.json"
-_SUFFIXES = (".nii.gz", ".nii", ".png", ".jpg", ".jpeg", ".mha", ".nrrd", ".zip", ".dcm")
+_IMAGES = (".png", ".jpg", ".jpeg")
+_SUFFIXES = (".nii.gz", ".nii", *_IMAGES, ".mha", ".nrrd", ".zip", ".dcm")
 
 
 @dataclass(frozen=True)
@@ -91,10 +93,13 @@ def _cases_of(path: Path, out: Path) -> list[Case]:
         by_kind = files_by_kind(path)
     except VolumeError as error:
         return [Case(own_name, path, problem=str(error))]
+    misnamed = list(_foreign(_misnamed(path, {file for files in by_kind.values() for file in files}), out))
     dicom = list(_foreign(by_kind.pop("dicom", []), out))
     images = list(_foreign(by_kind.pop("image", []), out))
+    images += [file for file in misnamed if file.suffix.lower() in _IMAGES]
     others = [file for files in by_kind.values() for file in _foreign(files, out)]
     with_volumes = {file.parent for file in (*dicom, *others)}
+    others += [file for file in misnamed if file.suffix.lower() not in _IMAGES]
     files = [*others, *(file for file in images if file.parent not in with_volumes)]
     cases = [Case(_name(file, path), file) for file in files] + _studies(dicom, path)
     if not cases:
@@ -102,6 +107,15 @@ def _cases_of(path: Path, out: Path) -> list[Case]:
     if len(cases) == 1:
         return [replace(cases[0], name=own_name)]
     return sorted(cases, key=lambda case: (case.path, case.name))
+
+
+def _misnamed(folder: Path, known: set[Path]) -> Iterator[Path]:
+    """Files whose name promises a format that their content is not: damaged ones, which must not be passed over."""
+    for root, _, names in os.walk(folder):
+        for name in sorted(names):
+            promises = name.lower().endswith(_SUFFIXES) and not name.startswith(".")
+            if promises and Path(root, name) not in known:
+                yield Path(root, name)
 
 
 def _foreign(files: Iterable[Path], out: Path) -> Iterator[Path]:
