@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from os.path import commonpath
+from os.path import abspath, commonpath
 from pathlib import Path
 
 from mipseg.errors import VolumeError
@@ -86,7 +86,7 @@ def find_cases(inputs: Sequence[Path], out: Path) -> list[Case]:
 
 
 def _cases_of(path: Path, out: Path) -> list[Case]:
-    own_name = without_suffix(path.resolve().name) or "root"
+    own_name = _own_name(path)
     if not path.is_dir():
         return [Case(own_name, path)]
     try:
@@ -158,9 +158,14 @@ def _study_of(files: list[Path]) -> str:
     return ""
 
 
+def _own_name(path: Path) -> str:
+    """The name of an input itself, also of `.` and `..`; links are not followed, since they may form a loop."""
+    return without_suffix(Path(abspath(path)).name) or "root"
+
+
 def _name(path: Path, root: Path) -> str:
     parts = path.relative_to(root).parts
-    return without_suffix("_".join(parts)) or root.resolve().name
+    return without_suffix("_".join(parts)) or _own_name(root)
 
 
 def without_suffix(name: str) -> str:
