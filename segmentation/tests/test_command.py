@@ -37,13 +37,12 @@ def test_a_missing_extra_is_named_in_one_line(script: str, missing: str, extra: 
 
 
 @pytest.mark.parametrize("command", ["validate", "check_status"])
-@pytest.mark.parametrize("missing", ["httpx", "rich"])
-def test_a_missing_extra_of_the_client_is_named_in_one_line(command: str, missing: str) -> None:
-    code = f"import sys; sys.modules[{missing!r}] = None; from mipseg.scripts import {command}; {command}()"
+def test_a_missing_extra_of_the_client_is_named_in_one_line(command: str) -> None:
+    code = f"import sys; sys.modules['httpx'] = None; from mipseg.scripts import {command}; {command}()"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert run.returncode == 1
     advice = "`pip install 'mipseg[judge]'` brings it, in the project `uv sync`"
-    assert run.stderr == f"error: {missing} is missing; {advice}\n"
+    assert run.stderr == f"error: httpx is missing; {advice}\n"
     scripts = tomllib.loads((FOLDER / "pyproject.toml").read_text())["project"]["scripts"]
     assert scripts[command.replace("_", "-")] == f"mipseg.scripts:{command}"
 

@@ -20,7 +20,7 @@ EXTRAS = {
         "structlog",
         "uvicorn",
     ),
-    "judge": ("httpx", "rich"),
+    "judge": ("httpx",),
     "plot": ("matplotlib",),
     "train": ("onnx", "onnxscript", "sklearn", "tensorboard", "torch"),
 }

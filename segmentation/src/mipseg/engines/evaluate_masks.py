@@ -8,7 +8,6 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from mipseg.engines.cases import RECORD, without_suffix
 from mipseg.errors import InputError, VolumeError
@@ -186,6 +185,8 @@ def _read_pair(
 def _interval(scores: Sequence[float]) -> Interval:
     if len(scores) < 2:
         return Interval(scores[0] if scores else None, None, None, len(scores))
+    from scipy import stats  # noqa: PLC0415 # takes a second, which the other commands need not wait for
+
     found = stats.bootstrap(
         (scores,), np.mean, confidence_level=CONFIDENCE, method="percentile", rng=np.random.default_rng(0)
     ).confidence_interval

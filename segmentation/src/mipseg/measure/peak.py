@@ -5,7 +5,6 @@ from itertools import product
 
 import numpy as np
 import numpy.typing as npt
-from scipy import signal
 
 from mipseg.types import Voxels
 
@@ -30,6 +29,8 @@ def suv_peak(voxels: Voxels, lesion: npt.NDArray[np.bool_], spacing: tuple[float
     Returns:
         The mean; None where no such sphere lies in the volume as a whole.
     """
+    from scipy import signal  # noqa: PLC0415 # takes a second, which images need not wait for
+
     values = voxels.astype(np.float64)
     best = -np.inf
     for z, y, x in product((0.0, 0.5), repeat=3):

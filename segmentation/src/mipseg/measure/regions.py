@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage, signal
+from scipy import ndimage
 
 from mipseg.io.volume import Volume, body_median
 from mipseg.types import Voxels
@@ -134,6 +134,8 @@ def _ball(sides: tuple[float, ...], radius_mm: float) -> Coarse:
 
 def _local(coarse: Coarse, weights: Coarse) -> tuple[Coarse, Coarse]:
     """Mean, and SD over mean, around each voxel."""
+    from scipy import signal  # noqa: PLC0415 # takes a second, which images need not wait for
+
     mean = signal.oaconvolve(coarse, weights, mode="same")
     square = signal.oaconvolve(coarse**2, weights, mode="same")
     return mean, np.sqrt(np.maximum(square - mean**2, 0)) / np.maximum(mean, 1e-6)
