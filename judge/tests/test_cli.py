@@ -115,7 +115,6 @@ def test_a_date_that_can_not_be_kept_is_an_error(
 def test_wrong_settings_and_databases_are_one_line(judge: RunJudge, tmp_path: Path) -> None:
     for name, value, message in (
         ("MIPSEG_JUDGE_SEED", "x", "Input should be a valid integer, unable to parse string as an integer"),
-        ("MIPSEG_JUDGE_PORT", "", "Input should be a valid integer, unable to parse string as an integer"),
         (
             "MIPSEG_JUDGE_ALLOW",
             "10.0.0.0/99",
@@ -125,6 +124,7 @@ def test_wrong_settings_and_databases_are_one_line(judge: RunJudge, tmp_path: Pa
     ):
         for command in (["admin", "teams"], ["work"], []):
             assert judge(*command, status=2, **{name: value}) == f"error: {name}: {message} (given: {value!r})\n"
+    assert judge("admin", "teams", MIPSEG_JUDGE_PORT="") == ""  # empty counts as not set
     (tmp_path / ".env").write_bytes(b"MIPSEG_JUDGE_SEED=\xff\xfe\n")
     unreadable = "error: .env can't be read; it must be a text file in UTF-8\n"
     assert judge("admin", "teams", status=2) == unreadable

@@ -13,6 +13,7 @@ import time
 import tomllib
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +84,8 @@ def running(clone: Path) -> Iterator[Start]:
 
     yield start
     for process in started:
-        os.killpg(process.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):  # it may have ended by itself, which the test tells
+            os.killpg(process.pid, signal.SIGTERM)
         try:
             process.wait(20)
         except subprocess.TimeoutExpired:
@@ -141,7 +143,12 @@ def test_uv_run_api(running: Start) -> None:
     curl(8000)
 
 
-def test_whatever_else_is_set_up_the_running_service_keeps_working(running: Start, clone: Path) -> None:
+def test_whatever_else_is_set_up_the_running_service_keeps_working(
+    running: Start, clone: Path, request: pytest.FixtureRequest
+) -> None:
+    example = clone / "segmentation/example.py"
+    original = example.read_text()
+    request.addfinalizer(lambda: example.write_text(original))  # other tests share the copy
     running("cd segmentation && uv sync -q && uv run api --port 8123", 8123)
     for folder in ("segmentation", "shared", "judge", "."):
         subprocess.run(["bash", "-c", f"cd {folder} && uv sync -q"], cwd=clone, env=environment(), check=True)
@@ -149,8 +156,7 @@ def test_whatever_else_is_set_up_the_running_service_keeps_working(running: Star
         with urllib.request.urlopen("http://localhost:8123/docs") as page:
             assert "documentation" in page.read().decode()
         # What is imported late is still there: a new version of example.py, and the judge's packages.
-        example = clone / "segmentation/example.py"
-        example.write_text(example.read_text() + "\nimport matplotlib.pyplot, httpx, rich, sqlalchemy, psutil\n")
+        example.write_text(original + "\nimport matplotlib.pyplot, httpx, rich, sqlalchemy, psutil\n")
         time.sleep(3)
         curl(8123)
     done = subprocess.run(

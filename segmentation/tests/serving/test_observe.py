@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from mipseg import serving
 from tests.serving import served_app
 from tests.serving.answers import GOOD, assert_problem
 from tests.serving.images import b64, good_png
@@ -126,10 +127,12 @@ def test_metrics_count_by_route_pattern(service: Server) -> None:
 
 def test_metrics_hold_known_labels_only(service: Server) -> None:
     service.client.get("/predict/x?y=z")
+    service.client.get("/static/nothing.css")
     text = service.client.get("/metrics").text
     assert set(re.findall(r'method="([^"]*)"', text)) <= {"GET", "POST", "HEAD", "OPTIONS", "other"}
     known = set(service.client.get("/openapi.json").json()["paths"]) | {"/predict", "unknown", "/docs", "/openapi.json"}
     known |= {"/predict/", "/tumor/predict/", "/tumor/analyze/"}
+    known |= {f"/static/{file.name}" for file in (Path(serving.__file__).parent / "static").iterdir()}
     assert set(re.findall(r'route="([^"]*)"', text)) <= known
     assert "mipseg_ready 1.0" in text
     assert "mipseg_predictions_inside 0.0" in text
