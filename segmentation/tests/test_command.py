@@ -36,6 +36,14 @@ def test_a_missing_extra_is_named_in_one_line(script: str, missing: str, extra: 
     assert run.stderr == f"error: {missing} is missing; {advice}\n"
 
 
+def test_training_without_its_extra_ends_in_one_line() -> None:
+    code = "import runpy, sys; sys.modules['torch'] = None; runpy.run_module('mipseg.training', run_name='__main__')"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    advice = "`pip install 'mipseg[train]'` brings it, in the project `uv sync`"
+    assert run.stderr == f"error: torch is missing; {advice}\n"
+
+
 @pytest.mark.parametrize("command", ["validate", "check_status"])
 def test_a_missing_extra_of_the_client_is_named_in_one_line(command: str) -> None:
     code = f"import sys; sys.modules['httpx'] = None; from mipseg.scripts import {command}; {command}()"

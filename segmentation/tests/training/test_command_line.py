@@ -12,7 +12,7 @@ pytest.importorskip("onnx", reason="onnx is not installed: uv sync --extra train
 pytest.importorskip("sklearn", reason="scikit-learn is not installed: uv sync --extra train")
 
 from mipseg.errors import DatasetError  # noqa: E402
-from mipseg.training import __main__ as module  # noqa: E402
+from mipseg.training import command_line as module  # noqa: E402
 from mipseg.training.config import CONFIGS  # noqa: E402
 from mipseg.training.predict import PROBABILITIES, read_probabilities  # noqa: E402
 from mipseg.training.runs import Run, load_run  # noqa: E402
@@ -87,7 +87,7 @@ def test_one_fold(call: Call) -> None:
 
 def test_device_and_time_are_passed_on(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr("mipseg.training.__main__.time.monotonic", lambda: 1000.0)
+    monkeypatch.setattr("mipseg.training.command_line.time.monotonic", lambda: 1000.0)
     options = call("fold", "--fold", "3", "--device", "cuda", "--minutes", "2.5").options
     assert options is not None
     assert options.device.type == "cuda"

@@ -1,0 +1,97 @@
+"""Train, judge and export a model.
+
+fold           train without one fold (--fold) and predict it; goes on where it stopped
+evaluate       write the cross-validated report
+refit          train the networks that ship once more, on all cases
+export         write the model folder that is shipped
+run            all of the above in that order, every fold, after the runs that it starts from and is averaged with
+failure-cases  draw the patients of lowest cross-validated Dice
+robustness     measure Dice on images that are changed in known ways
+"""
+
+import argparse
+import math
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from mipseg.errors import ConfigError, MipsegError
+from mipseg.io.dataset import load_dataset
+from mipseg.settings import Settings, project_root
+from mipseg.training.batches import choose_workers
+from mipseg.training.config import CONFIGS
+from mipseg.training.evaluate import evaluate
+from mipseg.training.export import export
+from mipseg.training.failure_cases import draw_failure_cases
+from mipseg.training.fold import train_fold
+from mipseg.training.refit import refit
+from mipseg.training.robustness import measure_robustness
+from mipseg.training.runs import Run, load_run
+from mipseg.training.split import Split, read_folds
+from mipseg.training.train import Options, TimeIsUpError, pick_device
+
+COMMANDS = "fold", "evaluate", "refit", "export", "run", "failure-cases", "robustness"
+OLD_NAMES = {"final": "refit", "worst": "failure-cases", "shifts": "robustness"}  # documented once; still understood
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m mipseg.training", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("command", choices=COMMANDS, type=lambda name: OLD_NAMES.get(name, name))
+    parser.add_argument(
+        "config", type=Path, nargs="?", default=CONFIGS / "unet_v8.toml", help="TOML file of the experiment"
+    )
+    parser.add_argument("--fold", type=int, help="which fold `fold` leaves out, from 0")
+    parser.add_argument("--count", type=int, default=10, help="how many patients `failure-cases` draws")
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="where networks live")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 takes every core")
+    parser.add_argument(
+        "--minutes", type=float, default=math.inf, help="stop training after this time; the same command goes on"
+    )
+    return parser
+
+
+def _work(command: str, run: Run, split: Split, options: Options, arguments: argparse.Namespace) -> None:
+    if command == "fold":
+        if not 0 <= arguments.fold < split.count:
+            raise ConfigError(f"--fold {arguments.fold}: there are folds 0 to {split.count - 1}")
+        train_fold(run, arguments.fold, split, options)
+    if command == "run":
+        for member in (*run.ensemble, run):
+            for fold in range(split.count):
+                train_fold(member, fold, split, options)
+    if command in ("evaluate", "run"):
+        evaluate(run, split)
+    if command in ("refit", "run"):
+        refit(run, split, options)
+    if command in ("export", "run"):
+        export(run, split)
+    if command == "failure-cases":
+        sys.stdout.write(draw_failure_cases(run, split, arguments.count))
+    if command == "robustness":
+        sys.stdout.write(measure_robustness(run, split, options.device))
+
+
+def main() -> None:
+    """Command line: `python -m mipseg.training <command> <config.toml>`."""
+    deadline_from, parser = time.monotonic(), _parser()
+    arguments = parser.parse_args()
+    if (arguments.command == "fold") != (arguments.fold is not None):
+        parser.error("--fold goes with the command `fold`, and only with it")
+    if not arguments.minutes > 0:
+        parser.error(f"--minutes {arguments.minutes:g}: it has to be more than 0")
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    try:
+        device = pick_device(arguments.device)
+        options = Options(device, choose_workers(device), deadline_from + 60 * arguments.minutes)
+        run = load_run(arguments.config, project_root() / "runs")
+        cases = load_dataset(Settings().data_dir)
+        _work(arguments.command, run, Split(cases, read_folds(cases)), options, arguments)
+    except TimeIsUpError as stopped:
+        sys.stdout.write(f"{stopped}, after {arguments.minutes:g} minutes; the same command goes on\n")
+    except MipsegError as error:
+        parser.exit(1, f"error: {error}\n")
