@@ -33,6 +33,14 @@ def test_every_call_needs_a_token(public: Running, method_path: tuple[str, str])
         assert_problem(public.client.request(method, path, json=body, headers=headers), 401, "bad-token")
 
 
+def test_every_answer_says_how_it_may_be_shown(idle: Running) -> None:
+    for path in ("/livez", "/api/v1/nothing", "/openapi.json", "/scoreboard", "/docs"):
+        headers = idle.client.get(path).headers
+        assert headers["X-Content-Type-Options"] == "nosniff", path
+        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"], path
+        assert idle.client.head(path).status_code == idle.client.get(path).status_code, path
+
+
 @pytest.mark.hazard("H12")
 def test_nothing_can_be_written_without_a_token_by_others(public: Running) -> None:
     calls = [

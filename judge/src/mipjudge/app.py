@@ -11,6 +11,7 @@ from mipjudge.service import Judge
 from mipjudge.settings import JudgeSettings
 from mipjudge.target import AddressPolicy
 from mipseg.serving import problems
+from mipseg.serving.headers import HeadAsGet, SafeHeaders
 from mipseg.serving.limits import BodyLimits
 from mipseg.serving.observe import Metrics, Observe
 from mipseg.serving.openapi import describe_api
@@ -57,7 +58,9 @@ def create_app(settings: JudgeSettings, policy: AddressPolicy | None = None) -> 
 
     add_pages(app)
     app.openapi = lambda: describe_api(app)  # type: ignore[method-assign]  # FastAPI's own way to extend the schema
+    app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimits, settings=Settings())
+    app.add_middleware(SafeHeaders)
     app.add_middleware(Observe, metrics=Metrics())
     problems.add_request_ids(app)
     return app
