@@ -48,6 +48,7 @@ def every_column_is_in_sight(page: Any) -> None:
     page.set_viewport_size({"width": 1280, "height": 720})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_scoreboard_and_own_attempt(settings: JudgeSettings, page: Any, tmp_path: Path) -> None:
     sets = build_sets(settings)

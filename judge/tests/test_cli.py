@@ -134,6 +134,7 @@ def test_wrong_settings_and_databases_are_one_line(judge: RunJudge, tmp_path: Pa
     assert lines.count("\n") == 1
 
 
+@pytest.mark.long
 def test_a_worker_alone_logs_json_and_ends_on_sigterm(database_url: str, tmp_path: Path) -> None:
     environment = dict(os.environ, MIPSEG_JUDGE_DATABASE_URL=database_url, MIPSEG_JUDGE_DIR=str(tmp_path))
     command = [sys.executable, "-m", "mipjudge.cli", "work"]

@@ -57,6 +57,7 @@ def has_more(endpoint: Endpoint, before: int) -> bool:
     return len(endpoint.bodies) > before
 
 
+@pytest.mark.long
 @pytest.mark.hazard("H19")
 def test_v3_killed_at_random_points_no_image_is_lost_or_scored_twice(
     db: Database, settings: JudgeSettings, tmp_path: Path
@@ -86,6 +87,7 @@ def test_v3_killed_at_random_points_no_image_is_lost_or_scored_twice(
     assert "Traceback" not in log.read_text()
 
 
+@pytest.mark.long
 @pytest.mark.hazard("H19")
 def test_v6_a_stopped_worker_is_replaced_and_its_writes_are_refused(
     db: Database, settings: JudgeSettings, tmp_path: Path

@@ -18,6 +18,7 @@ from mipjudge.database import Database
 from mipjudge.settings import JudgeSettings
 
 
+@pytest.mark.long
 def test_v5_a_locked_database_is_waited_for_and_then_503(
     settings: JudgeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -86,6 +86,7 @@ def test_the_errors_of_a_validation_name_images_and_those_of_an_evaluation_do_no
     assert errors == [['image 3: no-img: the reply must be a JSON object with "img"'], ["no-img: 1 image"]]
 
 
+@pytest.mark.long
 def test_v4_one_evaluation_under_32_requests_at_once_and_after_a_restart(settings: JudgeSettings) -> None:
     settings = settings.model_copy(update={"workers": 0})
     url = "http://127.0.0.1:64999/predict"

@@ -66,6 +66,7 @@ def test_one_image_as_a_probe_then_so_many_at_a_time(db: Database, settings: Jud
     assert max(seen) == 4
 
 
+@pytest.mark.long
 def test_v2_every_image_of_a_hostile_endpoint_gets_a_row(db: Database, settings: JudgeSettings) -> None:
     endpoints.gzip_bomb()  # made before memory is measured
     faults = list(endpoints.FAULTS.values())
@@ -147,6 +148,7 @@ def test_a_stopped_worker_gives_the_attempt_back_at_once(db: Database, settings:
     assert found.score == pytest.approx(mean, abs=1e-12)
 
 
+@pytest.mark.long
 def test_an_image_that_takes_longer_than_the_lease_keeps_its_worker(
     open_database: OpenDatabase, settings: JudgeSettings
 ) -> None:

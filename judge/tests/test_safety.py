@@ -144,6 +144,7 @@ def test_verify_passes_on_nothing_but_a_mask(judge: Running) -> None:
     assert response.json()["can_connect"] is False
 
 
+@pytest.mark.long
 def test_nothing_that_teams_send_is_logged_by_the_judge_as_a_service(settings: JudgeSettings, tmp_path: Path) -> None:
     log = tmp_path / "log"
     with judge_process(settings, log) as client:

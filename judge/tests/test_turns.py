@@ -69,6 +69,7 @@ def test_images_of_different_teams_take_turns(db: Database, settings: JudgeSetti
     assert max(runs[:-1]) <= 5
 
 
+@pytest.mark.long
 def test_an_endpoint_that_times_out_five_times_in_a_row_holds_up_nobody(db: Database, settings: JudgeSettings) -> None:
     settings = settings.model_copy(update={"deadline_s": 0.5})
     cases = cases_of(build_sets(settings).validation)
@@ -84,6 +85,7 @@ def test_an_endpoint_that_times_out_five_times_in_a_row_holds_up_nobody(db: Data
     assert (done.status, done.score) == ("done", 1.0)
 
 
+@pytest.mark.long
 def test_four_time_outs_in_a_row_do_not_end_an_attempt(db: Database, settings: JudgeSettings) -> None:
     settings = settings.model_copy(update={"deadline_s": 0.4, "set_size": 10})
 

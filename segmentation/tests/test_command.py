@@ -13,6 +13,7 @@ from mipseg.settings import Settings, project_root
 FOLDER = project_root() / "segmentation"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "command", [["example.py"], ["api.py"], ["-m", "mipseg.io.dataset", "."]], ids=["example", "api", "data"]
 )
@@ -24,6 +25,7 @@ def test_a_bad_setting_ends_each_command_in_one_line(command: list[str], monkeyp
     assert run.stderr == f"error: MIPSEG_THREADS: {message}\n"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("script", "missing", "extra"), [("example.py", "matplotlib", "plot"), ("api.py", "fastapi", "serve")]
 )
@@ -36,6 +38,7 @@ def test_a_missing_extra_is_named_in_one_line(script: str, missing: str, extra: 
     assert run.stderr == f"error: {missing} is missing; {advice}\n"
 
 
+@pytest.mark.long
 def test_training_without_its_extra_ends_in_one_line() -> None:
     code = "import runpy, sys; sys.modules['torch'] = None; runpy.run_module('mipseg.training', run_name='__main__')"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -171,6 +171,7 @@ def test_api_has_app_host_and_port_and_builds_nothing_at_import() -> None:
     assert out == "127.0.0.1 9051 []\nFastAPI True True False\n"
 
 
+@pytest.mark.long
 def test_uvicorn_serves_app() -> None:
     out = run(
         "import uvicorn\nconfig = uvicorn.Config('api:app', log_config=None)\nconfig.load()\n"

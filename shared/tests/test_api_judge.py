@@ -148,6 +148,7 @@ def test_the_judge_is_not_imported_before_the_service_is_ready(monkeypatch: pyte
     assert ready == [True]
 
 
+@pytest.mark.long
 def test_the_judge_comes_when_the_service_is_ready_and_early_requests_wait(
     start: Start, port: int, tmp_path: Path
 ) -> None:
@@ -162,6 +163,7 @@ def test_the_judge_comes_when_the_service_is_ready_and_early_requests_wait(
     end(service)
 
 
+@pytest.mark.long
 def test_each_path_is_answered_by_whom_it_belongs_to(start: Start, port: int) -> None:
     service = start(port, "--host", "0.0.0.0")
     service.wait_until_it_answers("/api/v1/scoreboard")
@@ -192,6 +194,7 @@ def test_each_path_is_answered_by_whom_it_belongs_to(start: Start, port: int) ->
     assert "/api/v1/scoreboard" in httpx.get(service.url("/openapi.json")).json()["paths"]
 
 
+@pytest.mark.long
 def test_validate_gives_a_score(start: Start, port: int) -> None:
     service = start(port)  # with hot reload, as `make api` does
     service.wait_until_it_answers("/readyz")
@@ -202,6 +205,7 @@ def test_validate_gives_a_score(start: Start, port: int) -> None:
     assert httpx.get(service.url("/api/v1/scoreboard")).json()["count"] == 1
 
 
+@pytest.mark.long
 def test_a_judge_that_cannot_start_takes_nothing_down(start: Start, port: int, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no database" * 1000)
     service = start(port, "--no-reload", MIPSEG_JUDGE_DATABASE_URL=f"sqlite:///{tmp_path / 'file'}")
@@ -236,6 +240,7 @@ def test_a_service_ends_while_its_judge_is_being_built(start: Start, port: int) 
     end(service, signal.SIGINT)
 
 
+@pytest.mark.long
 def test_a_validation_goes_on_after_a_restart(start: Start, port: int, tmp_path: Path) -> None:
     write_example(tmp_path, seconds=0.3)
     service = start(port, "--no-reload")

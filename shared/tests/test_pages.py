@@ -80,6 +80,7 @@ def shoot(page: Any, name: str) -> None:
         page.screenshot(path=f"{folder}/{name}-{page.viewport_size['width']}.png", full_page=True)
 
 
+@pytest.mark.long
 def test_an_upload_shows_its_own_mask_or_none(service: Any, page: Any, files: dict[str, str]) -> None:
     page.goto(service.url("/"))
     page.wait_for_selector("#status.good")
@@ -124,6 +125,7 @@ def test_what_an_older_upload_still_brings_is_dropped(service: Any, page: Any, f
     assert canvas(page) == EMPTY
 
 
+@pytest.mark.long
 def test_the_documentation_shows_service_and_judge(service: Any, page: Any) -> None:
     page.goto(service.url("/docs"))
     page.wait_for_selector("text=Segment an image")
@@ -145,6 +147,7 @@ def test_the_documentation_shows_service_and_judge(service: Any, page: Any) -> N
     shoot(page, "docs-open")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", ["/", "/docs", "/scoreboard", "/attempts/0"])
 def test_all_pages_have_one_style_and_icon_and_fit(service: Any, page: Any, path: str) -> None:
     for viewport in (PHONE, DESK):

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import pytest
 
 from mipseg.io.codec import encode_request
 from mipseg.settings import project_root
@@ -17,6 +18,7 @@ BUILT_IN, BASELINE = "return segment_image(img, load_segmenter())", "return get_
 LIVE_S = 3.0
 
 
+@pytest.mark.long
 def test_the_service_follows_every_change_of_example(start: Callable[..., Any], port: int, tmp_path: Path) -> None:
     for name in ("example.py", "utils.py"):
         shutil.copy(project_root() / "segmentation" / name, tmp_path)

@@ -233,6 +233,7 @@ def test_keep(start: Callable[..., Any], hold: Callable[..., subprocess.Popen[st
     assert holder.poll() is None
 
 
+@pytest.mark.long
 def test_a_reloading_service_is_replaced_whole(start: Callable[..., Any], port: int) -> None:
     old = start(port)
     old.wait_until_it_answers()
@@ -256,6 +257,7 @@ def cmdline(pid: int) -> str:
     return " ".join(psutil.Process(pid).cmdline())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("arguments", [["--no-reload"], []], ids=["no-reload", "reload"])
 def test_sigterm_lets_a_running_request_end(
     start: Callable[..., Any], port: int, tmp_path: Path, arguments: Any
@@ -278,6 +280,7 @@ def test_sigterm_lets_a_running_request_end(
     assert [mask.max() for mask in masks] == [0]
 
 
+@pytest.mark.long
 def test_sigterm_ends_a_service_whose_predict_hangs(start: Callable[..., Any], port: int, tmp_path: Path) -> None:
     (tmp_path / "example.py").write_text(SLOW.format(seconds=120))
     service = start(port, "--no-reload", MIPSEG_API_TASK_DIR=str(tmp_path))

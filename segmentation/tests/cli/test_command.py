@@ -26,6 +26,7 @@ def _run(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False)
 
 
+@pytest.mark.long
 def test_several_cases_of_which_one_is_broken(tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(PHANTOMS[0].read_bytes()[:-20])
     done = _run("segment", *PHANTOMS[:2], tmp_path / "broken.png", "-o", tmp_path / "out", "--jobs", "2")
@@ -44,6 +45,7 @@ def test_several_cases_of_which_one_is_broken(tmp_path: Path) -> None:
         assert np.array_equal(mask, analyze_file(file, model).mask[:, :, 0])
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not SARCOMA.is_dir(), reason="MIPSEG_TEST_DATA_DIR names no folder with pet/STS_001")
 def test_sarcoma_from_disk_to_all_outputs(tmp_path: Path) -> None:
     done = _run("segment", SARCOMA, "-o", tmp_path)

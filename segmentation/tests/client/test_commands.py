@@ -36,6 +36,7 @@ def test_exit_codes(judge: StandIn, status: str, exit_code: int) -> None:
     assert "Traceback" not in run.stderr
 
 
+@pytest.mark.long
 def test_a_bar_on_a_terminal_and_json_in_a_pipe_without_any_token(
     judge: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -179,6 +179,7 @@ def test_13_a_declared_size_is_refused_at_once(service: Server, length: str) -> 
     assert time.perf_counter() - started < 1
 
 
+@pytest.mark.long
 @pytest.mark.hazard("H5")
 def test_14_one_byte_per_second(service: Server) -> None:
     line = b"POST /predict HTTP/1.1\r\nHost: x\r\n"

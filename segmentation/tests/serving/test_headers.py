@@ -117,6 +117,7 @@ def test_named_origins_may_call() -> None:
     assert "access-control-allow-origin" not in stranger.headers
 
 
+@pytest.mark.long
 def test_behind_a_proxy_with_a_root_path(tmp_path: Path) -> None:
     with Server(tmp_path, "faulty", {"ROOT_PATH": "/mipseg"}) as server:
         server.wait_until_ready()

@@ -108,6 +108,7 @@ def test_a_body_without_room_ends_the_one_that_began_first(faulty_service: Serve
     assert_still_serves(faulty_service)
 
 
+@pytest.mark.long
 @pytest.mark.hazard("H5")
 def test_slow_bodies_hold_up_no_fast_one(service: Server) -> None:
     """200 connections that send a byte now and then, and 40 good requests: each is answered as if it were alone."""

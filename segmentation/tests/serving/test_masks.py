@@ -31,6 +31,7 @@ def sizes() -> list[tuple[int, int]]:
     return [*small, *strips, *((int(height), int(width)) for height, width in random)]
 
 
+@pytest.mark.long
 @pytest.mark.hazard("H10")
 @pytest.mark.parametrize("path", ["/tumor/predict", "/tumor/analyze"])
 def test_500_sizes_pass_the_organisers_check(monkeypatch: pytest.MonkeyPatch, path: str) -> None:

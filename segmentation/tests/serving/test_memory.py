@@ -14,6 +14,7 @@ from tests.serving.server import Server
 SHAPES = [(1000, 2000), (7000, 285), (200, 10_000), (1414, 1414), (3, 10_000), (2336, 3), (900, 700), (64, 64)]
 
 
+@pytest.mark.long
 @pytest.mark.hazard("H6")
 @pytest.mark.skipif(sys.platform != "linux", reason="MEMORY IS NOT MEASURED: /proc is Linux's")
 def test_large_images_are_answered_in_time_and_leave_no_memory_behind(service: Server) -> None:

@@ -217,6 +217,7 @@ def test_the_faulty_service_predicts_a_white_first_pixel(faulty_service: Server)
     assert_mask(faulty_service.client.post("/predict", json={"img": GOOD}), (96, 80))
 
 
+@pytest.mark.long
 @pytest.mark.hazard("H17")
 def test_nothing_is_computed_for_clients_that_have_gone(service: Server) -> None:
     """Eight clients ask for a large image and leave: the next request waits for the one that runs, at most."""

@@ -77,6 +77,7 @@ def test_curl_with_http2(service: Server, tmp_path: Path) -> None:
     assert_mask(httpx.Response(200, content=found.stdout, headers={"x-request-id": "0"}), (96, 80))
 
 
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("java") is None, reason="JAVA IS NOT INSTALLED: its HttpClient was not tried")
 def test_the_http_client_of_java(service: Server, tmp_path: Path) -> None:
     (tmp_path / "body").write_bytes(BODY)
@@ -148,6 +149,7 @@ def test_a_connection_that_waits_when_the_service_stops_is_answered() -> None:
         assert (answer.status_code, answer.json()) == (200, "answered")
 
 
+@pytest.mark.long
 def test_an_open_connection_may_send_a_last_request_when_the_service_stops(tmp_path: Path) -> None:
     with ExitStack() as stack:
         server = stack.enter_context(Server(tmp_path, "faulty"))

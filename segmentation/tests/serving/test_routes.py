@@ -41,12 +41,14 @@ def test_the_answer_is_the_segmenter_s_mask(service: Server) -> None:
     np.testing.assert_array_equal(found, segment_image(image, load_segmenter()))
 
 
+@pytest.mark.long
 @pytest.mark.hazard("H21")
 def test_50_repeats_give_one_answer(service: Server) -> None:
     answers = {service.client.post("/predict", json={"img": GOOD}).content for _ in range(50)}
     assert len(answers) == 1
 
 
+@pytest.mark.long
 @pytest.mark.hazard("H21")
 def test_answers_do_not_depend_on_what_came_before(service: Server) -> None:
     images = [b64(good_png(*shape)) for shape in [(96, 80), (1100, 90), (64, 700), (489, 400), (3, 5), (991, 400)]]

@@ -34,6 +34,7 @@ from tests.training.answers import synthetic_answers  # noqa: E402
 
 # PyTorch's exporter warns about PyTorch.
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
