@@ -30,6 +30,8 @@ from mipseg.types import Image, Mask
 from mipserve import judge
 from mipserve.judge import PREFIXES, LateJudge, add_judge
 
+pytestmark = pytest.mark.long  # whole programs
+
 if TYPE_CHECKING:
     from shared.tests.conftest import Service
 

@@ -17,7 +17,7 @@ from mipseg.repair.codes import PLAIN, InputWarning
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+pytestmark = [pytest.mark.long, pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")]
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 SLOW_HEIGHT = 350
 EXAMPLE = f"""

@@ -16,6 +16,8 @@ from structlog.testing import capture_logs
 from mipserve import ports
 from mipserve.ports import PortError, free_port, holders
 
+pytestmark = pytest.mark.long  # whole programs
+
 FREE = """
 import os, sys
 from mipserve.ports import free_port

@@ -22,6 +22,8 @@ from mipserve import server
 from mipserve.ports import PortError
 from mipserve.settings import ServiceSettings
 
+pytestmark = pytest.mark.long  # whole programs
+
 IMAGE = np.full((40, 30, 3), 200, np.uint8)
 SLOW = "import time\ndef predict(img):\n    time.sleep({seconds})\n    return img * 0\n"
 
