@@ -18,8 +18,8 @@ from mipseg.io.sizes import MAX_PIXELS
 from mipseg.measure.lesions_2d import Lesion, measure_lesions
 from mipseg.model.postprocess import to_mask
 from mipseg.model.segmenter import Segmentation, Segmenter
-from mipseg.repair import InputWarning, doubts, repair
-from mipseg.types import BinaryMask, Mask, Probability, Spacing
+from mipseg.repair import InputWarning, Repaired, doubts, repair
+from mipseg.types import BinaryMask, Intensity, Mask, Probability, Spacing
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,19 +67,22 @@ def analyze(intensity: npt.NDArray[Any], segmenter: Segmenter, spacing: Spacing 
         ModelError: the model can't be loaded.
     """
     check_spacing(spacing)
-    repaired = repair(check_intensity(intensity), spacing)
-    if repaired.has_body:
-        tumour, probability, has_tumour = segmenter.segment(repaired.intensity)
-    else:
-        tumour, probability, has_tumour = _nothing(repaired.intensity.shape)
+    repaired, (tumour, probability, has_tumour) = _segment(check_intensity(intensity), segmenter, spacing)
     warnings = (*repaired.warnings, *doubts(repaired.intensity, tumour))
     tumour, probability, seen = (repaired.restore(part) for part in (tumour, probability, repaired.intensity))
     lesions = measure_lesions(tumour, seen, probability, spacing)
     return Result(tumour, probability, has_tumour, segmenter.config.min_patient, lesions, warnings)
 
 
-def _nothing(shape: tuple[int, ...]) -> Segmentation:
-    return Segmentation(np.zeros(shape, bool), np.zeros(shape, np.float32), 0.0)
+def _segment(
+    intensity: Intensity, segmenter: Segmenter, spacing: Spacing | None = None
+) -> tuple[Repaired, Segmentation]:
+    """Repair and segment; the answer is that of the repaired image, empty where it shows no body."""
+    repaired = repair(intensity, spacing)
+    if repaired.has_body:
+        return repaired, segmenter.segment(repaired.intensity)
+    shape = repaired.intensity.shape
+    return repaired, Segmentation(np.zeros(shape, bool), np.zeros(shape, np.float32), 0.0)
 
 
 def analyze_image(image: npt.NDArray[Any], segmenter: Segmenter, spacing: Spacing | None = None) -> Result:
@@ -124,7 +127,8 @@ def segment_image(image: npt.NDArray[Any], segmenter: Segmenter) -> Mask:
     Returns:
         (H, W, 3) uint8: 255 where there is tumour, else 0.
     """
-    return analyze_image(image, segmenter).mask
+    repaired, segmentation = _segment(intensity_of_image(image), segmenter)  # lesions are not measured
+    return to_mask(repaired.restore(segmentation.tumour))
 
 
 def warnings_about(decoded: Decoded, mask: Mask) -> tuple[InputWarning, ...]:
