@@ -126,6 +126,26 @@ def load_dataset(root: Path) -> list[Case]:
     return list(iter_cases(root))
 
 
+def load_unlabelled(folder: Path | None) -> list[Case]:
+    """Read images of more patients, who have no reference mask.
+
+    Args:
+        folder: its PNGs are read, in the order of their names; None: there are none.
+
+    Returns:
+        Cases whose ids begin with `unlabelled_` and whose masks are empty, since nobody drew them.
+
+    Raises:
+        DatasetError: there is no PNG in it, or a damaged one.
+    """
+    if folder is None:
+        return []
+    images = {path.stem: _grey(path) for path in sorted(folder.glob("*.png"))}
+    if not images:
+        raise DatasetError(f"no *.png in {folder}")
+    return [Case(f"unlabelled_{name}", image, np.zeros(image.shape, bool)) for name, image in images.items()]
+
+
 def installed_dataset(settings: Settings) -> Path | None:
     """Where the data set lies; None where it is not installed and was not asked for.
 

@@ -1,204 +1,159 @@
-"""Endless training images from a fixed set: sampling, composition by maximum, geometry and intensity.
+"""Endless training images from a fixed stock: sampling, composition by maximum, geometry and intensity.
 
 Composition is exact for projections: the maximum of two volumes projects to the maximum of their projections. So
 lesions of one patient laid onto another body by pixelwise maximum are a correct MIP of a patient who never existed.
 
-Everything here runs on one CPU core, image by image; `mipseg.training.batches` runs it in worker processes.
+A batch is drawn at once, on the device that trains: a GPU is fed by itself, and a CPU needs no other process.
 """
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from scipy import ndimage
 from torch import Tensor
 
-from mipseg.io.dataset import Case
-from mipseg.model.atlas import AtlasGrid, atlas_maps
-from mipseg.model.preprocess import body_columns, match_window
 from mipseg.training.config import Config
-from mipseg.training.geometry import Geometry, draw_geometries, warp
+from mipseg.training.geometry import Geometry, Random, choose, draw_anywhere, draw_beside, draw_body, warp
+from mipseg.training.stock import SAME_LESION, Stock
 
-FRAME = (448, 320)  # rows and columns of a training image at full resolution
-COARSE_FRAME = (256, 192)  # the same at half resolution, rounded up to multiples of 64
-COST_RATE = 0.4  # how fast a case's remembered cost follows the latest one
+FRAME = (448, 320)  # rows and columns of a training image
 MAX_LESIONS = 15  # most components that are copied from one patient
-COMPOSED = -1  # stands for the number of a case where an image is of two
+LARGEST = 80.0  # px, the greatest extent to which a lesion is enlarged: 16 cm
+CELL = 8  # px of a place where a lesion may be laid
+BODY = 0.03  # mean intensity of a cell from which it belongs to the body
+PATIENT, CONTROL, UNLABELLED = range(3)
 
-DrawGeometries = Callable[[np.random.Generator, int], tuple[Geometry, Geometry]]
-ChangeIntensity = Callable[[Tensor, float, np.random.Generator], Tensor]
-
-
-@dataclass(frozen=True)
-class Subject:
-    """One case at the resolution of a stage.
-
-    Attributes:
-        has_tumour: whether the case is a patient.
-        channels: (C, H, W) float32: the intensity in [0, 1] and, with an atlas, usual intensity and its standard
-            deviation at each pixel.
-        components: (H, W) int32 labels of the reference's components, 0 where there is none.
-        count: number of components.
-        centre: column of the middle of the body.
-    """
-
-    has_tumour: bool
-    channels: Tensor
-    components: Tensor
-    count: int
-    centre: float
+ChangeIntensity = Callable[[Tensor, float, Random], Tensor]
 
 
-class Example(NamedTuple):
-    """A training image, or a batch of B of them with one more axis in front.
+class Batch(NamedTuple):
+    """B training images.
 
     Attributes:
-        image: (C, H, W) float32 input of the network.
-        mask: (H, W) bool, True in tumours.
-        case: number of the case that the image is of; `COMPOSED` if it is of two.
+        image: (B, 1, H, W) float32 intensity in [0, 1].
+        target: (B, 1, H, W) float32 probability of tumour: 0 or 1 where a reference says so.
     """
 
     image: Tensor
-    mask: Tensor
-    case: Tensor
+    target: Tensor
 
 
-def make_subject(case: Case, atlas: AtlasGrid | None, downscale: int) -> Subject:
-    """Prepare a case.
-
-    Args:
-        case: patient or control.
-        atlas: what the network is told about healthy bodies, see `mipseg.model.atlas`; None: nothing.
-        downscale: see `Stage`.
-    """
-    intensity, mask = case.intensity, case.mask.astype(np.float32)
-    channels = intensity[None]
-    if atlas is not None:
-        channels = np.concatenate([channels, atlas_maps(match_window(intensity), atlas)])
-    if downscale > 1:
-        height, width = (side // downscale for side in intensity.shape)
-        kept = (slice(height * downscale), slice(width * downscale))
-        shape = (height, downscale, width, downscale)
-        mask = mask[kept].reshape(shape).mean((1, 3))
-        channels = np.stack([channel[kept].reshape(shape).mean((1, 3)) for channel in channels])
-    labels, count = ndimage.label(mask >= 0.5, np.ones((3, 3)))
-    columns = body_columns(channels[0])
-    centre = (columns.start + columns.stop) / 2
-    components = torch.from_numpy(labels.astype(np.int32))
-    return Subject(case.has_tumour, torch.from_numpy(channels), components, int(count), centre)
-
-
-def change_intensity(image: Tensor, window_jitter: float, rng: np.random.Generator) -> Tensor:
-    """Change the SUV window, the contrast, the noise and the sharpness of an (H, W) intensity in [0, 1]."""
-    # Images are trained on as they are, not matched: the range drawn here holds what `match_window` leaves over.
-    if rng.random() < 0.5:
-        image = image * math.exp(rng.uniform(-window_jitter, window_jitter))  # another top of the SUV window
-    if rng.random() < 0.5:
-        image = image.clamp(0, 1) ** math.exp(rng.uniform(-0.35, 0.35))
-    if rng.random() < 0.3:
-        noise = rng.standard_normal(image.shape, np.float32) * np.float32(rng.uniform(0, 0.05))
-        image = image + torch.from_numpy(noise)
-    if rng.random() < 0.2:
-        image = F.avg_pool2d(image[None, None], 3, 1, 1)[0, 0]
-    return image.clamp(0, 1)
-
-
-@dataclass(frozen=True)
 class Sampler:
-    """Draws augmented images for one stage.
-
-    Attributes:
-        subjects: the training cases.
-        config: shares of patients, hard cases and compositions.
-        costs: (N,) float32, what each case has cost lately, see `learn`; read at each draw, changed by others.
-        downscale: see `Stage`.
-        frame: rows and columns of an image.
-        draw_geometries: how bodies, and donors of lesions, are placed in the frame.
-        change_intensity: how intensity is changed at the end.
-    """
-
-    subjects: Sequence[Subject]
-    config: Config
-    costs: Tensor
-    downscale: int
-    frame: tuple[int, int]
-    draw_geometries: DrawGeometries = draw_geometries
-    change_intensity: ChangeIntensity = change_intensity
-
-    @cached_property
-    def _patients(self) -> npt.NDArray[np.intp]:
-        return np.flatnonzero([subject.has_tumour for subject in self.subjects])
-
-    @cached_property
-    def _controls(self) -> npt.NDArray[np.intp]:
-        return np.flatnonzero([not subject.has_tumour for subject in self.subjects])
-
-    def draw(self, rng: np.random.Generator) -> Example:
-        """Draw one image; every random number comes from the generator."""
-        config = self.config
-        is_patient = rng.random() < config.patient_fraction or not self._controls.size
-        number = self._draw_case(self._patients if is_patient else self._controls, config.hard_mining_fraction, rng)
-        subject = self.subjects[number]
-        geometry, donor_geometry = self.draw_geometries(rng, self.downscale)
-        image, mask = warp(geometry, self.frame, subject.centre, subject.channels, subject.components > 0)
-        composed = rng.random() < (config.compose_patients if is_patient else config.compose_controls)
-        if composed:
-            donor = self.subjects[self._draw_case(self._patients, 0, rng)]
-            lesions, keep = warp(
-                donor_geometry, self.frame, donor.centre, donor.channels[:1], _some_lesions(donor, rng)
-            )
-            gain = math.exp(rng.uniform(-0.3, 0.3))
-            image[0] = torch.maximum(image[0], (_feather(keep) * lesions[0] * gain).clamp(0, 1))
-            mask |= keep
-        image[0] = self.change_intensity(image[0], config.window_jitter, rng)
-        return Example(image, mask, torch.tensor(COMPOSED if composed else number))
-
-    def _draw_case(self, cases: npt.NDArray[np.intp], hard: float, rng: np.random.Generator) -> int:
-        """Draw one of some cases, in `hard` of the draws in proportion to its cost."""
-        if rng.random() < hard:
-            costs = self.costs.numpy()[cases].astype(np.float64)  # a copy: the costs may change meanwhile
-            return int(rng.choice(cases, p=costs / costs.sum()))
-        return int(rng.choice(cases))
-
-
-def make_sampler(
-    cases: Sequence[Case], atlas: AtlasGrid | None, downscale: int, config: Config, costs: Tensor
-) -> Sampler:
-    """Prepare all cases for a stage; see `make_subject` and `Sampler`."""
-    subjects = tuple(make_subject(case, atlas, downscale) for case in cases)
-    return Sampler(subjects, config, costs, downscale, FRAME if downscale == 1 else COARSE_FRAME)
-
-
-def learn(costs: Tensor, cases: Tensor, latest: Tensor) -> None:
-    """Take note of what images cost, so that costly cases are drawn more often. Composed images say nothing.
-
-    A network that has little time learns nothing from bodies that it already gets right.
+    """Draws augmented images.
 
     Args:
-        costs: (N,) float32, what each case has cost lately; changed in place.
-        cases: (B,) numbers of the cases, `COMPOSED` for images of two.
-        latest: (B,) what each image cost, in [0, 1], see `image_costs`.
+        stock: the training cases; what is tumour in those without reference may change meanwhile.
+        config: shares of patients and compositions.
+        random: every random number comes from here.
     """
-    for case, cost in zip(cases.tolist(), latest.tolist(), strict=True):
-        if case != COMPOSED:
-            costs[case] += COST_RATE * (cost - costs[case])
+
+    def __init__(self, stock: Stock, config: Config, random: Random) -> None:
+        self._stock, self._config, self._random = stock, config, random
+
+    def draw(self, size: int, unlabelled: float) -> Batch:
+        """Draw images.
+
+        Args:
+            size: how many.
+            unlabelled: share of them that is of patients without reference.
+        """
+        config, random, stock = self._config, self._random, self._stock
+        kind = self._draw_kind(size, unlabelled)
+        numbers = self._draw_cases(kind)
+        body = draw_body(random, stock.centres[numbers], stock.heights[numbers], FRAME[0])
+        layers = torch.stack([stock.images[numbers], stock.targets[numbers]], 1).float() / 255
+        image, target = warp(body, FRAME, layers).unbind(1)
+        target = torch.where((kind == UNLABELLED)[:, None, None], target, (target > 0.5).float())
+        share = torch.where(kind == CONTROL, config.compose_controls, config.compose_patients)
+        composed = (random.uniform(0, 1, size) < share)[:, None, None]
+        lesions, keep = self._draw_lesions(image, body, numbers)
+        keep, lesions = keep * composed, lesions * composed
+        image, target = torch.maximum(image, lesions), torch.maximum(target, keep)
+        return Batch(change_intensity(image, config.window_jitter, random)[:, None], target[:, None])
+
+    def _draw_kind(self, size: int, unlabelled: float) -> Tensor:
+        draw = self._random.uniform(0, 1, size)
+        has_reference = self._random.chance(self._config.patient_fraction, size)
+        controls = torch.where(has_reference, PATIENT, CONTROL if len(self._stock.groups[CONTROL]) else PATIENT)
+        return torch.where(draw < unlabelled, UNLABELLED, controls)
+
+    def _draw_cases(self, kind: Tensor) -> Tensor:
+        numbers = torch.zeros_like(kind)
+        for number, group in enumerate(self._stock.groups):
+            if len(group):
+                drawn = group[self._random.below(torch.full_like(kind, len(group)))]
+                numbers = torch.where(kind == number, drawn, numbers)
+        return numbers
+
+    def _draw_lesions(self, image: Tensor, body: Geometry, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """Lesions for B bodies: their intensity, 0 elsewhere, and where they are, as 0 and 1; both (B, H, W)."""
+        random, stock, size = self._random, self._stock, len(numbers)
+        donors = self._draw_donors(size)
+        anywhere = random.chance(self._config.anywhere, size)
+        first = random.below(stock.counts[donors].clamp(min=1))
+        geometry = choose(
+            anywhere,
+            draw_anywhere(
+                random, stock.places[donors, first], stock.extents[donors, first], self._draw_places(image), LARGEST
+            ),
+            draw_beside(random, body, stock.centres[donors] - stock.centres[numbers]),
+        )
+        near = (stock.places[donors] - stock.places[donors, first][:, None]).norm(dim=2) < SAME_LESION
+        chosen = torch.where(anywhere[:, None], near, self._some(stock.counts[donors], near.shape[1]))
+        table = torch.zeros((size, near.shape[1] + 1), device=stock.device)
+        table[:, 1:] = chosen & (torch.arange(near.shape[1], device=stock.device) < stock.counts[donors, None])
+        labels = stock.components[donors].long().flatten(1).clamp(max=near.shape[1])
+        selected = table.gather(1, labels).view(stock.images[donors].shape)
+        layers = torch.stack([stock.images[donors].float() / 255, selected], 1)
+        lesions, keep = warp(geometry, FRAME, layers).unbind(1)
+        keep = (keep > 0.5).float()
+        # Elsewhere than in the data set, tumours may also be only moderately hot.
+        gain = torch.where(anywhere, random.uniform(-0.9, 0.2, size), random.uniform(-0.3, 0.3, size)).exp()
+        lesions = (_feather(keep) * lesions * gain[:, None, None]).clamp(0, 1)
+        # A lesion laid where the body is hotter can't be seen there.
+        keep = torch.where(anywhere[:, None, None] & (lesions <= image), 0, keep)
+        return lesions, keep
+
+    def _draw_donors(self, size: int) -> Tensor:
+        patients = torch.cat([self._stock.groups[PATIENT], self._stock.groups[UNLABELLED]])
+        weights = (self._stock.counts[patients] > 0).float().expand(size, -1)
+        return patients[self._random.pick(weights)]
+
+    def _draw_places(self, image: Tensor) -> Tensor:
+        """(B, 2) a place (x, y) in each body, counted from the frame's middle."""
+        cells = F.avg_pool2d(image[:, None], CELL)[:, 0]
+        weights = (cells > BODY).float() + 1e-6
+        cell = self._random.pick(weights.flatten(1))
+        columns = cells.shape[2]
+        corner = torch.stack([cell % columns, cell // columns], 1) * CELL
+        inside = self._random.uniform(0, CELL, len(cell), 2)
+        return corner + inside - corner.new_tensor([FRAME[1] / 2, FRAME[0] / 2], dtype=torch.float32)
+
+    def _some(self, counts: Tensor, most: int) -> Tensor:
+        """(B, most) bool: from one to `MAX_LESIONS` of the first `counts` of each row."""
+        order = self._random.uniform(0, 1, len(counts), most)
+        order = order + 2 * (torch.arange(most, device=order.device) >= counts[:, None])
+        wanted = 1 + self._random.below(counts.clamp(1, MAX_LESIONS))
+        return order.argsort(1).argsort(1) < wanted[:, None]
 
 
-def _some_lesions(donor: Subject, rng: np.random.Generator) -> Tensor:
-    most = max(1, min(donor.count, MAX_LESIONS))
-    chosen = rng.permutation(donor.count)[: rng.integers(1, most + 1)] + 1
-    table = torch.zeros(donor.count + 1, dtype=torch.bool)
-    table[torch.from_numpy(chosen)] = True
-    return table[donor.components]
+def change_intensity(image: Tensor, window_jitter: float, random: Random) -> Tensor:
+    """Change the SUV window, the contrast, the noise and the sharpness of (B, H, W) intensities in [0, 1]."""
+    # Images are trained on as they are, not matched: the range drawn here holds what `match_window` leaves over.
+    size = len(image)
+
+    def sometimes(share: float, values: Tensor, otherwise: float) -> Tensor:
+        return torch.where(random.chance(share, size), values, otherwise)[:, None, None]
+
+    image = (image * sometimes(0.5, random.factor(window_jitter, size), 1)).clamp(0, 1)
+    image = image ** sometimes(0.5, random.factor(0.35, size), 1)
+    image = image + random.normal(*image.shape) * sometimes(0.3, random.uniform(0, 0.05, size), 0)
+    blurred = F.avg_pool2d(image[:, None], 3, 1, 1)[:, 0]
+    return torch.where(random.chance(0.2, size)[:, None, None], blurred, image).clamp(0, 1)
 
 
 def _feather(keep: Tensor) -> Tensor:
     # Two box filters are near enough to a Gaussian; the factor keeps the lesion's inside at full weight.
-    blurred = F.avg_pool2d(F.avg_pool2d(keep.float()[None, None], 3, 1, 1), 3, 1, 1)[0, 0]
+    blurred = F.avg_pool2d(F.avg_pool2d(keep[:, None], 3, 1, 1), 3, 1, 1)[:, 0]
     return (2 * blurred).clamp(0, 1)

@@ -1,12 +1,14 @@
 """What a training run keeps on disk, so that it can go on and its networks can be used."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
-from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from mipseg.errors import ModelError
@@ -15,7 +17,7 @@ from mipseg.training.identity import Identity
 from mipseg.training.network import UNet
 
 CHECKPOINT = "checkpoint.pt"
-ARCHITECTURE = "channels", "pixel_unshuffle", "atlas"  # fields of the configuration that make the network
+ARCHITECTURE = "channels", "pixel_unshuffle"  # fields of the configuration that make the network
 
 
 @dataclass
@@ -26,15 +28,15 @@ class State:
         network: the network in training.
         average: its exponential moving average, which is evaluated and ships.
         optimizer: with its moments.
-        costs: (N,) float32 in shared memory, what each training case has cost lately, see `learn`.
         step: how many steps were made.
+        labels: what it last said of the patients without reference, (H, W) uint8 each, see `Stock.targets`; none yet.
     """
 
     network: UNet
     average: AveragedModel
     optimizer: torch.optim.Optimizer
-    costs: Tensor
     step: int = 0
+    labels: Sequence[npt.NDArray[np.uint8]] = field(default_factory=list)
 
     @property
     def ema_network(self) -> UNet:
@@ -45,7 +47,7 @@ class State:
 
 def make_network(config: Config) -> UNet:
     """A network with random weights."""
-    return UNet(config.channels, config.pixel_unshuffle, atlas=config.atlas)
+    return UNet(config.channels, config.pixel_unshuffle)
 
 
 def save_checkpoint(state: State, folder: Path, identity: Identity) -> None:
@@ -53,10 +55,10 @@ def save_checkpoint(state: State, folder: Path, identity: Identity) -> None:
     content = {
         "identity": identity.to_json(),
         "step": state.step,
-        "costs": state.costs.clone(),
         "network": state.network.state_dict(),
         "ema_network": state.ema_network.state_dict(),
         "optimizer": state.optimizer.state_dict(),
+        "labels": [torch.from_numpy(label) for label in state.labels],
     }
     part = folder / f"{CHECKPOINT}.part"
     torch.save(content, part)
@@ -74,7 +76,7 @@ def restore_checkpoint(state: State, folder: Path, identity: Identity, device: t
     state.average.module.load_state_dict(content["ema_network"])
     state.average.n_averaged.fill_(content["step"] + 1)  # the start counts as one
     state.optimizer.load_state_dict(content["optimizer"])
-    state.costs.copy_(content["costs"])
+    state.labels = [label.cpu().numpy() for label in content["labels"]]
     state.step = content["step"]
 
 

@@ -1,28 +1,42 @@
-"""One fold of a run: train without it, then predict it."""
+"""The networks of a run: each is trained without one fold, which it then predicts, or on all cases to ship."""
 
 from mipseg.training.predict import PROBABILITIES, check_probabilities, predict_cases, write_probabilities
 from mipseg.training.runs import Run
 from mipseg.training.split import Split
-from mipseg.training.train import Job, Options, Start, train
+from mipseg.training.train import Job, Options, train
 from mipseg.training.validation import validation_part
 
 
-def train_fold(run: Run, fold: int, split: Split, options: Options) -> None:
-    """Train without one fold, after the run that it starts from, and predict that fold; goes on where it stopped.
+def train_network(run: Run, fold: int | None, member: int, split: Split, options: Options) -> None:
+    """Train one network, and let it predict the fold that it did not see; goes on where it stopped.
+
+    Args:
+        run: the experiment.
+        fold: the one to leave out; None: none, the network ships and is not validated.
+        member: which of the run's networks for this fold.
+        split: the data.
+        options: how to train.
 
     Raises:
+        ConfigError: see `Run.identity`.
         ModelError: what is there belongs to another run.
         TimeIsUpError: the deadline came first.
     """
-    identity, folder = run.identity(split, fold), run.fold_folder(fold)
-    file = folder / PROBABILITIES
+    identity, folder = run.identity(split, fold, member), run.network_folder(fold, member)
+    file, left_out = folder / PROBABILITIES, split.left_out(fold)
     if file.is_file():
         check_probabilities(file, identity)
         return
-    start = None
-    if run.init is not None:
-        train_fold(run.init, fold, split, options)
-        start = Start(run.init.fold_folder(fold), run.init.identity(split, fold))
-    left_out = split.left_out(fold)
-    job = Job(run.config, identity, folder, split.training(fold), validation_part(left_out), start)
-    write_probabilities(file, predict_cases(train(job, options), left_out, options.device), identity)
+    unlabelled = split.unlabelled if run.config.label_steps else ()
+    job = Job(
+        run.config,
+        run.config.seed + member + 100 * (0 if fold is None else fold + 1),
+        identity,
+        folder,
+        split.training(fold),
+        unlabelled,
+        validation_part(left_out),
+    )
+    network = train(job, options)
+    if left_out:
+        write_probabilities(file, predict_cases(network, left_out, options.device), identity)

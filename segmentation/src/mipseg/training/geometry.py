@@ -1,104 +1,158 @@
-"""Random affine and elastic maps from the training frame to the pixels of a case."""
+"""Random affine and elastic maps from the training frame to the pixels of a case, a batch at a time, on any device."""
 
 import math
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Vector = npt.NDArray[np.float64]
+ELASTIC_GRID = 9, 7  # rows and columns of the grid of displacements
+
+
+class Random:
+    """Uniform and normal draws for batches, all from one generator.
+
+    Args:
+        seed: of the stream.
+        device: where the numbers are made and stay.
+    """
+
+    def __init__(self, seed: int, device: torch.device) -> None:
+        self.device = device
+        self._generator = torch.Generator(device).manual_seed(seed)
+
+    def uniform(self, low: float, high: float, *shape: int) -> Tensor:
+        """Float32 in [low, high)."""
+        return low + (high - low) * torch.rand(shape, generator=self._generator, device=self.device)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Float32 of mean 0 and standard deviation 1."""
+        return torch.randn(shape, generator=self._generator, device=self.device)
+
+    def chance(self, probability: float, size: int) -> Tensor:
+        """(size,) bool, each True with this probability."""
+        return self.uniform(0, 1, size) < probability
+
+    def factor(self, spread: float, size: int) -> Tensor:
+        """(size,) factors whose logs are uniform in [-spread, spread)."""
+        return self.uniform(-spread, spread, size).exp()
+
+    def below(self, counts: Tensor) -> Tensor:
+        """An integer from 0 to count - 1 for each of some counts, which are at least 1."""
+        draws = torch.rand(counts.shape, generator=self._generator, device=self.device)
+        return (draws * counts).long().clamp(max=counts - 1)
+
+    def pick(self, weights: Tensor) -> Tensor:
+        """(B,) for each row of (B, N) weights the number of a column, drawn in proportion to them."""
+        return torch.multinomial(weights, 1, generator=self._generator)[:, 0]
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """One map from the frame to an image.
+    """Maps from the frame to B images: image pixel = matrix @ (frame pixel - frame's middle + elastic) + origin.
 
     Attributes:
-        matrix: (2, 2), acts on (x, y).
-        mirrored: whether left and right are swapped.
-        offset: (x, y) in pixels.
-        part: in [0, 1], which part is seen of a body that is taller than the frame.
-        drop: in [0, 1], how far down in the frame a shorter body lies; 1 is half of the spare rows.
-        elastic: (1, 2, h, w) displacements in pixels of a coarse grid over the frame; None: none.
+        matrix: (B, 2, 2), acts on (x, y).
+        origin: (B, 2), the (x, y) of the image, counted from its corner, that comes to the frame's middle.
+        elastic: (B, 2, rows, columns) displacements of a coarse grid over the frame, in pixels of the frame.
     """
 
-    matrix: Vector
-    mirrored: bool
-    offset: Vector
-    part: float
-    drop: float
-    elastic: Vector | None
+    matrix: Tensor
+    origin: Tensor
+    elastic: Tensor
 
 
-def draw_geometries(rng: np.random.Generator, downscale: int) -> tuple[Geometry, Geometry]:
-    """Draw a map for a body, and one for a donor of lesions.
+def rotation(degrees: Tensor) -> Tensor:
+    """(B, 2, 2) matrices of (B,) angles."""
+    angle = torch.deg2rad(degrees)
+    cos, sin = angle.cos(), angle.sin()
+    return torch.stack([torch.stack([cos, -sin], 1), torch.stack([sin, cos], 1)], 1)
 
-    The donor shows the same part of the body at about the same place and size: moved, maybe mirrored, a little scaled.
+
+def draw_body(random: Random, centre: Tensor, height: Tensor, rows: int) -> Geometry:
+    """Draw how B bodies are placed in the frame: scaled, turned, mirrored, moved and bent a little.
 
     Args:
-        rng: every random number comes from here.
-        downscale: see `Stage`; pixels are those of the stage.
+        random: every random number comes from here.
+        centre: (B,) column of the middle of each body.
+        height: (B,) rows of each image; of a taller one than the frame a random part is seen.
+        rows: of the frame.
     """
-    body, donor = _draw(rng, downscale), _draw(rng, downscale)
-    return body, replace(
-        donor,
-        matrix=body.matrix * math.exp(rng.uniform(-0.2, 0.2)),
-        offset=body.offset + rng.uniform((-15, -25), (15, 25)) / downscale,
-        part=body.part,
-    )
+    size = len(centre)
+    scale, aspect = random.factor(0.3, size), random.factor(0.1, size)
+    stretch = torch.stack([scale * aspect, scale / aspect], 1)
+    mirror = torch.where(random.chance(0.5, size), -1.0, 1.0)
+    matrix = rotation(random.uniform(-12, 12, size)) * stretch[:, None, :]
+    matrix = matrix * torch.stack([mirror, torch.ones_like(mirror)], 1)[:, :, None]
+    spare = height - rows
+    # A shorter body lies anywhere from the top of the frame to its middle.
+    middle = rows / 2 + random.uniform(0, 1, size) * torch.where(spare > 0, spare, 0.5 * spare)
+    move = torch.stack([random.uniform(-8, 8, size), random.uniform(-16, 16, size)], 1)
+    bends = random.chance(0.4, size)[:, None, None, None]
+    elastic = random.normal(size, 2, *ELASTIC_GRID) * 4 * bends
+    return Geometry(matrix, torch.stack([centre, middle], 1) + move, elastic)
 
 
-def _draw(rng: np.random.Generator, downscale: int) -> Geometry:
-    scale, aspect = math.exp(rng.uniform(-0.3, 0.3)), math.exp(rng.uniform(-0.1, 0.1))
-    angle = math.radians(rng.uniform(-12, 12))
-    rotation = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+def draw_beside(random: Random, body: Geometry, centre_shift: Tensor) -> Geometry:
+    """Draw how donors of lesions are placed so that these come about where they were in the donor's body.
+
+    Args:
+        random: every random number comes from here.
+        body: where the bodies are that get the lesions.
+        centre_shift: (B,) columns from the middle of the body to the middle of the donor's.
+    """
+    size = len(centre_shift)
+    move = torch.stack([random.uniform(-15, 15, size) + centre_shift, random.uniform(-25, 25, size)], 1)
+    flips = torch.where(random.chance(0.5, size), -1.0, 1.0)
+    matrix = body.matrix * random.factor(0.2, size)[:, None, None]
+    matrix = matrix * torch.stack([flips, torch.ones_like(flips)], 1)[:, :, None]
+    return Geometry(matrix, body.origin + move, random.normal(size, 2, *ELASTIC_GRID) * 2)
+
+
+def draw_anywhere(random: Random, lesion: Tensor, extent: Tensor, place: Tensor, largest: float) -> Geometry:
+    """Draw how donors are placed so that one lesion of each comes to a given place, turned at will and of any size.
+
+    Args:
+        random: every random number comes from here.
+        lesion: (B, 2) the (x, y) of each lesion in its own image.
+        extent: (B,) its extent, in pixels.
+        place: (B, 2) the (x, y) of the frame, counted from its middle, where it should come to lie.
+        largest: most pixels that it may measure then.
+    """
+    size = len(extent)
+    scale = random.uniform(math.log(0.5), math.log(3), size).exp().minimum(largest / extent.clamp(min=1)).clamp(min=0.3)
+    matrix = rotation(random.uniform(-180, 180, size)) / scale[:, None, None]
+    origin = lesion - (matrix @ place[:, :, None])[:, :, 0]
+    return Geometry(matrix, origin, random.normal(size, 2, *ELASTIC_GRID) * 3)
+
+
+def choose(first: Tensor, a: Geometry, b: Geometry) -> Geometry:
+    """For each of B maps the first's where (B,) `first` is True, else the second's."""
     return Geometry(
-        matrix=rotation @ np.diag([scale * aspect, scale / aspect]),
-        mirrored=bool(rng.random() < 0.5),
-        offset=rng.uniform((-8, -16), (8, 16)) / downscale,
-        part=rng.random(),
-        drop=rng.random(),
-        elastic=rng.standard_normal((1, 2, 9, 7)) * 4 / downscale if rng.random() < 0.4 else None,
+        torch.where(first[:, None, None], a.matrix, b.matrix),
+        torch.where(first[:, None], a.origin, b.origin),
+        torch.where(first[:, None, None, None], a.elastic, b.elastic),
     )
 
 
-def warp(
-    geometry: Geometry, frame: tuple[int, int], centre: float, channels: Tensor, mask: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Sample an image and its mask into the frame; outside of the image they are 0.
+def warp(geometry: Geometry, frame: tuple[int, int], layers: Tensor) -> Tensor:
+    """Sample images into the frame, with linear interpolation; outside of an image they are 0.
 
     Args:
-        geometry: the map.
+        geometry: the maps.
         frame: rows and columns of the result.
-        centre: column of the image that comes to the frame's middle, before the offset.
-        channels: (C, H, W) float32.
-        mask: (H, W) bool.
+        layers: (B, C, H, W) float32.
 
     Returns:
-        (C, rows, columns) float32 and (rows, columns) bool.
+        (B, C, rows, columns) float32.
     """
     rows, columns = frame
-    height, width = mask.shape
-    spare = height - rows
-    middle = rows / 2 + (geometry.part * spare if spare > 0 else geometry.drop * spare * 0.5)
-    # From the frame's pixels, counted from its middle, to the image in grid_sample's [-1, 1].
-    to_grid = np.array([[2 / width], [2 / height]])
-    matrix = geometry.matrix * np.array([[-1.0 if geometry.mirrored else 1.0], [1.0]]) * to_grid
-    origin = (np.array([centre, middle]) + geometry.offset) * to_grid[:, 0] - 1
-    across = _float(matrix[:, :1] * (np.arange(columns) + 0.5 - columns / 2))  # (2, columns)
-    down = _float(matrix[:, 1:] * (np.arange(rows) + 0.5 - rows / 2) + origin[:, None])  # (2, rows)
-    place = down[:, :, None] + across[:, None, :]  # (2, rows, columns)
-    if geometry.elastic is not None:
-        field = _float(np.einsum("xy,byhw->bxhw", matrix, geometry.elastic))
-        place += F.interpolate(field, (rows, columns), mode="bicubic", align_corners=True)[0]
-    layers = torch.cat([channels, mask[None].float()])[None]
-    sampled = F.grid_sample(layers, place.permute(1, 2, 0)[None], align_corners=False)[0]
-    return sampled[:-1], sampled[-1] > 0.5
-
-
-def _float(values: npt.NDArray[Any]) -> Tensor:
-    return torch.from_numpy(values).float()
+    x = torch.arange(columns, device=layers.device) + 0.5 - columns / 2
+    y = torch.arange(rows, device=layers.device) + 0.5 - rows / 2
+    bend = F.interpolate(geometry.elastic, frame, mode="bicubic", align_corners=True)
+    place = torch.stack([bend[:, 0] + x, bend[:, 1] + y[:, None]], -1)  # (B, rows, columns, 2)
+    place = torch.einsum("bxy,bhwy->bhwx", geometry.matrix, place) + geometry.origin[:, None, None]
+    height, width = layers.shape[2:]
+    to_grid = place.new_tensor([2 / width, 2 / height])  # grid_sample wants [-1, 1] from edge to edge
+    return F.grid_sample(layers, place * to_grid - 1, align_corners=False)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,8 +18,8 @@ from mipseg.io.dataset import Case
 from mipseg.training.config import Config
 
 PACKAGES = "torch", "numpy", "mipseg"
-AFTER_TRAINING = "ensemble", "refit_images"  # fields of a configuration that decide nothing about a fold's weights
-DECISIVE = "config_hash", "data_hash", "split_hash", "fold", "init_hash"
+AFTER_TRAINING = ("members",)  # fields of a configuration that decide nothing about the weights of one network
+DECISIVE = "config_hash", "data_hash", "split_hash", "unlabelled_hash", "fold", "member"
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,9 @@ class Identity:
         config_hash: SHA-256 of that.
         data_hash: see `hash_cases`.
         split_hash: see `hash_folds`.
+        unlabelled_hash: `hash_cases` of the patients without reference; None: the run uses none.
         fold: the fold that was left out; None: the network saw all cases.
-        init_hash: `digest` of the network that it started from; None: it started from random weights.
+        member: which of the run's networks for that fold, from 0; decides the seed.
         commit: the code's git commit; None outside of a checkout.
         dirty: whether files of that commit were changed; None outside of a checkout.
         versions: of the packages that matter.
@@ -42,16 +43,12 @@ class Identity:
     config_hash: str
     data_hash: str
     split_hash: str
+    unlabelled_hash: str | None
     fold: int | None
-    init_hash: str | None
+    member: int
     commit: str | None
     dirty: bool | None
     versions: Mapping[str, str]
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of what decided the weights; commit and versions are recorded, not compared."""
-        return _sha256({name: getattr(self, name) for name in DECISIVE})
 
     def differences(self, expected: "Identity") -> list[str]:
         """What decides weights and differs, as "field is this, not that"; empty if nothing does."""
@@ -78,17 +75,24 @@ class Identity:
         return asdict(self)
 
 
-def make_identity(config: Config, data_hash: str, split_hash: str, fold: int | None, init: Identity | None) -> Identity:
+class DataHashes(NamedTuple):
+    """What decides the data of a training, see `Identity`."""
+
+    data_hash: str
+    split_hash: str
+    unlabelled_hash: str | None
+
+
+def make_identity(config: Config, data: DataHashes, fold: int | None, member: int) -> Identity:
     """The identity of a network that is trained with the code and the packages of this process."""
     resolved = {name: value for name, value in asdict(config).items() if name not in AFTER_TRAINING}
     plain = json.loads(json.dumps(resolved))  # tuples become lists, as they do in a file
     return Identity(
         config=plain,
         config_hash=_sha256(plain),
-        data_hash=data_hash,
-        split_hash=split_hash,
+        **data._asdict(),
         fold=fold,
-        init_hash=None if init is None else init.digest,
+        member=member,
         **code_state(Path(__file__)),
         versions={name: version(name) for name in PACKAGES},
     )

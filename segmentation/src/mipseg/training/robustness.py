@@ -51,7 +51,10 @@ def measure_robustness(run: Run, split: Split, device: torch.device) -> str:
     """
     report = read_report(run, split)
     networks = [
-        [load_ema_network(member.fold_folder(fold), member.identity(split, fold)).to(device) for member in run.members]
+        [
+            load_ema_network(run.network_folder(fold, member), run.identity(split, fold, member)).to(device)
+            for member in run.members
+        ]
         for fold in range(split.count)
     ]
     measured = perturb_and_measure(

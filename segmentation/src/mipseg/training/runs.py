@@ -1,77 +1,47 @@
-"""A run: its configuration, its folder, and the runs that it starts from and is averaged with."""
+"""A run on disk: where its networks are, and who they must be."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from mipseg.errors import ConfigError
-from mipseg.training.config import CONFIGS, Config, load_config
+from mipseg.training.config import Config
 from mipseg.training.identity import Identity, make_identity
 from mipseg.training.split import Split
 
 
 @dataclass(frozen=True)
 class Run:
-    """One experiment on disk.
+    """One experiment.
 
     Attributes:
         config: the experiment.
-        folder: where its folds, report and refitted networks are.
-        init: the run whose networks, of the same fold, this one's start from; None: random weights.
-        ensemble: the runs that it is averaged with.
+        folder: where its networks and its report are.
     """
 
     config: Config
     folder: Path
-    init: "Run | None" = None
-    ensemble: tuple["Run", ...] = ()
 
     @property
-    def members(self) -> tuple["Run", ...]:
-        """This run and those that it is averaged with."""
-        return self, *self.ensemble
+    def members(self) -> range:
+        """The numbers of the networks that are averaged."""
+        return range(self.config.members)
 
-    def fold_folder(self, fold: int) -> Path:
-        """Where the network is that did not see a fold."""
-        return self.folder / f"fold{fold}"
+    def network_folder(self, fold: int | None, member: int) -> Path:
+        """Where a network is: one that did not see a fold, or, for None, one that saw all cases and ships."""
+        return self.folder / ("all" if fold is None else f"fold{fold}") / f"member{member}"
 
-    def identity(self, split: Split, fold: int) -> Identity:
-        """The identity that the network which did not see a fold must have."""
-        init = None if self.init is None else self.init.identity(split, fold)
-        return make_identity(self.config, split.data_hash, split.split_hash, fold, init)
+    def identity(self, split: Split, fold: int | None, member: int) -> Identity:
+        """The identity that a network must have.
 
-
-def load_run(file: Path, runs: Path) -> Run:
-    """Read an experiment and those that it names, which lie beside it or ship with the code.
-
-    Args:
-        file: TOML file of the experiment; this file is the one that counts, whatever its name.
-        runs: the folder that holds the folders of all runs.
-
-    Raises:
-        ConfigError: a file is missing or wrong, or runs start from each other in a circle.
-    """
-    run = _load(file, runs, ())
-    if run.config.name in run.config.ensemble:
-        raise ConfigError(f"{file}: {run.config.name} can't be averaged with itself")
-    members = tuple(_load(_find(name, file), runs, ()) for name in run.config.ensemble)
-    return replace(run, ensemble=members)
-
-
-def _load(file: Path, runs: Path, above: tuple[str, ...]) -> Run:
-    config = load_config(file)
-    if config.name in above:
-        raise ConfigError(f"{file}: runs start from each other in a circle: {' <- '.join((*above, config.name))}")
-    init = None
-    if config.init_from:
-        init = _load(_find(config.init_from, file), runs, (*above, config.name))
-    return Run(config, runs / config.name, init)
-
-
-def _find(name: str, beside: Path) -> Path:
-    for folder in (beside.parent, CONFIGS):
-        file = folder / f"{name}.toml"
-        if file.is_file():
-            if (found := load_config(file).name) != name:
-                raise ConfigError(f"{file}: its name is {found}, but {beside} looks for {name} there")
-            return file
-    raise ConfigError(f"{beside}: there is no {name}.toml in {beside.parent} or in {CONFIGS}")
+        Raises:
+            ConfigError: the run wants patients without reference, and there are none.
+        """
+        hashes = split.hashes
+        if not self.config.label_steps:
+            hashes = hashes._replace(unlabelled_hash=None)
+        elif hashes.unlabelled_hash is None:
+            raise ConfigError(
+                f"{self.config.name} trains on patients without reference too: MIPSEG_UNLABELLED_DIR has to name a "
+                "folder of their images; unlabelled_fraction = 0 does without"
+            )
+        return make_identity(self.config, hashes, fold, member)

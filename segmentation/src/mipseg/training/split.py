@@ -13,7 +13,7 @@ import numpy as np
 from mipseg.errors import DatasetError, MipsegError
 from mipseg.io.dataset import Case, load_dataset
 from mipseg.settings import Settings
-from mipseg.training.identity import hash_cases, hash_folds
+from mipseg.training.identity import DataHashes, hash_cases, hash_folds
 
 FOLDS = 5
 SEED = 20251
@@ -28,10 +28,12 @@ class Split:
     Attributes:
         cases: all of them.
         folds: the fold, counted from 0, of each case id.
+        unlabelled: more patients, without reference; they belong to no fold.
     """
 
     cases: Sequence[Case]
     folds: Mapping[str, int]
+    unlabelled: Sequence[Case] = ()
 
     @property
     def count(self) -> int:
@@ -39,21 +41,20 @@ class Split:
         return max(self.folds.values()) + 1
 
     @cached_property
-    def data_hash(self) -> str:
-        """See `hash_cases`."""
-        return hash_cases(self.cases)
+    def hashes(self) -> DataHashes:
+        """See `hash_cases` and `hash_folds`."""
+        return DataHashes(
+            hash_cases(self.cases),
+            hash_folds({case.id: self.folds[case.id] for case in self.cases}),
+            hash_cases(self.unlabelled) if self.unlabelled else None,
+        )
 
-    @cached_property
-    def split_hash(self) -> str:
-        """See `hash_folds`."""
-        return hash_folds({case.id: self.folds[case.id] for case in self.cases})
-
-    def training(self, fold: int) -> list[Case]:
-        """The cases of all other folds."""
+    def training(self, fold: int | None) -> list[Case]:
+        """The cases of all other folds; None: all cases."""
         return [case for case in self.cases if self.folds[case.id] != fold]
 
-    def left_out(self, fold: int) -> list[Case]:
-        """The cases of a fold."""
+    def left_out(self, fold: int | None) -> list[Case]:
+        """The cases of a fold; None: no case."""
         return [case for case in self.cases if self.folds[case.id] == fold]
 
 

@@ -2,56 +2,35 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from mipseg.errors import ConfigError, ModelError
+from mipseg.errors import ConfigError
 from mipseg.io.dataset import Case
-from mipseg.model.atlas import AtlasGrid, make_atlas
-from mipseg.model.preprocess import match_window
-from mipseg.training.augment import Example, learn, make_sampler
-from mipseg.training.batches import draw_batches
-from mipseg.training.checkpoint import (
-    CHECKPOINT,
-    State,
-    load_ema_network,
-    make_network,
-    restore_checkpoint,
-    save_checkpoint,
-)
-from mipseg.training.config import Config, Stage
+from mipseg.training.augment import Batch, Sampler
+from mipseg.training.checkpoint import CHECKPOINT, State, make_network, restore_checkpoint, save_checkpoint
+from mipseg.training.config import Config
+from mipseg.training.geometry import Random
 from mipseg.training.identity import Identity
 from mipseg.training.loss import training_loss
 from mipseg.training.monitor import Monitor
 from mipseg.training.network import UNet
-
-Tensors: TypeAlias = tuple[Tensor, ...] | list[Tensor]
+from mipseg.training.predict import predict
+from mipseg.training.stock import Stock, make_stock
 
 GRADIENT_NORM = 5.0
-COST_STEPS = 8  # steps between two readings of what images cost: each makes a GPU wait
+STREAM = 1_000_003  # apart from any number of steps: seeds of different runs never share a stream
 
 
 class TimeIsUpError(Exception):
     """The time that was given is over; the checkpoint is written, and the same call goes on from it."""
-
-
-@dataclass(frozen=True)
-class Start:
-    """The finished network to start from.
-
-    Attributes:
-        folder: holds its checkpoint.
-        identity: the one that it must have.
-    """
-
-    folder: Path
-    identity: Identity
 
 
 @dataclass(frozen=True)
@@ -60,19 +39,21 @@ class Job:
 
     Attributes:
         config: the experiment.
+        seed: of the weights and of the random draws.
         identity: kept with the network; a checkpoint of another is refused.
         folder: where checkpoints and TensorBoard logs go.
         cases: those to train on, all of which the network will have seen.
+        unlabelled: patients without reference.
         validation: cases that it does not see, to watch it by; may be empty.
-        start: None: random weights.
     """
 
     config: Config
+    seed: int
     identity: Identity
     folder: Path
     cases: Sequence[Case]
+    unlabelled: Sequence[Case] = ()
     validation: Sequence[Case] = ()
-    start: Start | None = None
 
 
 @dataclass(frozen=True)
@@ -80,17 +61,15 @@ class Options:
     """How to train; changes nothing of what is learned, but for the order of random numbers.
 
     Attributes:
-        device: where the network lives.
-        workers: processes that draw images, see `choose_workers`.
+        device: where the network and the images live.
         deadline: value of `time.monotonic` from which to stop.
-        checkpoint_steps: steps between two checkpoints.
+        checkpoint_seconds: time between two checkpoints.
         validation_seconds: time between two validations.
     """
 
     device: torch.device
-    workers: int = 0
     deadline: float = math.inf
-    checkpoint_steps: int = 100
+    checkpoint_seconds: float = 60
     validation_seconds: float = 300
 
 
@@ -101,121 +80,94 @@ def train(job: Job, options: Options) -> UNet:
         The network with averaged weights, in evaluation mode.
 
     Raises:
-        ModelError: the checkpoint in the folder, or the one to start from, belongs to another run; or the network to
-            start from is missing or has another architecture.
+        ModelError: the checkpoint in the folder belongs to another run.
         TimeIsUpError: the deadline came first.
     """
     job.folder.mkdir(parents=True, exist_ok=True)
-    state, last = begin(job, options.device), 0
-    with Monitor(job.folder, job.config.steps, job.validation, options.validation_seconds) as monitor:
-        for stage in job.config.stages:
-            last += stage.steps
-            if state.step < last:
-                _train_until(last, stage, job, options, state, monitor)
+    config, state = job.config, begin(job, options.device)
+    if state.step < config.steps:
+        stock = make_stock(job.cases, job.unlabelled, options.device)
+        if state.labels:
+            _set_labels(state, stock, job)
+        with Monitor(job.folder, config.steps, job.validation, options.validation_seconds) as monitor:
+            _train_on(stock, job, options, state, monitor)
     return state.ema_network
 
 
 def begin(job: Job, device: torch.device) -> State:
     """The state that a job's checkpoint holds, or that of a network with no step made; see `train`."""
     config = job.config
-    torch.manual_seed(config.seed)
+    torch.manual_seed(job.seed)
     network: UNet = make_network(config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    resumes = (job.folder / CHECKPOINT).is_file()
-    if job.start is not None and not resumes:
-        _start_from(network, job.start)
-    if network.atlas is not None and not resumes:
-        network.atlas.copy_(torch.from_numpy(atlas_of(job.cases)))
     state = State(
         network,
-        AveragedModel(network, multi_avg_fn=_averaging(config.ema_decay), use_buffers=True),
+        AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=True),
         torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True),
-        torch.ones(len(job.cases)).share_memory_(),
     )
     state.average.update_parameters(network)  # the average begins with the weights at the start
-    if resumes:
+    if (job.folder / CHECKPOINT).is_file():
         restore_checkpoint(state, job.folder, job.identity, device)
     return state
 
 
-def _start_from(network: UNet, start: Start) -> None:
-    weights = load_ema_network(start.folder, start.identity).state_dict()
-    own = network.state_dict()
-    if {name: value.shape for name, value in weights.items()} != {name: value.shape for name, value in own.items()}:
-        raise ModelError(f"{start.folder} holds another network than the configuration's")
-    network.load_state_dict(weights)
-
-
-def _averaging(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
-    """An exponential moving average that follows faster in the first steps; integers are copied."""
-
-    @torch.no_grad()
-    def update(averages: Tensors, currents: Tensors, count: Tensor | int) -> None:
-        step = torch.as_tensor(count)  # on the device: a GPU is not waited for
-        weight = 1 - (step / (step + 20)).clamp(max=decay)
-        for average, current in zip(averages, currents, strict=True):
-            if average.is_floating_point():
-                average.lerp_(current, weight)
-            else:
-                average.copy_(current)
-
-    return update
-
-
 def learning_rate(config: Config, step: int) -> float:
-    """Of the step that follows `step` others: a linear warm-up, then linear to zero over the cost of the schedule."""
-    spent, first = 0.0, 0
-    for stage in config.stages:
-        spent += stage.cost * min(max(step - first, 0) / stage.steps, 1)
-        first += stage.steps
-    warm = min(1.0, (step + 1) / config.warmup_steps)
-    return config.learning_rate * warm * (1 - spent / sum(stage.cost for stage in config.stages))
+    """Of the step that follows `step` others: a linear warm-up, then linear to zero."""
+    return config.learning_rate * min(1.0, (step + 1) / config.warmup_steps) * (1 - step / config.steps)
 
 
-def _train_until(last: int, stage: Stage, job: Job, options: Options, state: State, monitor: Monitor) -> None:
-    """Train to the end of a stage, which is at step `last`; or to the deadline."""
-    config = job.config
-    sampler = make_sampler(job.cases, state.network.healthy, stage.downscale, config, state.costs)
+def _train_on(stock: Stock, job: Job, options: Options, state: State, monitor: Monitor) -> None:
+    """Train to the end of the schedule, or to the deadline."""
+    config, device = job.config, options.device
     # A new stream of draws for each start: a stream that began again would repeat the same images.
-    batches = draw_batches(sampler, stage.batch, (config.seed, state.step), options.workers, options.device)
-    seen: list[tuple[Tensor, Tensor]] = []  # numbers of the cases, and what they cost, since the last reading
-    while state.step < last:
-        batch = next(batches)
-        loss, costs = train_step(state, batch, config, options.device)
-        seen.append((batch.case, costs))
-        late = time.monotonic() >= options.deadline and state.step < config.steps
-        saves = late or state.step == last or state.step % options.checkpoint_steps == 0
-        if saves or state.step % COST_STEPS == 0:
-            learn(state.costs, torch.cat([case for case, _ in seen]), torch.cat([cost for _, cost in seen]))
-            seen.clear()
-        if saves:
+    sampler = Sampler(stock, config, Random(STREAM * job.seed + state.step, device))
+    saved = time.monotonic()
+    while state.step < config.steps:
+        if job.unlabelled and state.step in config.label_steps:
+            state.labels = label(state.ema_network, job.unlabelled, device)
+            _set_labels(state, stock, job)
+        batch = sampler.draw(config.batch, config.unlabelled_fraction if state.labels else 0)
+        loss = train_step(state, batch, config)
+        now, ends = time.monotonic(), state.step == config.steps
+        late = now >= options.deadline and not ends
+        if late or ends or now - saved >= options.checkpoint_seconds:
             save_checkpoint(state, job.folder, job.identity)
             monitor.show(state.step, {"loss": loss.item(), "learning_rate": learning_rate(config, state.step)})
-        monitor.advance(state, stage.batch, options.device, ends=late or state.step == config.steps)
+            saved = now
+        monitor.advance(state, config.batch, device, ends=late or ends)
         if late:
             raise TimeIsUpError(f"stopped at step {state.step} of {config.steps} of {job.folder}")
 
 
-def train_step(state: State, batch: Example, config: Config, device: torch.device) -> tuple[Tensor, Tensor]:
-    """One step of the optimiser; returns the loss, and (B,) what each image cost."""
+def train_step(state: State, batch: Batch, config: Config) -> Tensor:
+    """One step of the optimiser; returns the loss."""
+    device = batch.image.device
     for group in state.optimizer.param_groups:
         group["lr"] = learning_rate(config, state.step)
-    images = batch.image.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
-    masks = batch.mask.to(device, non_blocking=True)[:, None].float()
+    images = batch.image.contiguous(memory_format=torch.channels_last)
     with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16_is_fast(device)):
         output = state.network(images)
-    loss, costs = training_loss(output, masks, config.cross_entropy, config.image_dice)
+    loss = training_loss(output, batch.target, config.cross_entropy, config.image_dice)
     loss.backward()
     nn.utils.clip_grad_norm_(state.network.parameters(), GRADIENT_NORM)
     state.optimizer.step()
     state.optimizer.zero_grad(set_to_none=True)
     state.average.update_parameters(state.network)
     state.step += 1
-    return loss.detach(), costs.detach()
+    return loss.detach()
 
 
-def atlas_of(cases: Sequence[Case]) -> AtlasGrid:
-    """The atlas of the healthy body that the controls among the cases give."""
-    return make_atlas([match_window(case.intensity) for case in cases if not case.has_tumour])
+def label(network: UNet, cases: Sequence[Case], device: torch.device) -> list[npt.NDArray[np.uint8]]:
+    """What a network says of patients without reference, sharpened: p² / (p² + (1 - p)²), (H, W) uint8 of 255 each."""
+    labels = []
+    for case in cases:
+        probability, _ = predict([network], case.intensity, device)
+        certain = probability**2
+        labels.append(np.rint(255 * certain / (certain + (1 - probability) ** 2)).astype(np.uint8))
+    return labels
+
+
+def _set_labels(state: State, stock: Stock, job: Job) -> None:
+    stock.set_targets(range(len(job.cases), len(job.cases) + len(job.unlabelled)), state.labels)
 
 
 def bfloat16_is_fast(device: torch.device) -> bool:
