@@ -78,13 +78,13 @@ def make_stock(cases: Sequence[Case], unlabelled: Sequence[Case], device: torch.
         device: takes about 2.5 MB a case.
     """
     everyone = [*cases, *unlabelled]
-    size, rows, columns = len(everyone), *np.max([case.image.shape for case in everyone], 0).tolist()
+    size, shape = len(everyone), np.max([case.image.shape for case in everyone], 0).tolist()
     most = max([1, *(ndimage.label(case.mask, NEIGHBOURS)[1] for case in cases)])
     kinds = [2 if number >= len(cases) else int(not case.has_tumour) for number, case in enumerate(everyone)]
     stock = Stock(
-        images=torch.zeros((size, rows, columns), dtype=torch.uint8, device=device),
-        targets=torch.zeros((size, rows, columns), dtype=torch.uint8, device=device),
-        components=torch.zeros((size, rows, columns), dtype=torch.int16, device=device),
+        images=torch.zeros((size, *shape), dtype=torch.uint8, device=device),
+        targets=torch.zeros((size, *shape), dtype=torch.uint8, device=device),
+        components=torch.zeros((size, *shape), dtype=torch.int16, device=device),
         counts=torch.zeros(size, dtype=torch.long, device=device),
         places=torch.zeros((size, most, 2), device=device),
         extents=torch.ones((size, most), device=device),
