@@ -75,6 +75,7 @@ class Settings(ProjectSettings):
         data_dir: the data set's folder (`patients/`, `controls/`).
         unlabelled_dir: a folder with PNGs of more patients, without masks, that training may use; unset: none.
         model: name of a model folder in `mipseg/models`.
+        fast: take two of the model's networks only, one of each kind, in about half of the time.
         min_patient: below this probability of being a patient the mask is left empty; unset, the model decides. Higher
             values mark less in healthy people and cost some patients their masks.
         bfloat16: compute in bfloat16 where the CPU can and OpenVINO is installed, twice as fast or more; without
@@ -85,6 +86,13 @@ class Settings(ProjectSettings):
         queue_size: requests that may wait while others are predicted.
         deadline_s: seconds until a prediction is given up with 503; the championship's judge waits 10.
         body_deadline_s: seconds in which a request's body must have arrived.
+        max_upload_bytes: largest file that `/v1/segment` takes.
+        upload_deadline_s: seconds in which a file must have arrived there.
+        jobs_dir: folder of the volumes that wait, and of their results; one service at a time uses it.
+        max_jobs: volumes that may wait or run at once.
+        max_jobs_bytes: bytes on disk that all jobs may take, beside what one unpacks while it runs.
+        job_deadline_s: seconds until a job is given up.
+        job_lifetime_s: seconds from a job's end until it is forgotten and its files are removed.
         cors_origins: web pages of other origins that may call the service, such as `https://a.org,https://b.org`, or
             `*` for all; empty: none.
     """
@@ -94,6 +102,7 @@ class Settings(ProjectSettings):
     data_dir: Path = Field(default_factory=lambda: project_root() / "data/raw/tumor-segmentation")
     unlabelled_dir: Path | None = None
     model: str = Field("unet_v8", pattern=r"^[\w-]{1,64}$")
+    fast: bool = False
     min_patient: float | None = Field(None, ge=0, le=1)
     bfloat16: bool = True
     threads: int = Field(0, ge=0, le=256)
@@ -102,6 +111,13 @@ class Settings(ProjectSettings):
     queue_size: int = Field(8, ge=0)
     deadline_s: float = Field(9.0, gt=0)
     body_deadline_s: float = Field(10.0, gt=0)
+    max_upload_bytes: int = Field(512 * 2**20, ge=1024)
+    upload_deadline_s: float = Field(300.0, gt=0)
+    jobs_dir: Path = Field(default_factory=lambda: project_root() / "data/jobs")
+    max_jobs: int = Field(8, ge=0)
+    max_jobs_bytes: int = Field(10 * 2**30, ge=0)
+    job_deadline_s: float = Field(600.0, gt=0)
+    job_lifetime_s: float = Field(86400.0, gt=0)
     cors_origins: str = ""
 
 

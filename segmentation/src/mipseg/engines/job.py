@@ -2,11 +2,14 @@
 
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from mipseg.growing import Rule
 from mipseg.io.volume import Unit
+from mipseg.model.folder import read_config
+from mipseg.model.segmenter import MODELS, load_segmenter
 from mipseg.settings import Settings
 
 Format: TypeAlias = Literal["png", "nifti", "seg", "sr", "suv"]
@@ -19,8 +22,8 @@ class Options:
     """What changes the result of a case.
 
     Attributes:
-        formats: `png`: MIP, mask and overlay; `nifti`: the mask; `seg`: DICOM-SEG; `sr`: DICOM report; `suv`: the SUV
-            as NIfTI. A measurements.json is always written.
+        formats: `png`: MIP, mask, overlay and probabilities; `nifti`: the mask; `seg`: DICOM-SEG; `sr`: DICOM report;
+            `suv`: the SUV as NIfTI. A measurements.json is always written.
         window_top: the value that the networks see as the hottest; None: SUV 6.
         rule: how lesions grow from the mask; see `mipseg.growing.grow`.
         series: UID of the DICOM series, where there are several.
@@ -55,6 +58,16 @@ class Provenance:
     runtime: str
 
 
+def provenance(settings: Settings) -> Provenance:
+    """What will compute the results, by the settings.
+
+    Raises:
+        ModelError: the model is missing or damaged.
+    """
+    config, runtime = read_config(MODELS / settings.model), load_segmenter(settings).runtime
+    return Provenance(version("mipseg"), config.name, config.sha256, f"{runtime.name} {runtime.precision}")
+
+
 @dataclass(frozen=True)
 class Job:
     """All that a case needs; it travels to another process.
@@ -79,7 +92,7 @@ class Job:
         """What has to be the same for a result to be still good, as JSON holds it."""
         options = asdict(self.options)
         chosen = self.settings
-        options |= {"formats": list(self.options.formats), "min_patient": chosen.min_patient}
+        options |= {"formats": list(self.options.formats), "fast": chosen.fast, "min_patient": chosen.min_patient}
         return {"input_sha256": input_sha256, **asdict(self.provenance), "options": options}
 
 

@@ -4,7 +4,7 @@ fold           train without one fold (--fold) and predict it; goes on where it 
 evaluate       write the cross-validated report
 refit          train the networks that ship, on all cases
 export         write the model folder that is shipped
-run            all of the above in that order, every fold
+run            all of the above in that order, every fold, of the run and of those that it is averaged with
 failure-cases  draw the patients of lowest cross-validated Dice
 robustness     measure Dice on images that are changed in known ways
 """
@@ -20,13 +20,13 @@ import torch
 from mipseg.errors import ConfigError, MipsegError
 from mipseg.io.dataset import load_dataset, load_unlabelled
 from mipseg.settings import Settings, project_root
-from mipseg.training.config import CONFIGS, Config, load_config
+from mipseg.training.config import CONFIGS
 from mipseg.training.evaluate import evaluate
 from mipseg.training.export import export
 from mipseg.training.failure_cases import draw_failure_cases
 from mipseg.training.fold import train_network
 from mipseg.training.robustness import measure_robustness
-from mipseg.training.runs import Run
+from mipseg.training.runs import Run, load_run
 from mipseg.training.split import Split, read_folds
 from mipseg.training.train import Options, TimeIsUpError, pick_device
 
@@ -43,7 +43,6 @@ def _parser() -> argparse.ArgumentParser:
         "config", type=Path, nargs="?", default=CONFIGS / "unet_v11.toml", help="TOML file of the experiment"
     )
     parser.add_argument("--fold", type=int, help="which fold `fold` leaves out, from 0")
-    parser.add_argument("--member", type=int, help="which network alone `fold` or `refit` trains, from 0")
     parser.add_argument("--count", type=int, default=10, help="how many patients `failure-cases` draws")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="where networks live")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 takes every core")
@@ -54,19 +53,19 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _work(command: str, run: Run, split: Split, options: Options, arguments: argparse.Namespace) -> None:
-    def train(*folds: int | None) -> None:
-        for fold in folds:
-            for member in run.members if arguments.member is None else [arguments.member]:
-                train_network(run, fold, member, split, options)
-
     if command == "fold":
-        train(arguments.fold)
+        if not 0 <= arguments.fold < split.count:
+            raise ConfigError(f"--fold {arguments.fold}: there are folds 0 to {split.count - 1}")
+        train_network(run, arguments.fold, split, options)
     if command == "run":
-        train(*range(split.count))
+        for member in run.members:
+            for fold in range(split.count):
+                train_network(member, fold, split, options)
     if command in ("evaluate", "run"):
         evaluate(run, split)
     if command in ("refit", "run"):
-        train(None)
+        for member in run.members:
+            train_network(member, None, split, options)
     if command in ("export", "run"):
         export(run, split)
     if command == "failure-cases":
@@ -75,32 +74,22 @@ def _work(command: str, run: Run, split: Split, options: Options, arguments: arg
         sys.stdout.write(measure_robustness(run, split, options.device))
 
 
-def _check(arguments: argparse.Namespace, config: Config, split: Split) -> None:
-    if arguments.fold is not None and not 0 <= arguments.fold < split.count:
-        raise ConfigError(f"--fold {arguments.fold}: there are folds 0 to {split.count - 1}")
-    if arguments.member is not None and not 0 <= arguments.member < config.members:
-        raise ConfigError(f"--member {arguments.member}: {config.name} has members 0 to {config.members - 1}")
-
-
 def main() -> None:
     """Command line: `python -m mipseg.training <command> <config.toml>`."""
     deadline_from, parser = time.monotonic(), _parser()
     arguments = parser.parse_args()
     if (arguments.command == "fold") != (arguments.fold is not None):
         parser.error("--fold goes with the command `fold`, and only with it")
-    if arguments.member is not None and arguments.command not in ("fold", "refit"):
-        parser.error("--member goes with the commands `fold` and `refit`")
     if not arguments.minutes > 0:
         parser.error(f"--minutes {arguments.minutes:g}: it has to be more than 0")
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     try:
         options = Options(pick_device(arguments.device), deadline_from + 60 * arguments.minutes)
-        settings, config = Settings(), load_config(arguments.config)
+        run, settings = load_run(arguments.config, project_root() / "runs"), Settings()
         cases = load_dataset(settings.data_dir)
         split = Split(cases, read_folds(cases), load_unlabelled(settings.unlabelled_dir))
-        _check(arguments, config, split)
-        _work(arguments.command, Run(config, project_root() / "runs" / config.name), split, options, arguments)
+        _work(arguments.command, run, split, options, arguments)
     except TimeIsUpError as stopped:
         sys.stdout.write(f"{stopped}, after {arguments.minutes:g} minutes; the same command goes on\n")
     except MipsegError as error:

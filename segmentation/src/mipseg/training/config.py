@@ -24,11 +24,12 @@ class Config:
 
     Attributes:
         name: name of the run and of the model folder that is exported.
-        members: networks that are averaged, each from its own seed: those of a fold where they are judged, others that
-            saw all cases where they ship.
-        seed: seed of the weights and of every random draw of the first member; the next member has the next one.
+        ensemble: runs whose networks are averaged with this one's: those of the same fold where it is judged, those
+            that saw all cases where it ships.
+        seed: seed of the weights and of every random draw.
         pixel_unshuffle: pixels per side that the network folds into channels, see `UNet`.
         channels: feature channels of each level of the network.
+        atlas: whether the network also sees what intensity is usual at each place, see `mipseg.model.atlas`.
         images: how many augmented images a network sees.
         batch: images in one step.
         learning_rate: peak of the schedule (linear warm-up, then linear to zero).
@@ -48,10 +49,11 @@ class Config:
     """
 
     name: Name
-    members: Positive = 2
+    ensemble: tuple[Name, ...] = ()
     seed: int = 11
     pixel_unshuffle: Positive = 2
     channels: Annotated[tuple[Positive, ...], Field(min_length=3)] = (16, 32, 64, 128, 256)
+    atlas: bool = False
     images: Positive = 90_000
     batch: Positive = 16
     learning_rate: float = 2.5e-3

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy.typing as npt
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from mipseg.errors import ModelError
+from mipseg.metrics import calibration_bins
 from mipseg.training.identity import Identity
 from mipseg.training.model_card import REPORT
 from mipseg.training.model_selection import (
@@ -24,7 +24,7 @@ from mipseg.training.model_selection import (
 from mipseg.training.predict import PROBABILITIES, check_probabilities
 from mipseg.training.report_figure import save_report_figure
 from mipseg.training.runs import Run
-from mipseg.training.scores import Vector, bootstrap_interval, calibration_bins, lesion_report
+from mipseg.training.scores import Vector, bootstrap_interval, lesion_report
 from mipseg.training.split import Split
 
 DEFAULT_SPACE = SearchSpace()
@@ -33,7 +33,7 @@ LOWEST = 10  # patients of lowest Dice that are named
 
 
 def evaluate(run: Run, split: Split, space: SearchSpace = DEFAULT_SPACE) -> dict[str, Any]:
-    """Judge a run and write `report.json` and `report.png` into its folder.
+    """Judge a run, averaged with those of its ensemble, and write `report.json` and `report.png` into its folder.
 
     Returns:
         The report; the decoding and the classifier that ship are under `decoding` and `classifier`.
@@ -42,12 +42,13 @@ def evaluate(run: Run, split: Split, space: SearchSpace = DEFAULT_SPACE) -> dict
         ModelError: a fold was not trained yet, or what is there belongs to another run.
     """
     validation = cross_validate(load_answers(run, split), space)
-    identities = [
-        check_probabilities(
-            run.network_folder(fold, member) / PROBABILITIES, run.identity(split, fold, member)
-        ).to_json()
-        for fold, member in _judged(run, split)
-    ]
+    identities = {
+        member.config.name: [
+            check_probabilities(member.network_folder(fold) / PROBABILITIES, member.identity(split, fold)).to_json()
+            for fold in range(split.count)
+        ]
+        for member in run.members
+    }
     report = {"config": asdict(run.config), "identities": identities} | make_report(validation, space)
     (run.folder / REPORT).write_text(json.dumps(report, indent=1) + "\n")
     save_report_figure(run.folder / "report.png", validation)
@@ -63,18 +64,20 @@ def read_report(run: Run, split: Split) -> dict[str, Any]:
     file = run.folder / REPORT
     if not file.is_file():
         raise ModelError(f"{file} is missing; run `evaluate` first")
+    names = [member.config.name for member in run.members]
     try:
         report: dict[str, Any] = json.loads(file.read_text())
-        for found, (fold, member) in zip(report["identities"], _judged(run, split), strict=True):
-            Identity(**found).require(run.identity(split, fold, member), file)
-    except (KeyError, TypeError, ValueError) as error:
+        if list(report["identities"]) != names:
+            raise ModelError(
+                f"{file} is about {', '.join(report['identities'])}, not {', '.join(names)}; run `evaluate`"
+            )
+        for member in run.members:
+            for fold in range(split.count):
+                found = Identity(**report["identities"][member.config.name][fold])
+                found.require(member.identity(split, fold), file)
+    except (KeyError, IndexError, TypeError, ValueError) as error:
         raise ModelError(f"{file} is damaged ({error!r}); run `evaluate` again") from error
     return report
-
-
-def _judged(run: Run, split: Split) -> list[tuple[int, int]]:
-    """Fold and number of every network that cross-validation judges."""
-    return list(product(range(split.count), run.members))
 
 
 def make_report(validation: CrossValidation, space: SearchSpace) -> dict[str, Any]:

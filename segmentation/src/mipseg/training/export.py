@@ -15,13 +15,14 @@ import torch
 from mipseg.errors import ModelError
 from mipseg.io.arrays import intensity_of_image
 from mipseg.metrics import dice_score
+from mipseg.model.atlas import AtlasGrid
 from mipseg.model.classify import Classifier, features
-from mipseg.model.folder import CONFIG, ModelConfig, NetworkFile
+from mipseg.model.folder import ATLAS, CONFIG, ModelConfig, NetworkFile
 from mipseg.model.inference import infer
 from mipseg.model.postprocess import binarise_if_patient
 from mipseg.model.segmenter import MODELS, Segmenter
 from mipseg.phantom import make_phantom
-from mipseg.training.checkpoint import load_ema_network
+from mipseg.training.checkpoint import ARCHITECTURE, load_ema_network
 from mipseg.training.evaluate import read_report
 from mipseg.training.model_card import REPORT, card_report, write_card
 from mipseg.training.network import UNet
@@ -30,25 +31,36 @@ from mipseg.training.predict import as_network
 from mipseg.training.robustness import read_robustness
 from mipseg.training.runs import Run
 from mipseg.training.split import Split
+from mipseg.training.train import atlas_of
 from mipseg.types import Intensity
 
 PHANTOMS = 4
+FAST = 2  # networks of the fast setting: with two runs one of each, and one of them sees the mirror image
 MIN_AGREEMENT = 0.98  # Dice between the masks of PyTorch and of the exported networks, whose weights are rounded
 MAX_DIFFERENCE = 0.05  # between their probabilities, of each pixel and of a tumour anywhere
 CPU = torch.device("cpu")
+
+
+class Part(NamedTuple):
+    """The part that a network takes in the ensemble: whether it sees the mirror image, and is in the fast setting."""
+
+    mirrored: bool
+    fast: bool
 
 
 class Member(NamedTuple):
     """A network of the ensemble that ships.
 
     Attributes:
+        run: where it comes from.
+        part: what it does.
         network: in evaluation mode, on the CPU.
-        mirrored: whether it sees the mirror image.
         onnx: its ONNX file.
     """
 
+    run: Run
+    part: Part
     network: UNet
-    mirrored: bool
     onnx: bytes
 
 
@@ -57,7 +69,7 @@ def export(run: Run, split: Split, models: Path = MODELS) -> Path:
 
     Args:
         run: with its checkpoints, `report.json` and maybe `robustness.json`.
-        split: the whole data set; on every twentieth case PyTorch and ONNX are compared.
+        split: the whole data set, whose controls make the atlas; on every twentieth PyTorch and ONNX are compared.
         models: where model folders live.
 
     Returns:
@@ -68,26 +80,44 @@ def export(run: Run, split: Split, models: Path = MODELS) -> Path:
             PyTorch and the exported networks disagree. The model folder is then as it was before.
     """
     report = read_report(run, split) | {"robustness": read_robustness(run)}
-    networks = [load_ema_network(run.network_folder(None, m), run.identity(split, None, m)) for m in run.members]
-    # Every second network sees the mirror image: both views at the price of one. One alone sees both.
-    views = [(network, number % 2 == 1) for number, network in enumerate(networks * (2 if len(networks) == 1 else 1))]
-    members, folder = (
-        [Member(network, mirrored, to_onnx(network)) for network, mirrored in views],
-        models / run.config.name,
-    )
+    members, folder = load_members(run, split), models / run.config.name
+    atlas = atlas_of(split.cases) if any(member.network.in_channels > 1 for member in members) else None
     phantoms = [intensity_of_image(make_phantom(seed).mip) for seed in range(PHANTOMS)]
-    write_model(folder, members, report, [*phantoms, *(case.intensity for case in split.cases[::20])])
+    write_model(folder, members, atlas, report, [*phantoms, *(case.intensity for case in split.cases[::20])])
     return folder
 
 
+def deal_parts(count: int) -> list[Part]:
+    """Every second network sees the mirror image: both views at the price of one."""
+    return [Part(mirrored=number % 2 == 1, fast=number < FAST) for number in range(count)]
+
+
+def load_members(run: Run, split: Split) -> list[Member]:
+    """Read the networks that saw all cases, of a run and of its ensemble, and turn them into ONNX files.
+
+    Raises:
+        ModelError: a network was not trained, or belongs to another run.
+    """
+    networks = [load_ema_network(member.network_folder(None), member.identity(split, None)) for member in run.members]
+    return [
+        Member(member, part, network, to_onnx(network))
+        for member, part, network in zip(run.members, deal_parts(len(networks)), networks, strict=True)
+    ]
+
+
 def write_model(
-    folder: Path, members: Sequence[Member], report: Mapping[str, Any], images: Iterable[Intensity]
+    folder: Path,
+    members: Sequence[Member],
+    atlas: AtlasGrid | None,
+    report: Mapping[str, Any],
+    images: Iterable[Intensity],
 ) -> None:
-    """Write networks, configuration, report and model card, and check them, before they replace the folder.
+    """Write networks, atlas, configuration, report and model card, and check them, before they replace the folder.
 
     Args:
         folder: the model folder; its name is the model's.
         members: those that are averaged.
+        atlas: None if no network wants one.
         report: see `evaluate`, and `robustness`, which may be None.
         images: PyTorch and ONNX are compared on these.
 
@@ -95,17 +125,20 @@ def write_model(
         ModelError: they disagree; the folder is then as it was before.
     """
     with replaced(folder) as fresh:
+        if atlas is not None:
+            np.save(fresh / ATLAS, atlas)
         config = ModelConfig(
             name=folder.name,
             networks=tuple(_write_network(fresh, number, member) for number, member in enumerate(members)),
+            atlas=None if atlas is None else _sha256(fresh / ATLAS),
             **report["decoding"],
             classifier=Classifier(**report["classifier"]),
         )
-        parameters = sum(part.numel() for part in members[0].network.parameters())
+        architectures = {member.run.config.name: _architecture(member) for member in members}
         _write_json(fresh / CONFIG, asdict(config))
-        _write_json(fresh / REPORT, card_report(report, parameters))
+        _write_json(fresh / REPORT, card_report(report, architectures))
         write_card(fresh)
-        _check_agreement(members, Segmenter(fresh), images)
+        _check_agreement(members, atlas, Segmenter(fresh), images)
 
 
 @contextmanager
@@ -137,7 +170,21 @@ def replaced(folder: Path) -> Iterator[Path]:
 def _write_network(folder: Path, number: int, member: Member) -> NetworkFile:
     file = folder / f"network-{number}.onnx"
     file.write_bytes(member.onnx)
-    return NetworkFile(file.name, _sha256(file), member.mirrored)
+    return NetworkFile(
+        file=file.name,
+        sha256=_sha256(file),
+        run=member.run.config.name,
+        fold=None,
+        refit=False,
+        in_channels=member.network.in_channels,
+        mirrored=member.part.mirrored,
+        fast=member.part.fast,
+    )
+
+
+def _architecture(member: Member) -> dict[str, Any]:
+    made_of = {name: getattr(member.run.config, name) for name in ARCHITECTURE}
+    return made_of | {"parameters": sum(part.numel() for part in member.network.parameters())}
 
 
 def _write_json(file: Path, content: Mapping[str, Any]) -> None:
@@ -148,11 +195,13 @@ def _sha256(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def _check_agreement(members: Sequence[Member], segmenter: Segmenter, images: Iterable[Intensity]) -> None:
+def _check_agreement(
+    members: Sequence[Member], atlas: AtlasGrid | None, segmenter: Segmenter, images: Iterable[Intensity]
+) -> None:
     config = segmenter.config
-    originals = [as_network(member.network, CPU, mirrored=member.mirrored) for member in members]
+    originals = [as_network(member.network, CPU, mirrored=member.part.mirrored) for member in members]
     for number, image in enumerate(images):
-        probability, logit = infer(image, originals)
+        probability, logit = infer(image, originals, atlas)
         has_tumour = config.classifier.probability(features(probability, logit))
         tumour = binarise_if_patient(probability, has_tumour, config.temperature, config.min_peak, config.min_patient)
         exported = segmenter.segment(image)

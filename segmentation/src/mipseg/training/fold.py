@@ -7,13 +7,12 @@ from mipseg.training.train import Job, Options, train
 from mipseg.training.validation import validation_part
 
 
-def train_network(run: Run, fold: int | None, member: int, split: Split, options: Options) -> None:
-    """Train one network, and let it predict the fold that it did not see; goes on where it stopped.
+def train_network(run: Run, fold: int | None, split: Split, options: Options) -> None:
+    """Train a network, and let it predict the fold that it did not see; goes on where it stopped.
 
     Args:
         run: the experiment.
         fold: the one to leave out; None: none, the network ships and is not validated.
-        member: which of the run's networks for this fold.
         split: the data.
         options: how to train.
 
@@ -22,7 +21,7 @@ def train_network(run: Run, fold: int | None, member: int, split: Split, options
         ModelError: what is there belongs to another run.
         TimeIsUpError: the deadline came first.
     """
-    identity, folder = run.identity(split, fold, member), run.network_folder(fold, member)
+    identity, folder = run.identity(split, fold), run.network_folder(fold)
     file, left_out = folder / PROBABILITIES, split.left_out(fold)
     if file.is_file():
         check_probabilities(file, identity)
@@ -30,7 +29,6 @@ def train_network(run: Run, fold: int | None, member: int, split: Split, options
     unlabelled = split.unlabelled if run.config.label_steps else ()
     job = Job(
         run.config,
-        run.config.seed + member + 100 * (0 if fold is None else fold + 1),
         identity,
         folder,
         split.training(fold),

@@ -18,8 +18,8 @@ from mipseg.io.dataset import Case
 from mipseg.training.config import Config
 
 PACKAGES = "torch", "numpy", "mipseg"
-AFTER_TRAINING = ("members",)  # fields of a configuration that decide nothing about the weights of one network
-DECISIVE = "config_hash", "data_hash", "split_hash", "unlabelled_hash", "fold", "member"
+AFTER_TRAINING = ("ensemble",)  # fields of a configuration that decide nothing about the weights of its network
+DECISIVE = "config_hash", "data_hash", "split_hash", "unlabelled_hash", "fold"
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,6 @@ class Identity:
         split_hash: see `hash_folds`.
         unlabelled_hash: `hash_cases` of the patients without reference; None: the run uses none.
         fold: the fold that was left out; None: the network saw all cases.
-        member: which of the run's networks for that fold, from 0; decides the seed.
         commit: the code's git commit; None outside of a checkout.
         dirty: whether files of that commit were changed; None outside of a checkout.
         versions: of the packages that matter.
@@ -45,7 +44,6 @@ class Identity:
     split_hash: str
     unlabelled_hash: str | None
     fold: int | None
-    member: int
     commit: str | None
     dirty: bool | None
     versions: Mapping[str, str]
@@ -83,7 +81,7 @@ class DataHashes(NamedTuple):
     unlabelled_hash: str | None
 
 
-def make_identity(config: Config, data: DataHashes, fold: int | None, member: int) -> Identity:
+def make_identity(config: Config, data: DataHashes, fold: int | None) -> Identity:
     """The identity of a network that is trained with the code and the packages of this process."""
     resolved = {name: value for name, value in asdict(config).items() if name not in AFTER_TRAINING}
     plain = json.loads(json.dumps(resolved))  # tuples become lists, as they do in a file
@@ -92,7 +90,6 @@ def make_identity(config: Config, data: DataHashes, fold: int | None, member: in
         config_hash=_sha256(plain),
         **data._asdict(),
         fold=fold,
-        member=member,
         **code_state(Path(__file__)),
         versions={name: version(name) for name in PACKAGES},
     )

@@ -36,22 +36,23 @@ HASHES = "config_hash", "data_hash", "split_hash", "unlabelled_hash"
 Robustness = Mapping[str, Mapping[str, Any]]
 
 
-def card_report(report: Mapping[str, Any], parameters: int) -> dict[str, Any]:
+def card_report(report: Mapping[str, Any], architectures: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a run's report that a model folder keeps.
 
     Args:
         report: `report.json` of the run, and `robustness` or None.
-        parameters: of one network.
+        architectures: of each run the arguments of `UNet`, and `parameters`.
     """
-    added = {"identity": summarise_identities(report["identities"]), "parameters": parameters}
+    identities = {run: summarise_identities(folds) for run, folds in report["identities"].items()}
+    added = {"ensemble": list(identities), "identities": identities, "architectures": dict(architectures)}
     return {name: report[name] for name in FIELDS} | added
 
 
-def summarise_identities(networks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """One summary of the identities of a run's networks, see `mipseg.training.identity.Identity`."""
-    commits = {f"{one['commit']}{' with changes' if one['dirty'] else ''}" for one in networks if one["commit"]}
-    versions = {f"{name} {number}" for one in networks for name, number in one["versions"].items()}
-    same = {name: networks[0][name] for name in ("config", *HASHES)}
+def summarise_identities(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One summary of the identities of a run's folds, see `mipseg.training.identity.Identity`."""
+    commits = {f"{fold['commit']}{' with changes' if fold['dirty'] else ''}" for fold in folds if fold["commit"]}
+    versions = {f"{name} {number}" for fold in folds for name, number in fold["versions"].items()}
+    same = {name: folds[0][name] for name in HASHES}
     return same | {"commits": sorted(commits), "versions": sorted(versions)}
 
 
@@ -77,12 +78,13 @@ def render_card(folder: Path) -> str:
         name=config.name,
         decoding=_decoding(config),
         networks=_network_table(config.networks),
-        channels="-".join(map(str, report["identity"]["config"]["channels"])),
-        parameters=f"{report['parameters'] / 1e6:.1f}",
-        images=f"{report['identity']['config']['images']:,}",
+        architectures=_architecture_table(report["architectures"]),
         notes=notes.read_text(encoding="utf-8").strip() if notes.is_file() else "None.",
         n_networks=len(config.networks),
+        n_fast=sum(network.fast for network in config.networks),
         n_folds=len(report["dice"]["per_fold"]),
+        n_members=len(report["ensemble"]),
+        members=" and ".join(report["ensemble"]),
         patients=report["patients"],
         controls=report["controls"],
         false_lesion_px=report["false_lesion_px"],
@@ -94,7 +96,7 @@ def render_card(folder: Path) -> str:
         robustness=robustness.strip(),
         not_clean=f"{1 - report['controls_without_false_lesion']:.0%}",
         lowest_dice=", ".join(f"{name} {value:.2f}" for name, value in report["lowest_dice"].items()),
-        identity=_identity_table(report["identity"]),
+        identities=_identity_table(report["identities"]),
     )
 
 
@@ -121,8 +123,32 @@ def _decoding(config: ModelConfig) -> str:
 
 
 def _network_table(networks: Sequence[NetworkFile]) -> str:
-    rows = [(f"`{network.file}`", "yes" if network.mirrored else "no") for network in networks]
-    return _table(("File", "Sees the mirror image"), rows)
+    rows = [
+        (
+            f"`{network.file}`",
+            network.run,
+            "none" if network.fold is None else network.fold,
+            "yes" if network.refit else "no",
+            "intensity" if network.in_channels == 1 else "intensity and atlas",
+            "yes" if network.mirrored else "no",
+            "yes" if network.fast else "no",
+        )
+        for network in networks
+    ]
+    return _table(("File", "Run", "Fold left out", "Refit on all", "Sees", "Mirrored", "Fast setting"), rows)
+
+
+def _architecture_table(architectures: Mapping[str, Mapping[str, Any]]) -> str:
+    rows = [
+        (
+            run,
+            "{0} x {0}".format(network["pixel_unshuffle"]),
+            "-".join(map(str, network["channels"])),
+            f"{network['parameters'] / 1e6:.1f} million",
+        )
+        for run, network in architectures.items()
+    ]
+    return _table(("Run", "Pixels folded into channels", "Channels of the levels", "Parameters"), rows)
 
 
 def _measure_table(report: Mapping[str, Any]) -> str:
@@ -184,17 +210,27 @@ def _calibration_table(groups: Sequence[Mapping[str, float]]) -> str:
     return _table(("Predicted, mean", "Share with a tumour", "Cases"), rows)
 
 
-def _identity_table(identity: Mapping[str, Any]) -> str:
-    rows = [(name.removesuffix("_hash"), f"`{(identity[name] or 'none')[:12]}`") for name in HASHES]
-    rows += [("commit of the code", ", ".join(identity["commits"]) or "unknown")]
-    rows += [("versions", ", ".join(identity["versions"]))]
-    return _table(("What decided the weights", "SHA-256 or name"), rows).strip()
+def _identity_table(identities: Mapping[str, Mapping[str, Any]] | None) -> str:
+    """The runs' identities as a table; None: they were trained before identities were recorded."""
+    if identities is None:
+        return "The identity of the runs was not recorded."
+    rows = [
+        (
+            run,
+            *(f"`{(summary[name] or 'none')[:12]}`" for name in HASHES),
+            ", ".join(summary["commits"]) or "unknown",
+            ", ".join(summary["versions"]),
+        )
+        for run, summary in identities.items()
+    ]
+    head = ("Run", "Configuration", "Data", "Split", "Without masks", "Commit of the code", "Versions")
+    return "The runs, with SHA-256 of what decided them:\n\n" + _table(head, rows).strip()
 
 
 def main() -> None:
     """Command line: `python -m mipseg.training.model_card [folder]` writes a model folder's card anew."""
     parser = argparse.ArgumentParser(prog="python -m mipseg.training.model_card", description=main.__doc__)
-    parser.add_argument("folder", type=Path, nargs="?", default=MODELS / "unet_v11", help="the model folder")
+    parser.add_argument("folder", type=Path, nargs="?", default=MODELS / "unet_v8", help="the model folder")
     write_card(parser.parse_args().folder)
 
 

@@ -114,7 +114,7 @@ class Table:
 
 
 def load_answers(run: Run, split: Split) -> list[Answer]:
-    """Read the answers of all folds, averaged over a run's networks.
+    """Read the answers of all folds, averaged over a run and those of its ensemble.
 
     Returns:
         One answer per case, fold by fold.
@@ -125,7 +125,7 @@ def load_answers(run: Run, split: Split) -> list[Answer]:
     answers = []
     for fold in range(split.count):
         members = [
-            read_probabilities(run.network_folder(fold, member) / PROBABILITIES, run.identity(split, fold, member))
+            read_probabilities(member.network_folder(fold) / PROBABILITIES, member.identity(split, fold))
             for member in run.members
         ]
         for case in split.left_out(fold):

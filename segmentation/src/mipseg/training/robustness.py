@@ -52,7 +52,7 @@ def measure_robustness(run: Run, split: Split, device: torch.device) -> str:
     report = read_report(run, split)
     networks = [
         [
-            load_ema_network(run.network_folder(fold, member), run.identity(split, fold, member)).to(device)
+            load_ema_network(member.network_folder(fold), member.identity(split, fold)).to(device)
             for member in run.members
         ]
         for fold in range(split.count)

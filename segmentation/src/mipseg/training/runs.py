@@ -1,37 +1,39 @@
-"""A run on disk: where its networks are, and who they must be."""
+"""A run: its configuration, its folder, and the runs that it is averaged with."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from mipseg.errors import ConfigError
-from mipseg.training.config import Config
+from mipseg.training.config import CONFIGS, Config, load_config
 from mipseg.training.identity import Identity, make_identity
 from mipseg.training.split import Split
 
 
 @dataclass(frozen=True)
 class Run:
-    """One experiment.
+    """One experiment on disk.
 
     Attributes:
         config: the experiment.
         folder: where its networks and its report are.
+        ensemble: the runs that it is averaged with.
     """
 
     config: Config
     folder: Path
+    ensemble: tuple["Run", ...] = ()
 
     @property
-    def members(self) -> range:
-        """The numbers of the networks that are averaged."""
-        return range(self.config.members)
+    def members(self) -> tuple["Run", ...]:
+        """This run and those that it is averaged with."""
+        return self, *self.ensemble
 
-    def network_folder(self, fold: int | None, member: int) -> Path:
-        """Where a network is: one that did not see a fold, or, for None, one that saw all cases and ships."""
-        return self.folder / ("all" if fold is None else f"fold{fold}") / f"member{member}"
+    def network_folder(self, fold: int | None) -> Path:
+        """Where the network is that did not see a fold; None: the one that saw all cases, and ships."""
+        return self.folder / ("all" if fold is None else f"fold{fold}")
 
-    def identity(self, split: Split, fold: int | None, member: int) -> Identity:
-        """The identity that a network must have.
+    def identity(self, split: Split, fold: int | None) -> Identity:
+        """The identity that this network must have.
 
         Raises:
             ConfigError: the run wants patients without reference, and there are none.
@@ -44,4 +46,31 @@ class Run:
                 f"{self.config.name} trains on patients without reference too: MIPSEG_UNLABELLED_DIR has to name a "
                 "folder of their images; unlabelled_fraction = 0 does without"
             )
-        return make_identity(self.config, hashes, fold, member)
+        return make_identity(self.config, hashes, fold)
+
+
+def load_run(file: Path, runs: Path) -> Run:
+    """Read an experiment and those that it names, which lie beside it or ship with the code.
+
+    Args:
+        file: TOML file of the experiment; this file is the one that counts, whatever its name.
+        runs: the folder that holds the folders of all runs.
+
+    Raises:
+        ConfigError: a file is missing or wrong, or a run is averaged with itself.
+    """
+    config = load_config(file)
+    if config.name in config.ensemble:
+        raise ConfigError(f"{file}: {config.name} can't be averaged with itself")
+    others = (load_config(_find(name, file)) for name in config.ensemble)
+    return Run(config, runs / config.name, tuple(Run(other, runs / other.name) for other in others))
+
+
+def _find(name: str, beside: Path) -> Path:
+    for folder in (beside.parent, CONFIGS):
+        file = folder / f"{name}.toml"
+        if file.is_file():
+            if (found := load_config(file).name) != name:
+                raise ConfigError(f"{file}: its name is {found}, but {beside} looks for {name} there")
+            return file
+    raise ConfigError(f"{beside}: there is no {name}.toml in {beside.parent} or in {CONFIGS}")
