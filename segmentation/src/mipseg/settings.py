@@ -85,6 +85,8 @@ class Settings(ProjectSettings):
         queue_size: requests that may wait while others are predicted.
         deadline_s: seconds until a prediction is given up with 503; the championship's judge waits 10.
         body_deadline_s: seconds in which a request's body must have arrived.
+        max_upload_bytes: largest file that `/v1/segment` takes.
+        upload_deadline_s: seconds in which a file must have arrived there.
         cors_origins: web pages of other origins that may call the service, such as `https://a.org,https://b.org`, or
             `*` for all; empty: none.
     """
@@ -102,6 +104,8 @@ class Settings(ProjectSettings):
     queue_size: int = Field(8, ge=0)
     deadline_s: float = Field(9.0, gt=0)
     body_deadline_s: float = Field(10.0, gt=0)
+    max_upload_bytes: int = Field(512 * 2**20, ge=1024)
+    upload_deadline_s: float = Field(300.0, gt=0)
     cors_origins: str = ""
 
 

@@ -21,7 +21,7 @@ from tests.cli.conftest import Command
 from tests.io.pet_files import AFFINE, make_ct, make_slices, write_slices
 from tests.volumes import ball
 
-PNGS = ("mip.png", "mask.png", "overlay.png")
+PNGS = ("mip.png", "mask.png", "overlay.png", "probability.png")
 
 
 def _names(folder: Path) -> set[str]:
@@ -43,6 +43,8 @@ def test_image(mipseg: Command, image: Path, tmp_path: Path) -> None:
     assert (mask.sum(), set(np.unique(mask))) == (20 * 255, {0, 255})
     assert np.array_equal(np.asarray(PillowImage.open(folder / "mip.png")), np.asarray(PillowImage.open(image)))
     assert tuple(np.asarray(PillowImage.open(folder / "overlay.png"))[39, 160]) == (213, 94, 0)
+    probability = np.asarray(PillowImage.open(folder / "probability.png"))
+    assert (probability.dtype.name, probability.tolist()) == ("uint8", mask.tolist())  # the stub is always certain
     assert line["mask_sha256"] == hashlib.sha256((mask // 255).tobytes()).hexdigest()
     lesion = json.loads((folder / "measurements.json").read_text())["lesions"][0]
     assert (lesion["area_px"], lesion["area_mm2"], lesion["suv_max"]) == (20, None, None)

@@ -9,14 +9,15 @@ import numpy as np
 
 from mipseg.engines.job import Job, Options
 from mipseg.figure import overlay_image
+from mipseg.io.arrays import image_of_intensity, image_of_probability
 from mipseg.io.volume import Volume
 from mipseg.io.write import write_nifti, write_png
 from mipseg.measure.lesions_2d import Lesion
 from mipseg.pipeline import Result
-from mipseg.types import BinaryMask, GreyImage
+from mipseg.types import BinaryMask, GreyImage, Probability
 from mipseg.volume_pipeline import VolumeResult
 
-FILES = ("mip.png", "mask.png", "overlay.png", "mask.nii.gz", "suv.nii.gz", "seg.dcm", "report.dcm")
+FILES = ("mip.png", "mask.png", "overlay.png", "probability.png", "mask.nii.gz", "suv.nii.gz", "seg.dcm", "report.dcm")
 NO_SUV = "a PNG or JPEG shows shares of a window, not SUV"
 NO_SPACING = "the size of an image's pixels is not known"
 _IMAGE_REASONS = {
@@ -44,7 +45,7 @@ def write_image(folder: Path, mip: GreyImage, result: Result, options: Options) 
         What `measurements.json` says of them.
     """
     if "png" in options.formats:
-        _write_pngs(folder, mip, result.tumour)
+        _write_pngs(folder, mip, result.tumour, result.probability)
     lesions = [_image_lesion(lesion) for lesion in result.lesions]
     return {
         "kind": "image",
@@ -74,8 +75,8 @@ def write_volume(folder: Path, volume: Volume, result: VolumeResult, job: Job, i
     """
     formats, skipped = job.options.formats, dict[str, str]()
     if "png" in formats:
-        mip = np.rint((1 - result.mip.intensity) * 255).astype(np.uint8)
-        _write_pngs(folder, mip, result.segmentation.tumour)
+        segmentation = result.segmentation
+        _write_pngs(folder, image_of_intensity(result.mip.intensity), segmentation.tumour, segmentation.probability)
     if "nifti" in formats:
         write_nifti(folder / "mask.nii.gz", (result.labels > 0).astype(np.uint8), volume.source)
     if "suv" in formats:
@@ -125,10 +126,11 @@ def _write_dicom(folder: Path, volume: Volume, result: VolumeResult, job: Job, i
     return {}
 
 
-def _write_pngs(folder: Path, mip: GreyImage, tumour: BinaryMask) -> None:
+def _write_pngs(folder: Path, mip: GreyImage, tumour: BinaryMask, probability: Probability) -> None:
     write_png(folder / "mip.png", mip)
     write_png(folder / "mask.png", tumour.astype(np.uint8) * 255)
     write_png(folder / "overlay.png", overlay_image(mip, tumour))
+    write_png(folder / "probability.png", image_of_probability(probability))
 
 
 def _image_lesion(lesion: Lesion) -> dict[str, Any]:

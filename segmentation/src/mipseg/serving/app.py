@@ -29,6 +29,7 @@ from mipseg.serving.pages import add_pages
 from mipseg.serving.prediction_queue import PredictionQueue
 from mipseg.serving.problems import ProblemError
 from mipseg.serving.routes import Predict, make_router
+from mipseg.serving.segment_routes import SEGMENT_PATH, make_segment_router
 from mipseg.settings import Settings
 from mipseg.types import Image
 
@@ -66,6 +67,7 @@ def create_app(predict: Predict, segmenter: Segmenter, settings: Settings) -> Fa
     app.state.ready, app.state.started, app.state.queue = False, time.time(), queue
     problems.install(app)
     app.include_router(make_router(predict, segmenter, queue, settings))
+    app.include_router(make_segment_router(segmenter, queue, settings))
     _add_health(app)
     _add_api(app, predict, segmenter)
     add_pages(app)
@@ -73,7 +75,7 @@ def create_app(predict: Predict, segmenter: Segmenter, settings: Settings) -> Fa
     metrics = Metrics()
     add_metrics(app, metrics)
     app.add_middleware(HeadAsGet)
-    app.add_middleware(BodyLimits, settings=settings)
+    app.add_middleware(BodyLimits, settings=settings, left_out=(SEGMENT_PATH,))
     if settings.cors_origins:
         origins = [origin.strip() for origin in settings.cors_origins.split(",")]
         app.add_middleware(

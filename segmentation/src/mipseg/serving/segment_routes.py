@@ -1,0 +1,87 @@
+"""`POST /v1/segment`: a file of any kind, as it lies on a disk; images are answered at once."""
+
+from typing import Any, Literal
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+from pydantic import Field
+from starlette.requests import ClientDisconnect
+
+from mipseg.io.arrays import image_of_intensity, image_of_probability
+from mipseg.io.codec import encode_request
+from mipseg.model.segmenter import Segmenter
+from mipseg.pipeline import analyze_bytes
+from mipseg.serving import memory
+from mipseg.serving.limits import too_large
+from mipseg.serving.prediction_queue import PredictionQueue
+from mipseg.serving.routes import CLIENT_GONE, Findings, answer_in_queue, findings, respond
+from mipseg.serving.segment_options import SegmentOptions, read_options
+from mipseg.serving.uploads import FIELD, Upload, Uploads
+from mipseg.settings import Settings
+from mipseg.types import Spacing
+
+SEGMENT_PATH = "/v1/segment"
+
+
+class SegmentedImage(Findings):
+    """What was found in an image, and the images to show."""
+
+    kind: Literal["image"] = "image"
+    shape: tuple[int, int] = Field(description="rows, columns")
+    spacing_mm: Spacing | None = Field(description="between rows and between columns, as given")
+    image: str = Field(description="PNG in base64, 8-bit grey, dark is hot: the image after what was repaired")
+    mask: str = Field(description="PNG in base64, RGB: white is tumour, black is none")
+    probability: str = Field(description="PNG in base64, 8-bit grey: 255 times the tumour probability, rounded")
+
+
+def make_segment_router(segmenter: Segmenter, queue: PredictionQueue, settings: Settings) -> APIRouter:
+    """The route for uploads.
+
+    Args:
+        segmenter: the built-in model.
+        queue: where predictions run.
+        settings: limits.
+    """
+    router = APIRouter(tags=["tumour segmentation"])
+    uploads = Uploads(settings)
+
+    def answer_image(data: bytes, spacing: Spacing | None) -> JSONResponse:
+        result = analyze_bytes(data, segmenter, spacing, settings.max_pixels)
+        response = SegmentedImage(
+            shape=result.seen.shape,
+            spacing_mm=spacing,
+            image=encode_request(image_of_intensity(result.seen)),
+            mask=encode_request(result.mask),
+            probability=encode_request(image_of_probability(result.probability)),
+            **findings(result, segmenter).model_dump(),
+        )
+        memory.give_back(result.tumour.size)
+        return respond(response.model_dump(), result.warnings)
+
+    @router.post(SEGMENT_PATH, response_model=SegmentedImage, openapi_extra=_form_schema())
+    async def segment_upload(request: Request) -> Response:
+        """Segment an uploaded file with the built-in model: PNG or JPEG."""
+        try:
+            async with uploads.receive(request) as upload:
+                options = read_options(upload.options)
+                data = _read_image(upload, settings.max_body_bytes)
+        except ClientDisconnect:
+            return Response(status_code=CLIENT_GONE)
+        options.check_fits(is_image=True)
+        return await answer_in_queue(request, queue, lambda: answer_image(data, options.pixel_spacing))
+
+    return router
+
+
+def _read_image(upload: Upload, max_bytes: int) -> bytes:
+    if upload.size > max_bytes:
+        raise too_large(max_bytes)
+    return upload.file.read()
+
+
+def _form_schema() -> dict[str, Any]:
+    # The route reads the body itself, within its own limits; the schema is stated by hand.
+    schema = SegmentOptions.model_json_schema()
+    file = {"type": "string", "format": "binary", "description": "PNG or JPEG"}
+    form = {**schema, "properties": {FIELD: file, **schema["properties"]}, "required": [FIELD]}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}}}
