@@ -77,15 +77,15 @@ def write_volume(folder: Path, volume: Volume, result: VolumeResult, job: Job, i
     if "png" in formats:
         segmentation = result.segmentation
         _write_pngs(folder, image_of_intensity(result.mip.intensity), segmentation.tumour, segmentation.probability)
+    mask = (result.labels > 0).view(np.uint8)
     if "nifti" in formats:
-        write_nifti(folder / "mask.nii.gz", (result.labels > 0).astype(np.uint8), volume.source)
+        write_nifti(folder / "mask.nii.gz", mask, volume.source)
     if "suv" in formats:
         if volume.unit == "suv":
             write_nifti(folder / "suv.nii.gz", volume.voxels, volume.source)
         else:
             skipped["suv.nii.gz"] = f"no SUV ({volume.suv_reason})"
     skipped |= _write_dicom(folder, volume, result, job, identity)
-    mask = volume.source.restore((result.labels > 0).astype(np.uint8))
     return {
         "kind": volume.source.kind,
         "has_tumour": result.segmentation.has_tumour,
@@ -93,7 +93,7 @@ def write_volume(folder: Path, volume: Volume, result: VolumeResult, job: Job, i
         "lesions": [asdict(lesion) for lesion in result.lesions],
         "references": asdict(result.references),
         "warnings": list(result.warnings),
-        "mask_sha256": hashlib.sha256(mask.tobytes()).hexdigest(),
+        "mask_sha256": hashlib.sha256(volume.source.restore(mask)).hexdigest(),
         "files": _listed(folder),
         "not_written": skipped,
     }
