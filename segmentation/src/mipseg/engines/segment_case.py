@@ -5,6 +5,7 @@ import logging
 import time
 import warnings as python_warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -70,10 +71,12 @@ def _write(found: Found, job: Job, folder: Path, identity: str, seconds: dict[st
             result = analyze_file(found.files[0], segmenter)
         with _timed(seconds, "write"):
             return write_image(folder, decode_image(found.files[0].read_bytes())[:, :, 0], result, options)
-    with _timed(seconds, "read"):
-        volume = _read(found, job)
-    with _timed(seconds, "segment"):
-        analysis = analyze_volume(volume, segmenter, VolumeOptions(options.rule, options.window_top))
+    with ThreadPoolExecutor(1) as beside:
+        beside.submit(segmenter.load)  # takes as long as reading; if it fails, the same error comes up below
+        with _timed(seconds, "read"):
+            volume = _read(found, job)
+        with _timed(seconds, "segment"):
+            analysis = analyze_volume(volume, segmenter, VolumeOptions(options.rule, options.window_top))
     with _timed(seconds, "write"):
         return write_volume(folder, volume, analysis, job, identity)
 
