@@ -83,6 +83,17 @@ def test_dicom_gets_its_segmentation(mipseg: Command, tmp_path: Path) -> None:
     assert record["not_written"] == {}
 
 
+def test_dicom_without_a_lesion_gets_a_report_that_says_so(mipseg: Command, tmp_path: Path) -> None:
+    folder = write_slices(tmp_path / "pet", make_slices(np.full((20, 24, 28), 500, np.int16), AFFINE))
+    answer = mipseg("segment", folder, "-o", tmp_path / "out")
+    assert answer.lines[0]["files"] == [*PNGS, "mask.nii.gz", "report.dcm", "measurements.json"]
+    assert dcmread(tmp_path / "out" / "pet" / "report.dcm").Modality == "SR"
+    record = json.loads((tmp_path / "out" / "pet" / "measurements.json").read_text())
+    assert record["not_written"] == {
+        "seg.dcm": "no lesion was found, and a segmentation without segments is not valid DICOM; report.dcm says so"
+    }
+
+
 def test_table_holds_a_row_for_each_patient_and_lesion(
     mipseg: Command, image: Path, volume: Path, tmp_path: Path
 ) -> None:

@@ -19,6 +19,7 @@ from mipseg.volume_pipeline import VolumeResult
 
 FILES = ("mip.png", "mask.png", "overlay.png", "probability.png", "mask.nii.gz", "suv.nii.gz", "seg.dcm", "report.dcm")
 NO_SUV = "a PNG or JPEG shows shares of a window, not SUV"
+NO_SEGMENT = "no lesion was found, and a segmentation without segments is not valid DICOM; report.dcm says so"
 NO_SPACING = "the size of an image's pixels is not known"
 _IMAGE_REASONS = {
     "area_mm2": NO_SPACING,
@@ -114,15 +115,16 @@ def _write_dicom(folder: Path, volume: Volume, result: VolumeResult, job: Job, i
     if isinstance(images, str):
         return dict.fromkeys(wanted, images)
     segmentation = make_dicom_seg(result.labels, volume.source, images, maker)
-    if segmentation is None:
-        return dict.fromkeys(wanted, "no lesion was found")
-    if "seg" in formats:
-        segmentation.save_as(folder / "seg.dcm")
     if "sr" in formats:
         from mipseg.io.dicom_sr import make_dicom_report  # noqa: PLC0415 # an extra
 
-        measures = {lesion.id: asdict(lesion) for lesion in result.lesions}
-        make_dicom_report(segmentation, measures, images, maker).save_as(folder / "report.dcm")
+        lesions = {lesion.id: asdict(lesion) for lesion in result.lesions}
+        report = make_dicom_report(segmentation, asdict(result.patient), lesions, images, maker)
+        report.save_as(folder / "report.dcm")
+    if "seg" in formats:
+        if segmentation is None:
+            return {"seg.dcm": NO_SEGMENT}
+        segmentation.save_as(folder / "seg.dcm")
     return {}
 
 

@@ -42,7 +42,8 @@ def make_dicom_seg(labels: npt.NDArray[Any], source: Source, images: Sequence[Da
     occupied = np.flatnonzero(on_slices.any(axis=(1, 2)))
     if not occupied.size:
         return None
-    shown = slice(occupied[0], occupied[-1] + 1)  # other slices would cost memory and make no frame
+    # Other slices would cost memory and make no frame; with neighbours, since one slice alone has no distance.
+    shown = slice(max(occupied[0] - 1, 0), occupied[-1] + 2)
     on_slices = on_slices[shown]
     present = [number for number, box in enumerate(ndimage.find_objects(on_slices), 1) if box is not None]
     if present[-1] > len(present):  # a lesion lies between the slices that were resampled; segments leave no gap

@@ -1,4 +1,4 @@
-"""Weighted sums around every voxel, by FFT. `scipy.signal` has the same, but takes longer to import than a scan to measure."""
+"""Weighted sums around every voxel, by FFT. `scipy.signal` has them too, but takes a second to import."""
 
 import numpy as np
 import numpy.typing as npt
