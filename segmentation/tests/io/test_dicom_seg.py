@@ -42,7 +42,8 @@ def _places(segmentation: Dataset, segment: int) -> set[tuple[float, ...]]:
     across, down = np.reshape([float(v) for v in shared.PlaneOrientationSequence[0].ImageOrientationPatient], (2, 3))
     row_mm, column_mm = (float(side) for side in shared.PixelMeasuresSequence[0].PixelSpacing)
     places = set()
-    for frame, groups in zip(segmentation.pixel_array, segmentation.PerFrameFunctionalGroupsSequence, strict=True):
+    frames = segmentation.pixel_array.reshape(-1, segmentation.Rows, segmentation.Columns)
+    for frame, groups in zip(frames, segmentation.PerFrameFunctionalGroupsSequence, strict=True):
         number = (groups if "SegmentIdentificationSequence" in groups else shared).SegmentIdentificationSequence[0]
         if number.ReferencedSegmentNumber == segment:
             corner = np.array([float(v) for v in groups.PlanePositionSequence[0].ImagePositionPatient])
@@ -140,7 +141,7 @@ def test_slices_far_from_any_lesion_are_left_out(tmp_path: Path) -> None:
     volume = pet_volume(tmp_path / "pet")
     segmentation = written_seg(tmp_path / "seg.dcm", volume, SECOND.astype(np.uint16))
     assert int(segmentation.NumberOfFrames) == 1
-    assert len(segmentation.ReferencedSeriesSequence[0].ReferencedInstanceSequence) == 3  # it and its neighbours
+    assert len(segmentation.ReferencedSeriesSequence[0].ReferencedInstanceSequence) == 2  # the last, and its neighbour
     assert segmentation.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SpacingBetweenSlices == SPACING[0]
     assert _places(segmentation, 1) == _wanted(SECOND)
 

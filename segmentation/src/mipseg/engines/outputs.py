@@ -94,7 +94,7 @@ def write_volume(folder: Path, volume: Volume, result: VolumeResult, job: Job, i
         "lesions": [asdict(lesion) for lesion in result.lesions],
         "references": asdict(result.references),
         "warnings": list(result.warnings),
-        "mask_sha256": hashlib.sha256(volume.source.restore(mask)).hexdigest(),
+        "mask_sha256": hashlib.sha256(volume.source.restore(mask).data).hexdigest(),
         "files": _listed(folder),
         "not_written": skipped,
     }
