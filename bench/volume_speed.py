@@ -43,7 +43,8 @@ SEED = 1014
 PATIENT = {"PatientID": "phantom", "PatientName": "Phantom^", "PatientWeight": 70.0}
 PET = {
     "SOPClassUID": PositronEmissionTomographyImageStorage, "Modality": "PT", "Units": "BQML",
-    "DecayCorrection": "ADMIN", "CorrectedImage": ["ATTN", "DECY"], "SeriesType": ["WHOLE BODY", "IMAGE"], "RescaleIntercept": 0,
+    "DecayCorrection": "ADMIN", "CorrectedImage": ["ATTN", "DECY"], "SeriesType": ["WHOLE BODY", "IMAGE"],
+    "RescaleIntercept": 0,
     "ImageOrientationPatient": [1, 0, 0, 0, 1, 0], "PixelSpacing": [SIDE_MM, SIDE_MM], "SliceThickness": SIDE_MM,
     "Rows": SHAPE[1], "Columns": SHAPE[2], "SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2",
     "BitsAllocated": 16, "BitsStored": 16, "HighBit": 15, "PixelRepresentation": 1,
