@@ -26,17 +26,22 @@ from mipseg.settings import Settings
 from mipseg.types import Spacing
 
 SEGMENT_PATH = "/v1/segment"
+_PNG = "iVBORw0KGgoAAAANSUhEUg…"  # how each begins
 
 
 class SegmentedImage(Findings):
     """What was found in an image, and the images to show."""
 
     kind: Literal["image"] = "image"
-    shape: tuple[int, int] = Field(description="rows, columns")
-    spacing_mm: Spacing | None = Field(description="between rows and between columns, as given")
-    image: str = Field(description="PNG in base64, 8-bit grey, dark is hot: the image after what was repaired")
-    mask: str = Field(description="PNG in base64, RGB: white is tumour, black is none")
-    probability: str = Field(description="PNG in base64, 8-bit grey: 255 times the tumour probability, rounded")
+    shape: tuple[int, int] = Field(description="rows, columns", examples=[[489, 400]])
+    spacing_mm: Spacing | None = Field(description="between rows and between columns, as given", examples=[[2.0, 2.0]])
+    image: str = Field(
+        description="PNG in base64, 8-bit grey, dark is hot: the image after what was repaired", examples=[_PNG]
+    )
+    mask: str = Field(description="PNG in base64, RGB: white is tumour, black is none", examples=[_PNG])
+    probability: str = Field(
+        description="PNG in base64, 8-bit grey: 255 times the tumour probability, rounded", examples=[_PNG]
+    )
 
 
 def make_segment_router(

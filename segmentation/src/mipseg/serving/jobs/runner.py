@@ -73,7 +73,16 @@ class JobRunner:
                 self._wake.wait(POLL_S)
                 self._wake.clear()
             else:
-                self._run(job)
+                self._try(job)
+
+    def _try(self, job: Job) -> None:
+        """Whatever goes wrong with one job, the next has its turn."""
+        try:
+            self._run(job)
+        except Exception:
+            _log.exception("job_failed")
+            message = Message(code="job-failed", detail="its process can't be used; see the log")
+            self._store.finish(job.id, (), _problem(message, is_late=False))
 
     def _run(self, job: Job) -> None:
         started = time.monotonic()
@@ -122,7 +131,8 @@ class JobRunner:
             for line in process.stdout or ():
                 with suppress(ValidationError):  # half a line of a process that was killed
                     last = Message.model_validate_json(line)
-                    self._store.progress(job.id, last.progress, last.doing)
+                    if last.doing:
+                        self._store.progress(job.id, last.progress, last.doing)
         return last
 
     def _kill(self, job_id: str | None = None) -> None:

@@ -42,8 +42,8 @@ class JobStore:
 
     def __init__(self, settings: Settings) -> None:
         self._settings, self._folder = settings, settings.jobs_dir
-        self._jobs, self._arriving = dict[str, Job](), 0
-        self.lock = RLock()
+        self._jobs, self._arriving = dict[str, Job](), dict[str, Job]()
+        self._lock = RLock()
         self._owner: FileLock | None = None
 
     def open(self, *, create: bool = False) -> None:
@@ -55,13 +55,14 @@ class JobStore:
         Raises:
             ProblemError: another service has it, or it can't be used.
         """
-        with self.lock:
+        with self._lock:
             if self._owner is not None or not (create or self._folder.is_dir()):
                 return
             try:
                 self._folder.mkdir(0o700, parents=True, exist_ok=True)
                 owner = FileLock(self._folder / "lock", timeout=0, thread_local=False, mode=0o600)
                 owner.acquire()
+                found = [job for folder in self._folder.iterdir() if (job := _load(folder)) is not None]
             except Timeout:
                 detail = "another service keeps its jobs in the same folder; see MIPSEG_JOBS_DIR"
                 raise ProblemError("jobs-unavailable", detail, {"Retry-After": "5"}) from None
@@ -69,7 +70,6 @@ class JobStore:
                 detail = f"the folder of jobs can't be used: {error.strerror}; see MIPSEG_JOBS_DIR"
                 raise ProblemError("jobs-unavailable", detail, {"Retry-After": "60"}) from None
             self._owner = owner
-            found = [job for folder in self._folder.iterdir() if (job := _load(folder)) is not None]
             self._jobs = {job.id: job for job in sorted(found, key=lambda job: job.created)}
             for job in found:
                 if job.state == "running":
@@ -77,7 +77,7 @@ class JobStore:
 
     def close(self) -> None:
         """Leave the folder to the next service; a job that is running is queued again."""
-        with self.lock:
+        with self._lock:
             for job in list(self._jobs.values()):
                 if job.state == "running":
                     self._change(job, **_WAITING)
@@ -91,12 +91,12 @@ class JobStore:
         Raises:
             ProblemError: too many jobs wait, or there would be too many bytes.
         """
-        with self.lock:
+        with self._lock:
             self.open()
-            if sum(job.state in _UNFINISHED for job in self._jobs.values()) >= self._settings.max_jobs:
+            jobs = [*self._jobs.values(), *self._arriving.values()]
+            if sum(job.state in _UNFINISHED for job in jobs) >= self._settings.max_jobs:
                 raise ProblemError("jobs-full", "too many volumes wait already", {"Retry-After": "30"})
-            used = sum(job.room for job in self._jobs.values()) + self._arriving
-            if used + max(size, MIN_ROOM) > self._settings.max_jobs_bytes:
+            if sum(job.room for job in jobs) + max(size, MIN_ROOM) > self._settings.max_jobs_bytes:
                 raise ProblemError("disk-full", "the jobs have no more room on disk", {"Retry-After": "600"})
 
     def add(self, upload: BinaryIO, size: int, options: Options) -> Job:
@@ -113,7 +113,7 @@ class JobStore:
             if file_kind(folder / UPLOAD) is None:
                 raise ProblemError("invalid-volume", "the file is neither DICOM, NIfTI, MHA, NRRD nor ZIP")
             write_text(folder / RECORD, job.model_dump_json())
-        with self.lock:
+        with self._lock:
             self._jobs[job.id] = job
         return job
 
@@ -123,7 +123,7 @@ class JobStore:
         Raises:
             ProblemError: there is none, or no more.
         """
-        with self.lock:
+        with self._lock:
             self.open()
             self._expire()
             if job_id not in self._jobs:
@@ -153,7 +153,7 @@ class JobStore:
 
     def begin_next(self) -> Job | None:
         """Set the oldest queued job to running; None: there is none."""
-        with self.lock:
+        with self._lock:
             self.open()
             self._expire()
             job = next((job for job in self._jobs.values() if job.state == "queued"), None)
@@ -161,18 +161,18 @@ class JobStore:
 
     def is_running(self, job_id: str) -> bool:
         """Whether a job runs; no more if it was removed meanwhile."""
-        with self.lock:
+        with self._lock:
             return job_id in self._jobs and self._jobs[job_id].state == "running"
 
     def progress(self, job_id: str, progress: float, doing: str) -> None:
         """A running job has come so far."""
-        with self.lock:
+        with self._lock:
             if self.is_running(job_id):
                 self._jobs[job_id] = self._jobs[job_id].model_copy(update={"progress": progress, "doing": doing})
 
     def finish(self, job_id: str, files: tuple[ResultFile, ...], problem: JobProblem | None = None) -> None:
         """A running job has ended: its upload goes, and without a problem its results stay."""
-        with self.lock:
+        with self._lock:
             if not self.is_running(job_id):
                 return
             job = self._jobs[job_id]
@@ -190,7 +190,7 @@ class JobStore:
         Raises:
             ProblemError: there is no such job.
         """
-        with self.lock:
+        with self._lock:
             job = self.get(job_id)
             if job.state in _UNFINISHED:
                 ended = {"ended": _now(), "doing": "", "room": MIN_ROOM}
@@ -230,15 +230,15 @@ class JobStore:
 
     @contextmanager
     def _arrival(self, job: Job) -> Iterator[None]:
-        """Count the room of a job that is being written."""
-        with self.lock:
+        """Count a job while it is being written."""
+        with self._lock:
             self.check_room(job.room)
-            self._arriving += job.room
+            self._arriving[job.id] = job
         try:
             yield
         finally:
-            with self.lock:
-                self._arriving -= job.room
+            with self._lock:
+                del self._arriving[job.id]
 
     @contextmanager
     def _new_folder(self, job: Job) -> Iterator[Path]:

@@ -135,6 +135,7 @@ def main() -> None:
     with os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8") as output:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         work(order, lambda message: print(message.model_dump_json(), file=output, flush=True))
+    os._exit(0)  # at the lowest priority it would take seconds to put everything away
 
 
 if __name__ == "__main__":
