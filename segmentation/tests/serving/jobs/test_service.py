@@ -25,7 +25,7 @@ from tests.serving.server import Server
 
 pytestmark = pytest.mark.long
 
-WAIT_S = 120
+WAIT_S = 280  # of a busy machine, where jobs come last
 HEIGHT = 160  # rows of the phantom, a third of a body
 PATIENT = "Doe^John"
 
@@ -133,7 +133,7 @@ def test_a_killed_service_goes_on_with_its_jobs(tmp_path: Path, archive: bytes) 
 def test_a_job_is_deleted_while_it_runs(server: Server, archive: bytes) -> None:
     location, next_location = upload(server, archive), upload(server, archive)
     process = wait_until_at_work(server, location)
-    assert process.nice() == 19
+    assert process.nice() == min(19, psutil.Process(server.process.pid).nice() + 10)
     assert server.client.delete(location).status_code == 204
     assert not process.is_running()
     assert location[-32:] not in [file.name for file in (server.log_file.parent / "jobs").iterdir()]

@@ -158,7 +158,7 @@ def test_a_full_disk_leaves_nothing(make_store: MakeStore, monkeypatch: pytest.M
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module.shutil, "copyfileobj", full)
+    monkeypatch.setattr("shutil.copyfileobj", full)
     assert_refused("disk-full", add, store)
     assert len(list(folder.iterdir())) == 2
 
