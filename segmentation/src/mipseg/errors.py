@@ -56,6 +56,8 @@ class ImageTooLargeError(InputError):
 class VolumeError(InputError):
     """A file, folder or archive is not a PET volume that can be read without guessing; one line says why."""
 
+    code = "invalid-volume"
+
 
 class ArgumentError(InputError, ValueError):
     """An array or a number that a caller of the library passed can't be used; says what came and what is wanted."""

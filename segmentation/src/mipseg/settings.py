@@ -87,6 +87,11 @@ class Settings(ProjectSettings):
         body_deadline_s: seconds in which a request's body must have arrived.
         max_upload_bytes: largest file that `/v1/segment` takes.
         upload_deadline_s: seconds in which a file must have arrived there.
+        jobs_dir: folder of the volumes that wait, and of their results; one service at a time uses it.
+        max_jobs: volumes that may wait or run at once.
+        max_jobs_bytes: bytes on disk that all jobs may take, beside what one unpacks while it runs.
+        job_deadline_s: seconds until a job is given up.
+        job_lifetime_s: seconds from a job's end until it is forgotten and its files are removed.
         cors_origins: web pages of other origins that may call the service, such as `https://a.org,https://b.org`, or
             `*` for all; empty: none.
     """
@@ -106,6 +111,11 @@ class Settings(ProjectSettings):
     body_deadline_s: float = Field(10.0, gt=0)
     max_upload_bytes: int = Field(512 * 2**20, ge=1024)
     upload_deadline_s: float = Field(300.0, gt=0)
+    jobs_dir: Path = Field(default_factory=lambda: project_root() / "data/jobs")
+    max_jobs: int = Field(8, ge=0)
+    max_jobs_bytes: int = Field(10 * 2**30, ge=0)
+    job_deadline_s: float = Field(600.0, gt=0)
+    job_lifetime_s: float = Field(86400.0, gt=0)
     cors_origins: str = ""
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
-from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, get_args
@@ -19,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mipseg.cli.options import DoseOption, SeriesOption, UnitOption, WeightOption, now, stop
 from mipseg.cli.run_report import run_report
 from mipseg.engines.cases import Case, find_cases
-from mipseg.engines.job import DEFAULT_FORMATS, FORMATS, Format, Job, Options, Outcome, Provenance
+from mipseg.engines.job import DEFAULT_FORMATS, FORMATS, Format, Job, Options, Outcome, provenance
 from mipseg.engines.local import run_cases
 from mipseg.engines.segment_case import done_before, failed, segment_case
 from mipseg.engines.table import write_table
@@ -27,8 +26,6 @@ from mipseg.errors import MipsegError
 from mipseg.growing import Rule
 from mipseg.io.write import write_json
 from mipseg.model.cores import usable_cores
-from mipseg.model.folder import read_config
-from mipseg.model.segmenter import MODELS, load_segmenter
 from mipseg.settings import Settings, describe
 
 LOST = "the process that worked on it died; it may have run out of memory"
@@ -91,7 +88,7 @@ def _prepare(out: Path, options: Options, *, force: bool) -> Job:
     """Check what all cases need before the first."""
     try:
         settings = Settings()
-        config, runtime = read_config(MODELS / settings.model), load_segmenter(settings).runtime
+        made_by = provenance(settings)
         out.mkdir(parents=True, exist_ok=True)
     except ValidationError as error:
         stop(describe(error), 2)
@@ -99,7 +96,6 @@ def _prepare(out: Path, options: Options, *, force: bool) -> Job:
         stop(str(error), 2)
     except OSError as error:
         stop(f"can't make the output folder {out}: {error.strerror}", 2)
-    made_by = Provenance(version("mipseg"), config.name, config.sha256, f"{runtime.name} {runtime.precision}")
     return Job(out, settings, options, made_by, now(), force)
 
 

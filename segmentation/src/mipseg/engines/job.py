@@ -2,11 +2,14 @@
 
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from mipseg.growing import Rule
 from mipseg.io.volume import Unit
+from mipseg.model.folder import read_config
+from mipseg.model.segmenter import MODELS, load_segmenter
 from mipseg.settings import Settings
 
 Format: TypeAlias = Literal["png", "nifti", "seg", "sr", "suv"]
@@ -53,6 +56,16 @@ class Provenance:
     model: str
     model_sha256: str
     runtime: str
+
+
+def provenance(settings: Settings) -> Provenance:
+    """What will compute the results, by the settings.
+
+    Raises:
+        ModelError: the model is missing or damaged.
+    """
+    config, runtime = read_config(MODELS / settings.model), load_segmenter(settings).runtime
+    return Provenance(version("mipseg"), config.name, config.sha256, f"{runtime.name} {runtime.precision}")
 
 
 @dataclass(frozen=True)

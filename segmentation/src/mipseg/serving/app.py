@@ -16,12 +16,16 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
+from starlette.concurrency import run_in_threadpool
 
 from mipseg.checks import validate_segmentation
 from mipseg.errors import ModelError
 from mipseg.model.segmenter import Segmenter
 from mipseg.serving import memory, problems
 from mipseg.serving.headers import HeadAsGet, SafeHeaders
+from mipseg.serving.jobs.routes import make_job_router
+from mipseg.serving.jobs.runner import JobRunner
+from mipseg.serving.jobs.store import JobStore
 from mipseg.serving.limits import BodyLimits
 from mipseg.serving.observe import Metrics, Observe, add_metrics
 from mipseg.serving.openapi import describe_api
@@ -48,13 +52,17 @@ def create_app(predict: Predict, segmenter: Segmenter, settings: Settings) -> Fa
     """
     memory.map_large_blocks()
     queue = PredictionQueue(settings.queue_size, settings.deadline_s)
+    store = JobStore(settings)
+    runner = JobRunner(store, settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         warming_up = asyncio.create_task(warm_up(app, predict))
+        runner.start()
         yield
         app.state.ready = False
         warming_up.cancel()
+        await run_in_threadpool(runner.stop)
 
     app = FastAPIOffline(  # /docs without a CDN: nothing leaves the machine, nor its network
         docs_url=None,  # a page of our own, in the style of the others, with these files
@@ -67,7 +75,8 @@ def create_app(predict: Predict, segmenter: Segmenter, settings: Settings) -> Fa
     app.state.ready, app.state.started, app.state.queue = False, time.time(), queue
     problems.install(app)
     app.include_router(make_router(predict, segmenter, queue, settings))
-    app.include_router(make_segment_router(segmenter, queue, settings))
+    app.include_router(make_segment_router(segmenter, queue, store, runner, settings))
+    app.include_router(make_job_router(store, runner))
     _add_health(app)
     _add_api(app, predict, segmenter)
     add_pages(app)
@@ -81,9 +90,9 @@ def create_app(predict: Predict, segmenter: Segmenter, settings: Settings) -> Fa
         app.add_middleware(
             CORSMiddleware,
             allow_origins=origins,
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["Content-Type"],
-            expose_headers=["X-Request-ID", "X-Input-Warning"],
+            expose_headers=["X-Request-ID", "X-Input-Warning", "Location"],
         )
     app.add_middleware(SafeHeaders)
     app.add_middleware(Observe, metrics=metrics)

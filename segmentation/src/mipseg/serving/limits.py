@@ -1,6 +1,7 @@
 """What is refused before it is parsed: large, slow and packed bodies, and more of them than fit into memory."""
 
 import asyncio
+import math
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
@@ -107,9 +108,14 @@ def check_headers(headers: Headers, max_bytes: int) -> None:
     """
     if headers.get("content-encoding", "identity").lower() != "identity":
         raise ProblemError("content-encoding", "send the body without Content-Encoding")
-    declared = headers.get("content-length", "0")
-    if not declared.isdecimal() or int(declared.lstrip("0")[:20] or "0") > max_bytes:
+    if declared_size(headers) > max_bytes:
         raise too_large(max_bytes)
+
+
+def declared_size(headers: Headers) -> float:
+    """The bytes that a body announces, 0 where it does not; infinite for what is not a number."""
+    declared = headers.get("content-length", "0")
+    return int(declared.lstrip("0")[:20] or "0") if declared.isdecimal() else math.inf
 
 
 def too_large(max_bytes: int) -> ProblemError:

@@ -27,17 +27,21 @@ class SegmentOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     pixel_spacing: Annotated[tuple[Millimetres, Millimetres] | None, CommaSeparated] = Field(
-        None, description="of an image: mm between rows and between columns, such as `2,2`"
+        None, description="of an image: mm between rows and between columns, such as `2,2`", examples=["2,2"]
     )
     formats: Annotated[tuple[Format, ...], CommaSeparated] = Field(
-        DEFAULT_FORMATS, description="of a volume: files to write, of `png,nifti,seg,sr,suv`"
+        DEFAULT_FORMATS,
+        description="of a volume: files to write, of `png,nifti,seg,sr,suv`",
+        examples=["png,nifti,seg,sr"],
     )
-    window: float | None = Field(None, ge=1e-6, description="of a volume: value shown as the hottest; default: SUV 6")
+    window: float | None = Field(
+        None, ge=1e-6, description="of a volume: value shown as the hottest; default: SUV 6", examples=[6.0]
+    )
     grow: Rule = Field("41%max", description="of a volume: how lesions grow to 3-D")
     series: str | None = Field(None, pattern=r"^[0-9.]{1,64}$", description="UID of the DICOM series, if several")
     unit: Literal["suv", "bqml"] | None = Field(None, description="of NIfTI, MHA and NRRD, which do not say it")
-    weight: float | None = Field(None, ge=0.1, description="body weight in kg, for SUV")
-    dose: float | None = Field(None, ge=1, description="injected activity in Bq, for SUV")
+    weight: float | None = Field(None, ge=0.1, description="body weight in kg, for SUV", examples=[70.0])
+    dose: float | None = Field(None, ge=1, description="injected activity in Bq, for SUV", examples=[370e6])
 
     def check_fits(self, *, is_image: bool) -> None:
         """Refuse options that mean nothing for what came.

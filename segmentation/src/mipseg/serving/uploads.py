@@ -1,16 +1,17 @@
 """Receiving a file as `multipart/form-data`, within limits of size, time and number, onto disk."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from fastapi import Request
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from mipseg.serving.limits import check_headers, too_large
+from mipseg.serving.limits import check_headers, declared_size, too_large
 from mipseg.serving.problems import ProblemError
 from mipseg.settings import Settings
 
@@ -35,16 +36,23 @@ class Upload:
     size: int
     options: dict[str, str]
 
+    def head(self) -> bytes:
+        """The first bytes."""
+        head = self.file.read(16)
+        self.file.seek(0)
+        return head
+
 
 class Uploads:
     """Takes so many uploads at once.
 
     Args:
         settings: `max_upload_bytes` and `upload_deadline_s`.
+        check_room: is asked before a file that is too large for an image is received; raises what refuses it.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings, self._inside = settings, 0
+    def __init__(self, settings: Settings, check_room: Callable[[float], None]) -> None:
+        self._settings, self._check_room, self._inside = settings, check_room, 0
 
     @asynccontextmanager
     async def receive(self, request: Request) -> AsyncIterator[Upload]:
@@ -71,6 +79,8 @@ class Uploads:
         try:
             _check_kind(request)
             check_headers(request.headers, limit)
+            if (declared := declared_size(request.headers)) > self._settings.max_body_bytes:
+                await run_in_threadpool(self._check_room, declared)
             async with asyncio.timeout(self._settings.upload_deadline_s):
                 parts = MultiPartParser(
                     request.headers,
