@@ -1,0 +1,94 @@
+// @ts-check
+import { decodeBase64 } from "./pixels.js";
+import { thresholdOf } from "./operating_point.js";
+/** @typedef {import("./types.js").State} State */
+
+/** What the service, or the way to it, has to say against a file. */
+export class ServiceError extends Error {
+  /**
+   * @param {string} title in a few words
+   * @param {string} detail what is wrong and what would work
+   */
+  constructor(title, detail) {
+    super(detail);
+    this.title = title;
+  }
+}
+
+/**
+ * Segment an image.
+ *
+ * @param {Blob} file
+ * @param {object} options
+ * @param {number | null} options.pixelSize millimetres, if known
+ * @param {(text: string, share: number | null) => void} options.onstep told what is being done
+ * @param {AbortSignal} options.signal ends it, here and on the service
+ * @returns {Promise<Partial<State>>} what is to be shown
+ * @throws {ServiceError}
+ */
+export async function segment(file, { pixelSize, onstep, signal }) {
+  const form = new FormData();
+  form.append("file", file, "image"); // what the file is called is nobody's business
+  if (pixelSize) form.append("pixel_spacing", `${pixelSize},${pixelSize}`);
+  const { status, text } = await post("v1/segment", form, onstep, signal);
+  const content = read(text);
+  if (status !== 200) throw await asError(content);
+  const [image, mask, probability] = await Promise.all(
+    [content.image, content.mask, content.probability].map(decodeBase64));
+  const ownMask = mask.grey.map((value) => (value > 127 ? 1 : 0));
+  const threshold = thresholdOf(ownMask, probability.grey);
+  const { classification, warnings, model, temperature, spacing_mm: spacing } = content;
+  return {
+    phase: "shown", answer: { classification, warnings, model }, width: image.width, height: image.height, spacing,
+    intensity: image.grey.map((value) => 255 - value), probability: probability.grey,
+    mask: ownMask, ownMask, threshold, ownThreshold: threshold, temperature,
+    edited: false,
+  };
+}
+
+/**
+ * @param {{code?: string, detail?: string}} problem as RFC 9457 has it
+ * @returns {Promise<ServiceError>}
+ */
+async function asError({ code = "", detail = "the service gives no reason" }) {
+  const titles = await fetch("static/problems.json").then((answer) => answer.json(), () => ({}));
+  return new ServiceError(sentence(titles[code] ?? "this did not work"), `${sentence(detail)}.`);
+}
+
+/**
+ * @param {string} text
+ * @returns {any} an object
+ */
+function read(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new ServiceError("This did not work", "The service answered something that can’t be read. Try it again.");
+  }
+}
+
+/** @param {string} words */
+const sentence = (words) => words[0].toUpperCase() + words.slice(1).replace(/\.$/, "");
+
+/**
+ * `fetch` tells nothing of how much has been sent.
+ *
+ * @param {string} address
+ * @param {FormData} form
+ * @param {(text: string, share: number | null) => void} onstep
+ * @param {AbortSignal} signal
+ * @returns {Promise<{status: number, text: string}>}
+ */
+function post(address, form, onstep, signal) {
+  return new Promise((done, fail) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", address);
+    request.upload.onprogress = ({ loaded, total }) => onstep("Sending the image …", loaded / total);
+    request.upload.onload = () => onstep("Looking for tumours …", null);
+    request.onload = () => done({ status: request.status, text: request.responseText });
+    request.onerror = () => fail(new ServiceError("The service does not answer", "Is it still running? Try it again."));
+    request.onabort = () => fail(signal.reason);
+    signal.addEventListener("abort", () => request.abort());
+    request.send(form);
+  });
+}
