@@ -47,6 +47,7 @@ export class Canvas {
     for (const name of /** @type {const} */ (["pointerup", "pointercancel"])) {
       element.addEventListener(name, (event) => this.#onup(event));
     }
+    element.addEventListener("pointerleave", () => this.onpick({ x: -1, y: -1 }, false));
     this.tool = null;
     store.subscribe(["intensity"], ({ width, height }) => this.view.setImage(width, height));
     store.subscribe(/** @type {(keyof State)[]} */ (Object.keys(store.state)), () => this.draw());

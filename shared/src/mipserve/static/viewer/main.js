@@ -41,6 +41,7 @@ connectSave(store, table, canvas.layers);
 connectKeys(canvas, table);
 connectFiles((files) => opener.open(files));
 onclick("cancel", () => opener.cancel());
+document.addEventListener("keydown", ({ key }) => key === "Escape" && store.state.phase === "working" && opener.cancel());
 const openSample = connectSamples((files, about) => opener.open(files, about));
 at("address").textContent = new URL(".", location.href).href;
 await followAddress(store, openSample);
