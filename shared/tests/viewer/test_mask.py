@@ -191,3 +191,13 @@ def test_a_samples_reference_is_at_hand(page: Any, case: Any, address: str) -> N
     page.click("#own-reference")
     page.wait_for_selector("#agreement")
     assert page.inner_text("#dice") == f"{dice_score(truth, case.mask):.3f}"
+
+
+def test_of_very_many_lesions_the_table_shows_the_first(page: Any, case: Any, file: str) -> None:
+    case.mask[::2, ::2] = 255
+    case.probability[:] = 128
+    page.set_input_files("#file", file)
+    page.wait_for_selector("[data-phase=shown]")
+    count = ndimage.label(case.mask, NEIGHBOURS)[1]
+    assert page.locator("#lesions tbody tr").count() == 100
+    assert page.inner_text("#lesions-words") == f"And {count - 100} more, in the CSV."

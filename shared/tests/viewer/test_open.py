@@ -72,7 +72,7 @@ def test_a_refusal_stands_where_the_picture_was(shown: Any, drop: Callable[..., 
     drop(broken=b"no image")
     shown.wait_for_selector("[data-phase=failed]")
     assert shown.inner_text("#problem-title") == "The image can't be read"
-    assert shown.inner_text("#problem-detail") == "Img is neither a PNG nor a JPEG."
+    assert shown.inner_text("#problem-detail") == "The image is neither a PNG nor a JPEG."
     assert shown.inner_text("#name") == "broken.png"
     assert shown.locator("#picture, #panel, #save-mask").locator("visible=true").count() == 0
 

@@ -116,7 +116,7 @@ export class Canvas {
       const ratio = this.element.width / Math.max(1, this.element.clientWidth);
       pen.setTransform(ratio * scale, 0, 0, ratio * scale, ratio * x, ratio * y);
       pen.imageSmoothingEnabled = scale < CRISP;
-      pen.imageSmoothingQuality = "high";
+      pen.imageSmoothingQuality = scale < 1 ? "high" : "low"; // "high" takes long where it is enlarged
       for (const layer of this.layers) layer.draw(pen, state, scale);
     }
     // A finger scrolls the page while the whole image is in sight, and moves the image when it is closer.

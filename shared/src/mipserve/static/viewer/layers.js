@@ -1,5 +1,5 @@
 // @ts-check
-import { traceOutlines } from "./outline.js";
+import { traceOutline } from "./outline.js";
 import { colour, paint } from "./pixels.js";
 /** @typedef {import("./types.js").State} State */
 /**
@@ -44,9 +44,10 @@ const image = painted(({ intensity, darkIsHot }) => ({
   colours: () => Uint32Array.from({ length: 256 }, (_, v) => (darkIsHot ? grey(255 - v) : grey(v))),
 }));
 
-const heat = painted((state) => state.heat && ({ values: state.probability, key: 0, colours: heatColours }) || null);
+const heat = painted((state) => (state.heat ? { values: state.probability, key: 0, colours: heatColours } : null));
 
-const fill = painted(({ mask, fill: alpha, compare, reference }) => (compare && reference) || alpha === 0 ? null : {
+// Neither over the agreement nor over the probabilities, whose colours mean something.
+const fill = painted(({ mask, fill: alpha, compare, reference, heat: isHeat }) => (compare && reference) || isHeat ? null : {
   values: mask, key: 0, alpha, colours: () => new Uint32Array([0, colour(...rgb(FALSE_POSITIVE))]),
 });
 
@@ -64,18 +65,21 @@ const agreement = painted(({ mask, reference, compare }) => {
 
 /** @returns {Layer} */
 function makeOutlines() {
-  /** @type {{labels: ArrayLike<number> | null, paths: Path2D[]}} */
-  let last = { labels: null, paths: [] };
+  /** @type {{labels: ArrayLike<number> | null, all: Path2D, each: Map<number, Path2D>}} */
+  let traced = { labels: null, all: new Path2D(), each: new Map() };
   return {
     draw(pen, { labels, lesions, width, outline, compare, reference, selected, hovered }, scale) {
-      if (last.labels !== labels) last = { labels, paths: traceOutlines(labels, width, lesions.length) };
+      if (traced.labels !== labels) traced = { labels, all: traceOutline(labels, width, () => true), each: new Map() };
       pen.lineCap = "square";
-      last.paths.forEach((path, id) => {
-        const marked = id > 0 && (id === selected || id === hovered);
-        if (!marked && (!outline || (compare && reference))) return;
-        if (marked) stroke(pen, path, 5 / scale, "rgb(255 255 255 / 85%)");
-        stroke(pen, path, (marked ? 2.5 : 1.5) / scale, css(marked ? SELECTED : FALSE_POSITIVE));
-      });
+      if (outline && !(compare && reference)) stroke(pen, traced.all, 1.5 / scale, css(FALSE_POSITIVE));
+      for (const id of new Set([hovered, selected])) {
+        const lesion = lesions[id - 1];
+        if (!lesion) continue;
+        const path = traced.each.get(id) ?? traceOutline(labels, width, (label) => label === id, lesion.bbox);
+        traced.each.set(id, path);
+        stroke(pen, path, 5 / scale, "rgb(255 255 255 / 85%)");
+        stroke(pen, path, 2.5 / scale, css(SELECTED));
+      }
     },
   };
 }

@@ -1,25 +1,29 @@
 // @ts-check
 
 /**
- * Trace the edges between the pixels of lesions and all others.
+ * Trace the edges between the pixels of one kind and all others.
  *
  * @param {ArrayLike<number>} labels of the lesions, 0 outside
  * @param {number} width
- * @param {number} count of the lesions
- * @returns {Path2D[]} at the index of each lesion's label, in pixels of the image; index 0 is empty
+ * @param {(label: number) => boolean} isInside whether pixels of a label are of that kind; 0 never is
+ * @param {[number, number, number, number]} [bbox] where they lie: first row, first column, and those behind the last
+ * @returns {Path2D} in pixels of the image
  */
-export function traceOutlines(labels, width, count) {
-  const paths = Array.from({ length: count + 1 }, () => new Path2D()), height = labels.length / width;
-  for (let pixel = 0; pixel < labels.length; pixel++) {
-    const label = labels[pixel];
-    if (label === 0) continue;
-    const x = pixel % width, y = Math.floor(pixel / width);
-    if (y === 0 || labels[pixel - width] !== label) line(paths[label], x, y, x + 1, y);
-    if (y === height - 1 || labels[pixel + width] !== label) line(paths[label], x, y + 1, x + 1, y + 1);
-    if (x === 0 || labels[pixel - 1] !== label) line(paths[label], x, y, x, y + 1);
-    if (x === width - 1 || labels[pixel + 1] !== label) line(paths[label], x + 1, y, x + 1, y + 1);
+export function traceOutline(labels, width, isInside, bbox = [0, 0, labels.length / width, width]) {
+  const path = new Path2D(), height = labels.length / width, [top, left, bottom, right] = bbox;
+  /** @type {(pixel: number) => boolean} */
+  const holds = (pixel) => labels[pixel] !== 0 && isInside(labels[pixel]);
+  for (let y = top; y < bottom; y++) {
+    for (let x = left; x < right; x++) {
+      const pixel = y * width + x;
+      if (!holds(pixel)) continue;
+      if (y === 0 || !holds(pixel - width)) line(path, x, y, x + 1, y);
+      if (y === height - 1 || !holds(pixel + width)) line(path, x, y + 1, x + 1, y + 1);
+      if (x === 0 || !holds(pixel - 1)) line(path, x, y, x, y + 1);
+      if (x === width - 1 || !holds(pixel + 1)) line(path, x + 1, y, x + 1, y + 1);
+    }
   }
-  return paths;
+  return path;
 }
 
 /**

@@ -52,7 +52,8 @@ export async function segment(file, { pixelSize, onstep, signal }) {
  */
 async function asError({ code = "", detail = "the service gives no reason" }) {
   const titles = await fetch("static/problems.json").then((answer) => answer.json(), () => ({}));
-  return new ServiceError(sentence(titles[code] ?? "this did not work"), `${sentence(detail)}.`);
+  const words = detail.replace(/^img\b/, "the image"); // as the field of a request is called
+  return new ServiceError(sentence(titles[code] ?? "this did not work"), `${sentence(words)}.`);
 }
 
 /**

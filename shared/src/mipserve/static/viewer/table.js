@@ -25,6 +25,8 @@ function columnsOf({ spacing }) {
   ];
 }
 
+const MAX_ROWS = 100; // more are noise, and would make the page slow
+
 /** The table of lesions: sorted by its columns, and linked both ways with the picture. */
 export class LesionTable {
   #column = 0;
@@ -81,9 +83,10 @@ export class LesionTable {
   #show() {
     const columns = columnsOf(this.store.state);
     this.head.replaceChildren(...columns.map((column, place) => this.#heading(column, place)));
-    this.body.replaceChildren(...this.sorted.map((lesion) => this.#row(lesion, columns)));
-    at("lesions").hidden = this.store.state.lesions.length === 0;
-    at("no-lesions").hidden = !at("lesions").hidden;
+    const rows = this.sorted, left = rows.length - MAX_ROWS;
+    this.body.replaceChildren(...rows.slice(0, MAX_ROWS).map((lesion) => this.#row(lesion, columns)));
+    at("lesions").hidden = rows.length === 0;
+    at("lesions-words").textContent = rows.length === 0 ? "The mask is empty." : left > 0 ? `And ${left} more, in the CSV.` : "";
     this.#mark(this.store.state);
   }
 
