@@ -29,8 +29,8 @@ Grey = npt.NDArray[np.uint8]
 class Case:
     """A small image and what the service says about it.
 
-    Three lesions, of which the model marks two: A, 10 × 10 pixels, 230/255 probable, with a rim of one pixel of 77/255;
-    B, 4 × 5 pixels of 128/255; and C, 2 × 2 pixels of 51/255, which only a lower operating point marks.
+    Three lesions, of which the model marks two: A, 10 x 10 pixels, 230/255 probable, with a rim of one pixel of 77/255;
+    B, 4 x 5 pixels of 128/255; and C, 2 x 2 pixels of 51/255, which only a lower operating point marks.
     """
 
     def __init__(self) -> None:

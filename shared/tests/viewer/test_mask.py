@@ -51,7 +51,7 @@ def test_at_first_it_is_the_models_own(shown: Any, case: Any) -> None:
     np.testing.assert_array_equal(saved_mask(shown), case_mask)
     expected = expected_dice(case_mask, case.probability, 0.5)
     assert figures(shown) == ["2", "120 px", f"{expected:.2f}"]
-    assert shown.inner_text("#point-words") == "The model’s own mask: pixels from a probability of 0.50."
+    assert shown.inner_text("#point-words") == "The model's own mask: pixels from a probability of 0.50."
     assert shown.is_disabled("#own-point")
 
 
@@ -114,7 +114,7 @@ def test_the_table_is_sorted_copied_and_saved(shown: Any) -> None:
 
 
 def picture(page: Any) -> npt.NDArray[np.uint8]:
-    """The saved picture, one pixel for each of the image (the middle of its 10 × 10)."""
+    """The saved picture, one pixel for each of the image (the middle of its 10 x 10)."""
     with page.expect_download() as download:
         page.click("#save-picture")
     pixels = np.asarray(Image.open(download.value.path()).convert("RGB"))
@@ -165,7 +165,7 @@ def test_a_reference_that_does_not_fit_is_refused(shown: Any, case: Any, drop: A
     Image.fromarray(np.zeros((30, 40), np.uint8)).save(buffer, "PNG")
     drop(other=buffer.getvalue())
     shown.wait_for_selector("#compare-words.bad")
-    words = "That mask is for another image: the mask has 40 × 30 pixels, the image 80 × 100."
+    words = "That mask is for another image: the mask has 40 x 30 pixels, the image 80 x 100."
     assert shown.inner_text("#compare-words") == words
     Image.fromarray(case.image).save(tmp_path / "grey.png")
     shown.set_input_files("#reference-file", tmp_path / "grey.png")

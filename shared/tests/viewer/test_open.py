@@ -14,7 +14,7 @@ def read(file: str) -> bytes:
 
 
 def test_a_chosen_file_is_shown_in_plain_words(shown: Any) -> None:
-    assert shown.title() == "patient_1.png – MIPseg"
+    assert shown.title() == "patient_1.png - MIPseg"
     assert shown.inner_text("#name") == "patient_1.png"
     assert shown.inner_text("#verdict") == "Tumour found"
     assert shown.inner_text("#verdict-words") == "A tumour is 97 % probable."
@@ -42,7 +42,7 @@ def test_a_healthy_body_with_doubts(page: Any, case: Any, file: str) -> None:
     ]
     assert page.is_visible("text=The mask is empty.")
     assert not page.is_visible("#right")  # nobody knows which side of a turned body is which
-    assert page.inner_text("#point-words") == "The model’s own mask: no pixel."
+    assert page.inner_text("#point-words") == "The model's own mask: no pixel."
 
 
 def test_dropped_pasted_and_samples(page: Any, file: str, drop: Callable[..., None]) -> None:
@@ -80,14 +80,18 @@ def test_a_refusal_stands_where_the_picture_was(shown: Any, drop: Callable[..., 
 def test_a_service_that_is_gone(page: Any, file: str) -> None:
     page.route("**/v1/segment", lambda route: route.fulfill(status=502, body="<html>"))
     page.set_input_files("#file", file)
-    page.wait_for_selector("text=The service answered something that can’t be read. Try it again.")
+    page.wait_for_selector("text=The service answered something that can't be read. Try it again.")
 
 
 @pytest.fixture
 def held(page: Any) -> list[Any]:
     """Requests whose answers the test gives when it likes."""
     requests: list[Any] = []
-    page.route("**/v1/segment", lambda route: requests.append(route))
+
+    def hold(route: Any) -> None:  # Playwright does not take a method of a list
+        requests.append(route)
+
+    page.route("**/v1/segment", hold)
     return requests
 
 

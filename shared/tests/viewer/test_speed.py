@@ -1,4 +1,4 @@
-"""How much is loaded, and how fast it moves: on an image of 400 × 991 pixels.
+"""How much is loaded, and how fast it moves: on an image of 400 x 991 pixels.
 
 The quarter of the runs that is fastest has to be fast enough; the others share the machine with whatever else it does.
 """
@@ -48,7 +48,7 @@ PAN = """async () => {
 
 @pytest.fixture
 def large(page: Any, case: Any, tmp_path: Any) -> Any:
-    """The viewer with an image of 400 × 991 pixels and many lesions."""
+    """The viewer with an image of 400 x 991 pixels and many lesions."""
     phantom = make_phantom(4, height=991)
     doubts = ndimage.gaussian_filter(np.random.default_rng(1).standard_normal(phantom.mip.shape), 5)
     case.image = phantom.mip

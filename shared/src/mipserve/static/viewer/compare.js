@@ -2,7 +2,7 @@
 import { at, input, onclick } from "./dom.js";
 import { agreement, compareWith, readMask } from "./reference.js";
 
-const WORDS = "Drop or choose a reader’s mask of this image: a PNG, white in tumours and black elsewhere.";
+const WORDS = "Drop or choose a reader's mask of this image: a PNG, white in tumours and black elsewhere.";
 
 /**
  * The reference mask beside the prediction.

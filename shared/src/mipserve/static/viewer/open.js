@@ -70,7 +70,7 @@ export class Opener {
       if (running === this.#running) this.store.update(shown);
     } catch (error) {
       if (running !== this.#running) return;
-      const title = error instanceof ServiceError ? error.title : "This file can’t be shown";
+      const title = error instanceof ServiceError ? error.title : "This file can't be shown";
       const detail = error instanceof Error ? error.message : String(error);
       this.store.update({ phase: "failed", problem: { title, detail } });
     }

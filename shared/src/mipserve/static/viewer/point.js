@@ -18,14 +18,14 @@ export function connectPoint(store) {
     const isOwn = threshold === ownThreshold && !edited;
     slider.value = String(NOTHING - threshold);
     const words = threshold >= NOTHING ? "no pixel" : `pixels from a probability of ${(threshold / 255).toFixed(2)}`;
-    slider.setAttribute("aria-valuetext", isOwn ? `the model’s own, ${words}` : words);
+    slider.setAttribute("aria-valuetext", isOwn ? `the model's own, ${words}` : words);
     /** @type {HTMLButtonElement} */ (at("own-point")).disabled = isOwn;
     at("count").textContent = String(lesions.length);
     at("area").textContent = area(lesions.reduce((sum, lesion) => sum + lesion.area, 0), spacing);
     at("expected").textContent = expectedDice(mask, probability, state.temperature).toFixed(2);
     at("point-words").textContent = edited
       ? "Corrected by hand; moving the slider starts from the probabilities again."
-      : `${isOwn ? "The model’s own mask" : "Marked"}: ${words}.`;
+      : `${isOwn ? "The model's own mask" : "Marked"}: ${words}.`;
   });
 }
 

@@ -32,7 +32,7 @@ export function compareWith(store, found) {
   if (!found) {
     store.update({ referenceProblem: "That is not a mask: it must be a PNG, white in tumours and black elsewhere." });
   } else if (found.width !== width || found.height !== height) {
-    const sizes = `the mask has ${found.width} × ${found.height} pixels, the image ${width} × ${height}`;
+    const sizes = `the mask has ${found.width} x ${found.height} pixels, the image ${width} x ${height}`;
     store.update({ referenceProblem: `That mask is for another image: ${sizes}.` });
   } else {
     store.update({ reference: found.mask, referenceProblem: "", compare: true });

@@ -64,7 +64,7 @@ function read(text) {
   try {
     return JSON.parse(text);
   } catch {
-    throw new ServiceError("This did not work", "The service answered something that can’t be read. Try it again.");
+    throw new ServiceError("This did not work", "The service answered something that can't be read. Try it again.");
   }
 }
 

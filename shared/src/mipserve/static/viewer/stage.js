@@ -19,7 +19,7 @@ export function showStage(canvas) {
       part.hidden = part.dataset.when !== phase;
     }
     at("name").textContent = name;
-    document.title = name ? `${name} – MIPseg` : "MIPseg";
+    document.title = name ? `${name} - MIPseg` : "MIPseg";
     if (phase === "shown") canvas.element.focus({ preventScroll: true });
   });
   store.subscribe(["step"], ({ step: { text, share } }) => {
