@@ -79,6 +79,7 @@ function makeOutlines() {
         traced.each.set(id, path);
         stroke(pen, path, 5 / scale, "rgb(255 255 255 / 85%)");
         stroke(pen, path, 2.5 / scale, css(SELECTED));
+        label(pen, lesion, scale);
       }
     },
   };
@@ -94,6 +95,22 @@ function stroke(pen, path, width, style) {
   pen.lineWidth = width;
   pen.strokeStyle = style;
   pen.stroke(path);
+}
+
+/**
+ * Write a lesion's number beside it.
+ * @param {CanvasRenderingContext2D} pen
+ * @param {import("./types.js").Lesion} lesion
+ * @param {number} scale
+ */
+function label(pen, { id, bbox: [top, , , right] }, scale) {
+  pen.font = `600 ${14 / scale}px system-ui, sans-serif`;
+  pen.lineWidth = 4 / scale;
+  pen.lineJoin = "round";
+  pen.strokeStyle = "white";
+  pen.fillStyle = css(SELECTED);
+  pen.strokeText(String(id), right + 5 / scale, top + 6 / scale);
+  pen.fillText(String(id), right + 5 / scale, top + 6 / scale);
 }
 
 /** @param {number} v */
