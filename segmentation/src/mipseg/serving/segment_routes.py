@@ -32,6 +32,9 @@ class SegmentedImage(Findings):
     image: str = Field(description="PNG in base64, 8-bit grey, dark is hot: the image after what was repaired")
     mask: str = Field(description="PNG in base64, RGB: white is tumour, black is none")
     probability: str = Field(description="PNG in base64, 8-bit grey: 255 times the tumour probability, rounded")
+    temperature: float = Field(
+        description="by which the model softens probabilities before it expects a Dice of a mask"
+    )
 
 
 def make_segment_router(segmenter: Segmenter, queue: PredictionQueue, settings: Settings) -> APIRouter:
@@ -53,6 +56,7 @@ def make_segment_router(segmenter: Segmenter, queue: PredictionQueue, settings: 
             image=encode_request(image_of_intensity(result.seen)),
             mask=encode_request(result.mask),
             probability=encode_request(image_of_probability(result.probability)),
+            temperature=segmenter.config.temperature,
             **findings(result, segmenter).model_dump(),
         )
         memory.give_back(result.tumour.size)
