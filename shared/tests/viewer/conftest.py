@@ -30,7 +30,8 @@ class Case:
     """A small image and what the service says about it.
 
     Three lesions, of which the model marks two: A, 10 x 10 pixels, 230/255 probable, with a rim of one pixel of 77/255;
-    B, 4 x 5 pixels of 128/255; and C, 2 x 2 pixels of 51/255, which only a lower operating point marks.
+    B, 4 x 5 pixels of 128/255; and C, 2 x 2 pixels and one at their corner, of 51/255, which only a lower operating
+    point marks.
     """
 
     def __init__(self) -> None:
@@ -42,6 +43,7 @@ class Case:
             (slice(10, 20), slice(30, 40), 230, 55),
             (slice(50, 54), slice(45, 50), 128, 155),
             (slice(80, 82), slice(25, 27), 51, 155),
+            (slice(82, 83), slice(27, 28), 51, 155),
         ):
             self.probability[rows, columns], self.image[rows, columns] = p, grey
         self.mask[:] = 255 * (self.probability >= 128)

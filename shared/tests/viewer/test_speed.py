@@ -63,10 +63,14 @@ def large(page: Any, case: Any, tmp_path: Any) -> Any:
 
 def test_the_page_is_small(browser: Any, address: str) -> None:
     context = browser.new_context()
-    page, sizes = context.new_page(), dict[str, int]()
-    page.on("response", lambda response: sizes.update({response.url: len(response.body())}))
-    page.goto(address, wait_until="networkidle")
+    page, responses = context.new_page(), list[Any]()
+    page.on("response", lambda response: responses.append(response))
+    page.goto(address)
+    page.wait_for_selector("#status.good")
+    page.wait_for_function("[...document.images].every(image => image.complete)")
+    sizes = {response.url: len(response.body()) for response in responses}
     context.close()
+    print(f"loaded: {sum(sizes.values())} bytes in {len(sizes)} files")
     assert len(sizes) > 20
     assert all(url.startswith(address) for url in sizes)
     assert sum(sizes.values()) < MAX_BYTES
