@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
+from mipseg.io.codec import decode_request, encode_request
 from mipseg.measure.lesions_2d import measure_lesions
 from mipseg.metrics import NEIGHBOURS, dice_score
 
@@ -201,3 +202,21 @@ def test_of_very_many_lesions_the_table_shows_the_first(page: Any, case: Any, fi
     count = ndimage.label(case.mask, NEIGHBOURS)[1]
     assert page.locator("#lesions tbody tr").count() == 100
     assert page.inner_text("#lesions-words") == f"And {count - 100} more, in the CSV."
+
+
+def test_a_teams_own_mask_is_shown_and_compared(shown: Any, case: Any) -> None:
+    own = np.zeros(case.image.shape, np.uint8)
+    own[10:15, 30:40] = 255
+    body = {"img": encode_request(np.repeat(own[:, :, None], 3, 2))}
+    shown.route("**/tumor/predict", lambda route: route.fulfill(json=body))
+    with shown.expect_request("**/tumor/predict") as request:
+        shown.click("#predict")
+    np.testing.assert_array_equal(decode_request(request.value.post_data_json["img"])[:, :, 0], case.image)
+    shown.wait_for_selector("#area:text-is('50 px')")
+    np.testing.assert_array_equal(saved_mask(shown), own == 255)
+    shown.click("#own-point")
+    np.testing.assert_array_equal(saved_mask(shown), case.mask == 255)
+    refusal = {"code": "prediction-failed", "detail": "the prediction function raised an error; see the log"}
+    shown.route("**/tumor/predict", lambda route: route.fulfill(status=422, json=refusal))
+    shown.click("#predict")
+    shown.wait_for_selector("#point-words:text-is('The prediction function raised an error; see the log.')")

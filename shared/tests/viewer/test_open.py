@@ -111,7 +111,8 @@ def test_the_old_picture_goes_at_once_and_cancel_gives_up(
     assert shown.locator("#picture, #panel").locator("visible=true").count() == 0
     wait_for(shown, held, 1)
     shown.wait_for_selector("text=Sending the image …")
-    shown.keyboard.press("Escape")
+    with shown.expect_event("requestfailed"):  # the service is told as well
+        shown.keyboard.press("Escape")
     shown.wait_for_selector("[data-phase=start]")
     assert shown.inner_text("#name") == ""
     drop(third=read(file))
@@ -123,10 +124,24 @@ def test_the_old_picture_goes_at_once_and_cancel_gives_up(
 def test_of_two_files_on_their_way_the_newer_is_shown(
     page: Any, case: Any, file: str, held: list[Any], drop: Callable[..., None]
 ) -> None:
+    page.evaluate("""() => {
+      const decode = createImageBitmap;
+      window.createImageBitmap = async (...all) => {
+        if (window.isSlow) await new Promise(done => setTimeout(done, 600));
+        return decode(...all);
+      };
+    }""")
     drop(older=read(file))
     wait_for(page, held, 1)
+    page.evaluate("window.isSlow = true")
+    held[0].fulfill(json=case.body())  # it comes, but takes long to decode
+    page.wait_for_timeout(200)
+    page.evaluate("window.isSlow = false")
     drop(newer=read(file))
     wait_for(page, held, 2)
+    case.mask[:50] = 0
     held[1].fulfill(json=case.body())
     page.wait_for_selector(SHOWN)
+    page.wait_for_timeout(700)
     assert page.inner_text("#name") == "newer.png"
+    assert page.inner_text("#area") == "20 px"

@@ -1,6 +1,6 @@
 // @ts-check
 import { compareWith, readMask } from "./reference.js";
-import { ServiceError, segment } from "./service.js";
+import { ServiceError, predict, segment } from "./service.js";
 import { START } from "./types.js";
 /** @typedef {import("./types.js").State} State */
 
@@ -36,6 +36,14 @@ export class Opener {
   async again(pixelSize) {
     const { name, sample, reference, compare } = this.store.state;
     if (this.#file) await this.#show(this.#file, { name, sample, reference, compare }, pixelSize);
+  }
+
+  /** Show the mask of `/tumor/predict` instead of the built-in model's. */
+  async predict() {
+    const running = this.#running;
+    if (!this.#file) return;
+    const mask = await predict(this.#file);
+    if (running === this.#running) this.store.update({ mask, edited: true });
   }
 
   /** Give up what is on its way. */

@@ -7,12 +7,14 @@ import { LEAST, NOTHING, expectedDice, maskAt } from "./operating_point.js";
  * The slider from fewer to more lesions, and what is to be expected of the mask.
  *
  * @param {import("./store.js").Store} store
+ * @param {() => Promise<void>} predict shows the mask of `/tumor/predict`
  */
-export function connectPoint(store) {
+export function connectPoint(store, predict) {
   const slider = input("threshold");
   slider.max = String(NOTHING - LEAST);
   slider.addEventListener("input", () => setThreshold(store, NOTHING - Number(slider.value)));
   onclick("own-point", () => setThreshold(store, store.state.ownThreshold));
+  onclick("predict", () => predict().catch((error) => { at("point-words").textContent = error.message; }));
   store.subscribe(["mask", "threshold", "ownThreshold", "edited", "lesions"], (state) => {
     const { threshold, ownThreshold, edited, mask, probability, lesions, spacing } = state;
     const isOwn = threshold === ownThreshold && !edited;
@@ -24,7 +26,7 @@ export function connectPoint(store) {
     at("area").textContent = area(lesions.reduce((sum, lesion) => sum + lesion.area, 0), spacing);
     at("expected").textContent = expectedDice(mask, probability, state.temperature).toFixed(2);
     at("point-words").textContent = edited
-      ? "Corrected by hand; moving the slider starts from the probabilities again."
+      ? "Not the model's own; the slider starts from its probabilities again."
       : `${isOwn ? "The model's own mask" : "Marked"}: ${words}.`;
   });
 }
