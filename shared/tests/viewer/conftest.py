@@ -30,8 +30,8 @@ class Case:
     """A small image and what the service says about it.
 
     Three lesions, of which the model marks two: A, 10 x 10 pixels, 230/255 probable, with a rim of one pixel of 77/255;
-    B, 4 x 5 pixels of 128/255; and C, 2 x 2 pixels and one at their corner, of 51/255, which only a lower operating
-    point marks.
+    B, 4 x 5 pixels of 128/255; and C, 2 x 2 pixels and two more that touch only at corners, of 51/255, which only a
+    lower operating point marks.
     """
 
     def __init__(self) -> None:
@@ -44,6 +44,7 @@ class Case:
             (slice(50, 54), slice(45, 50), 128, 155),
             (slice(80, 82), slice(25, 27), 51, 155),
             (slice(82, 83), slice(27, 28), 51, 155),
+            (slice(83, 84), slice(26, 27), 51, 155),
         ):
             self.probability[rows, columns], self.image[rows, columns] = p, grey
         self.mask[:] = 255 * (self.probability >= 128)
@@ -100,7 +101,7 @@ def address() -> Iterator[str]:
     thread.join()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not longer: an event loop runs while it is there, which other tests can't bear
 def browser() -> Iterator[Any]:
     if CHROMIUM is None:
         pytest.skip("chromium is not installed")

@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+pytestmark = pytest.mark.long
 DRAWN = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 A, B = (35, 15), (47, 52)  # x and y inside of the two lesions
 

@@ -77,6 +77,10 @@ def test_the_models_own_mask_may_leave_out_what_is_as_probable(page: Any, case: 
     page.set_input_files("#file", file)
     page.wait_for_selector("[data-phase=shown]")
     np.testing.assert_array_equal(saved_mask(page), case.mask == 255)
+    move(page, 200)
+    assert saved_mask(page)[25, 50]
+    page.click("#own-point")
+    np.testing.assert_array_equal(saved_mask(page), case.mask == 255)
 
 
 def test_lesions_are_measured_as_by_the_service(shown: Any, case: Any) -> None:
@@ -89,7 +93,7 @@ def test_lesions_are_measured_as_by_the_service(shown: Any, case: Any) -> None:
     ]
     rows = [row.split() for row in shown.locator("#lesions tbody tr").all_inner_texts()]
     assert rows == wanted
-    assert rows[2] == ["3", "5", "0.39", "0.20"]
+    assert rows[2] == ["3", "6", "0.39", "0.20"]
 
 
 def test_the_table_is_sorted_copied_and_saved(shown: Any) -> None:
@@ -102,7 +106,7 @@ def test_the_table_is_sorted_copied_and_saved(shown: Any) -> None:
     assert shown.locator("#lesions tbody td:first-child").all_inner_texts() == ["3", "2", "1"]
     shown.click("#copy")
     shown.wait_for_selector("#copy:text-is('Copied')")
-    first = "3\t5\t0.39\t0.20"
+    first = "3\t6\t0.39\t0.20"
     header = "lesion\tarea_px\tmean_intensity\tprobability"
     assert shown.evaluate("navigator.clipboard.readText()").splitlines()[:2] == [header, first]
     with shown.expect_download() as download:

@@ -13,6 +13,7 @@ from scipy import ndimage
 from mipseg.io.codec import encode_request
 from mipseg.phantom import make_phantom
 
+pytestmark = pytest.mark.long
 MAX_BYTES = 400_000
 SLIDER_MS, FRAME_MS = 50, 34  # a frame of 60 a second has 16.7
 
@@ -64,7 +65,11 @@ def large(page: Any, case: Any, tmp_path: Any) -> Any:
 def test_the_page_is_small(browser: Any, address: str) -> None:
     context = browser.new_context()
     page, responses = context.new_page(), list[Any]()
-    page.on("response", lambda response: responses.append(response))
+
+    def note(response: Any) -> None:  # Playwright does not take a method of a list
+        responses.append(response)
+
+    page.on("response", note)
     page.goto(address)
     page.wait_for_selector("#status.good")
     page.wait_for_function("[...document.images].every(image => image.complete)")
