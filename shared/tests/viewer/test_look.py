@@ -76,10 +76,14 @@ def dark_centre(page: Any) -> tuple[float, float, int]:
     return float(x), float(y), int(count)
 
 
+def show_image_alone(page: Any) -> None:
+    page.evaluate("document.getElementById('fill').value = 0")
+    page.dispatch_event("#fill", "input")
+    page.uncheck("#outline")
+
+
 def test_zoom_and_pan(shown: Any, place: Any) -> None:
-    shown.evaluate("for (const id of ['fill', 'outline']) document.getElementById(id).value = 0")
-    shown.dispatch_event("#fill", "input")
-    shown.uncheck("#outline")
+    show_image_alone(shown)
     x0, y0, count = dark_centre(shown)
     shown.mouse.move(*place(*A))
     shown.mouse.wheel(0, -347)  # twice as close: exp(0.002 * 347)
@@ -105,8 +109,9 @@ def test_zoom_and_pan(shown: Any, place: Any) -> None:
 
 
 def test_two_fingers_zoom(shown: Any, place: Any) -> None:
-    shown.uncheck("#outline")
+    show_image_alone(shown)
     before = dark_centre(shown)[2]
+    assert before > 1000
     (x, y), client = place(*A), shown.context.new_cdp_session(shown)
     for step in range(6):
         points = [{"x": x - 20 - 4 * step, "y": y, "id": 1}, {"x": x + 20 + 4 * step, "y": y, "id": 2}]
