@@ -83,6 +83,15 @@ def test_a_service_that_is_gone(page: Any, file: str) -> None:
     page.wait_for_selector("text=The service answered something that can't be read. Try it again.")
 
 
+def test_a_volume_is_refused_and_leaves_nothing_on_the_service(page: Any, drop: Callable[..., None]) -> None:
+    page.route("**/v1/segment", lambda route: route.fulfill(status=202, json={"id": "0a1b", "state": "queued"}))
+    page.route("**/v1/jobs/*", lambda route: route.fulfill(status=204))
+    with page.expect_request("**/v1/jobs/0a1b") as request:
+        drop(volume=b"NIfTI")
+    assert request.value.method == "DELETE"
+    page.wait_for_selector("#problem-title:text-is('Volumes are not shown here yet')")
+
+
 @pytest.fixture
 def held(page: Any) -> list[Any]:
     """Requests whose answers the test gives when it likes."""

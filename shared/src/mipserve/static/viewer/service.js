@@ -32,6 +32,7 @@ export async function segment(file, { pixelSize, onstep, signal }) {
   if (pixelSize) form.append("pixel_spacing", `${pixelSize},${pixelSize}`);
   const { status, text } = await post("v1/segment", form, onstep, signal);
   const content = read(text);
+  if (status === 202) await refuseVolume(content.id);
   if (status !== 200) throw await asError(content);
   const [image, mask, probability] = await Promise.all(
     [content.image, content.mask, content.probability].map(decodeBase64));
@@ -42,6 +43,18 @@ export async function segment(file, { pixelSize, onstep, signal }) {
     intensity: image.grey.map((value) => 255 - value), probability: probability.grey,
     mask: ownMask, ownMask, threshold, ownThreshold: threshold, temperature, edited: false,
   };
+}
+
+/**
+ * A volume has become a job, which nobody would look at: nothing of it is to stay on the service.
+ *
+ * @param {string} id of the job
+ * @returns {Promise<never>}
+ */
+async function refuseVolume(id) {
+  await fetch(`v1/jobs/${encodeURIComponent(id)}`, { method: "DELETE" });
+  const words = "This page shows PNG and JPEG. Of a volume, mipseg segment FILE -o out/ makes an image and measures it.";
+  throw new ServiceError("Volumes are not shown here yet", words);
 }
 
 /**
