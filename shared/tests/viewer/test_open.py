@@ -92,6 +92,25 @@ def test_a_volume_is_refused_and_leaves_nothing_on_the_service(page: Any, drop: 
     page.wait_for_selector("#problem-title:text-is('Volumes are not shown here yet')")
 
 
+def test_a_browser_that_changes_pixels_is_named(page: Any, file: str) -> None:
+    page.evaluate("""() => {
+      const read = CanvasRenderingContext2D.prototype.getImageData;
+      CanvasRenderingContext2D.prototype.getImageData = function (...all) {
+        const image = read.apply(this, all);
+        image.data[0] = 255 - image.data[0];
+        return image;
+      };
+    }""")
+    page.set_input_files("#file", file)
+    page.wait_for_selector("text=This browser changes the pixels of pictures, against fingerprinting.")
+
+
+def test_a_sample_without_the_service(page: Any) -> None:
+    page.route("**/*", lambda route: route.abort())
+    page.click("#samples button:first-child")
+    page.wait_for_selector("#problem-title:text-is('The service does not answer')")
+
+
 @pytest.fixture
 def held(page: Any) -> list[Any]:
     """Requests whose answers the test gives when it likes."""

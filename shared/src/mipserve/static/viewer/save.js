@@ -20,6 +20,7 @@ export function connectSave(store, table, layers) {
   const saveTable = () => save("lesions.csv", new Blob([table.text(",")], { type: "text/csv" }));
   onclick("csv", saveTable);
   onclick("save-table", saveTable);
+  at("copy").hidden = !navigator.clipboard; // it is there on this machine or by HTTPS alone
   onclick("copy", async () => {
     await navigator.clipboard.writeText(table.text("\t"));
     at("copy").textContent = "Copied";

@@ -36,13 +36,28 @@ export async function segment(file, { pixelSize, onstep, signal }) {
   if (status !== 200) throw await asError(content);
   const [image, mask, probability] = await Promise.all(
     [content.image, content.mask, content.probability].map(decodeBase64));
-  const ownMask = toMask(mask.grey), threshold = thresholdOf(ownMask, probability.grey);
+  const ownMask = toMask(mask.grey);
+  checkPixels(ownMask, content.lesions);
+  const threshold = thresholdOf(ownMask, probability.grey);
   const { classification, warnings, model, temperature, spacing_mm: spacing } = content;
   return {
     phase: "shown", answer: { classification, warnings, model }, width: image.width, height: image.height, spacing,
     intensity: image.grey.map((value) => 255 - value), probability: probability.grey,
     mask: ownMask, ownMask, threshold, ownThreshold: threshold, temperature, edited: false,
   };
+}
+
+/**
+ * Some browsers hand out noise instead of pixels, against fingerprinting; it would be shown as lesions.
+ *
+ * @param {Uint8Array} mask 0 or 1
+ * @param {{area_px: number}[]} lesions as the service measured them
+ */
+function checkPixels(mask, lesions) {
+  const pixels = mask.reduce((sum, inside) => sum + inside, 0);
+  if (pixels === lesions.reduce((sum, { area_px: area }) => sum + area, 0)) return;
+  const words = "This browser changes the pixels of pictures, against fingerprinting. Allow this page to read its canvas.";
+  throw new ServiceError("The image can't be shown", words);
 }
 
 /**
