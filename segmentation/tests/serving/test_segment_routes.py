@@ -44,7 +44,8 @@ def test_an_image_is_answered_as_analyze_does(service: Server) -> None:
     assert found["mask"] == analyzed.pop("img")
     assert {name: found[name] for name in analyzed} == analyzed
     assert (found["kind"], found["shape"], found["spacing_mm"]) == ("image", [489, 400], [2, 4])
-    assert found.keys() == {*analyzed, "kind", "shape", "spacing_mm", "mask", "image", "probability"}
+    assert found.keys() == {*analyzed, "kind", "shape", "spacing_mm", "mask", "image", "probability", "temperature"}
+    assert found["temperature"] == load_segmenter().config.temperature
     assert_mask_png(found["mask"], (489, 400))
 
 

@@ -42,6 +42,9 @@ class SegmentedImage(Findings):
     probability: str = Field(
         description="PNG in base64, 8-bit grey: 255 times the tumour probability, rounded", examples=[_PNG]
     )
+    temperature: float = Field(
+        description="by which the model softens probabilities before it expects a Dice of a mask"
+    )
 
 
 def make_segment_router(
@@ -67,6 +70,7 @@ def make_segment_router(
             image=encode_request(image_of_intensity(result.seen)),
             mask=encode_request(result.mask),
             probability=encode_request(image_of_probability(result.probability)),
+            temperature=segmenter.config.temperature,
             **findings(result, segmenter).model_dump(),
         )
         memory.give_back(result.tumour.size)
