@@ -9,12 +9,12 @@ from fastapi import APIRouter, Query, Response
 
 from mipjudge import store
 from mipjudge.answers import attempt_answer, published
-from mipjudge.masks import decode_binary, encode_png
 from mipjudge.models import DONE, VALIDATION, Result
 from mipjudge.protocol import own_attempt
 from mipjudge.scoreboard import make_scoreboard
 from mipjudge.service import Json, Judge, JudgeRoute, Token, no_store
 from mipjudge.tables import csv_response
+from mipseg.io.mask_png import decode_binary, encode_png
 from mipseg.serving.problems import ProblemError
 
 MAX_TEAMS = 1000
