@@ -10,13 +10,13 @@ import numpy as np
 
 from mipseg.addresses import predict_url
 from mipseg.errors import InputError
+from mipseg.evaluation import LATE_S
 from mipseg.io.codec import decode_base64
 from mipseg.io.mask_png import encode_png
 from mipseg.problem_codes import PROBLEMS
 from mipseg.reply import judge_reply, request_body
 from mipseg.types import BinaryMask, GreyImage
 
-LATE_S = 10.0  # the championship's judge waits no longer
 DEADLINE_S = 30.0  # so that it can be told how late an answer is
 MAX_REPLY_BYTES = 6 * 2**20
 
@@ -30,12 +30,14 @@ class Answer:
         mask: (H, W) bool, where there is tumour; None where the judge would score 0 whatever the reference.
         problem: why there is no mask; empty where there is one.
         png: the mask's file as it came; empty where there is none.
+        reached: whether anybody took the connection.
     """
 
     seconds: float
     mask: BinaryMask | None = None
     problem: str = ""
     png: bytes = b""
+    reached: bool = True
 
 
 class EndpointClient:
@@ -76,31 +78,25 @@ class EndpointClient:
 
         Args:
             image: (H, W) uint8, air 255; sent as an RGB PNG.
-
-        Raises:
-            InputError: nobody answers at the address at all.
         """
         body = request_body(encode_png(np.repeat(image[:, :, None], 3, axis=2)))
         started = time.perf_counter()
         try:
-            content = self._post(body)
-        except httpx.ConnectError:
-            raise InputError(f"nobody answers at {self.url}; start the endpoint, or check its address") from None
-        except httpx.TimeoutException:
-            return Answer(time.perf_counter() - started, problem=f"no answer within {DEADLINE_S:.0f} s")
-        except httpx.HTTPError:
-            return Answer(time.perf_counter() - started, problem=PROBLEMS["cut-off"].title)
+            content, problem, reached = self._post(body), "", True
+        except httpx.HTTPError as error:
+            reached = not isinstance(error, httpx.ConnectError)
+            content, problem = b"", _explain(error)
         except InputError as error:
-            return Answer(time.perf_counter() - started, problem=str(error))
+            content, problem, reached = b"", str(error), True
         seconds = time.perf_counter() - started
+        if problem:
+            return Answer(seconds, problem=problem, reached=reached)
         judged = judge_reply(image.shape, content)
-        png = _png_of(judged.img)
-        if judged.mask is None:
-            return Answer(seconds, problem=judged.detail, png=png)
-        if seconds > LATE_S:
-            late = f"the answer took {seconds:.1f} s; the judge waits {LATE_S:.0f} s"
-            return Answer(seconds, problem=late, png=png)
-        return Answer(seconds, judged.mask[:, :, 0] != 0, png=png)
+        problem = judged.detail
+        if judged.mask is not None and seconds > LATE_S:
+            problem = f"the answer took {seconds:.1f} s; the judge waits {LATE_S:.0f} s"
+        mask = None if judged.mask is None or problem else judged.mask[:, :, 0] != 0
+        return Answer(seconds, mask, problem, _png_of(judged.img))
 
     def _post(self, body: bytes) -> bytes:
         end = time.monotonic() + DEADLINE_S
@@ -116,6 +112,16 @@ class EndpointClient:
                 if time.monotonic() > end:  # the library's own limit starts anew with every byte
                     raise httpx.ReadTimeout("")
             return bytes(content)
+
+
+def _explain(error: httpx.HTTPError) -> str:
+    if isinstance(error, httpx.ConnectError):
+        return PROBLEMS["unreachable"].title
+    return (
+        f"no answer within {DEADLINE_S:.0f} s"
+        if isinstance(error, httpx.TimeoutException)
+        else PROBLEMS["cut-off"].title
+    )
 
 
 def _png_of(img: str) -> bytes:

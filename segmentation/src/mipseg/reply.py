@@ -1,4 +1,4 @@
-"""An endpoint's reply, read as the championship's judge reads it: for the judge, and for everyone who asks an endpoint."""
+"""An endpoint's reply, read as the championship's judge reads it: for the judge and for all others who ask one."""
 
 import base64
 import json
