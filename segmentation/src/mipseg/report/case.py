@@ -114,7 +114,7 @@ def _method(record: Mapping[str, Any], made: datetime) -> list[tuple[str, str]]:
         ("Model", f"{record['model']}{', fast' if options['fast'] else ''} (SHA-256 {record['model_sha256'][:12]}…)"),
         ("Version", f"MIPseg {record['version']}, {record['runtime']}"),
         ("Input", f"{'image' if record['kind'] == 'image' else 'volume'} (SHA-256 {record['input_sha256'][:12]}…)"),
-        ("Least probability of a tumour", least),
+        ("Operating point", least),
     ]
     if record["kind"] != "image":
         window = "SUV 6" if options["window_top"] is None else f"{options['window_top']:g}"
