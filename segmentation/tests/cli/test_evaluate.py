@@ -9,6 +9,7 @@ import pytest
 
 from mipseg.io.write import write_png
 from tests.cli.conftest import Command
+from tests.data_sets import write_dataset
 from tests.endpoints import Pixels, Reply, endpoint, hottest
 from tests.io.pet_files import write_nifti
 from tests.report.pages import read_page
@@ -121,18 +122,7 @@ def test_lesion_at_the_edge_of_two_sizes_is_of_the_larger(mipseg: Command, tmp_p
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
-    """Two patients and two controls; of the second patient half is hot, and of the second control something is."""
-    for group in ("patients/imgs", "patients/labels", "controls/imgs"):
-        (tmp_path / "data" / group).mkdir(parents=True)
-    boxes: dict[str, tuple[tuple[int, int, int], ...]] = {
-        "patients/imgs/patient_001": ((0, 0, 4),), "patients/imgs/patient_002": ((0, 0, 4), (30, 0, 4)),
-        "controls/imgs/control_001": (), "controls/imgs/control_002": ((5, 5, 2),),
-    }  # fmt: skip
-    for name, hot in boxes.items():
-        write_png(tmp_path / "data" / f"{name}.png", np.where(_mask(*hot) > 0, 0, 200).astype(np.uint8))
-    for number in ("001", "002"):
-        write_png(tmp_path / f"data/patients/labels/segmentation_{number}.png", _mask((0, 0, 4)))
-    return tmp_path / "data"
+    return write_dataset(tmp_path / "data")
 
 
 def test_an_endpoint_on_the_data_set(mipseg: Command, dataset: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from mipseg.evaluation import Comparison, Evaluation, Interval, Timings
+from mipseg.evaluation import Comparison, Evaluation, Interval
 from mipseg.figure import agreement_image
 from mipseg.report.charts import calibration_square, comparison_square, dice_histogram
 from mipseg.report.html import MISSING, body_columns, data_url, fixed, render
@@ -33,7 +33,7 @@ def evaluation_page(
     return render(
         "evaluation.html",
         title=f"Evaluation of {len(cases)} cases",
-        facts=_facts(found),
+        facts=facts_of(found),
         charts=[dice_histogram("Dice of the patients, by the lower end of its class", patients)] if patients else [],
         calibration=calibration_square(found.calibration) if found.calibration else None,
         comparison=None if other is None or comparison is None else _comparison(scores, other, comparison),
@@ -47,24 +47,19 @@ def evaluation_page(
     )
 
 
-def _facts(found: Evaluation) -> list[tuple[str, str]]:
+def facts_of(found: Evaluation) -> list[tuple[str, str]]:
+    """The main numbers of an evaluation, in rows of name and value."""
     rows = [("Mean Dice", _with_interval(found.dice)), ("Patients", str(found.dice.cases))]
     if found.controls:
         share = f" ({found.clean_controls / found.controls:.0%})"
         rows.append(("Clean controls", f"{found.clean_controls} of {found.controls}{share}"))
     if found.failed:
         rows.append(("Without a usable mask", str(len(found.failed))))
-    return rows + time_facts(found.timings)
-
-
-def time_facts(timings: Timings | None) -> list[tuple[str, str]]:
-    """How long an endpoint took, in rows of name and value."""
-    if timings is None:
-        return []
-    return [
-        ("Seconds per image", f"median {timings.p50_s:.2f}, 95 % within {timings.p95_s:.2f}, most {timings.max_s:.2f}"),
-        ("Over 10 s", f"{timings.late} of {timings.images}"),
-    ]
+    if found.timings is not None:
+        times = found.timings
+        text = f"median {times.p50_s:.2f}, 95 % within {times.p95_s:.2f}, most {times.max_s:.2f}"
+        rows += [("Seconds per image", text), ("Over 10 s", f"{times.late} of {times.images}")]
+    return rows
 
 
 def _with_interval(found: Interval, sign: str = "") -> str:
