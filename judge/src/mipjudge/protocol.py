@@ -21,9 +21,9 @@ from mipjudge.sets import DATASET, describe_images
 from mipjudge.target import MAX_URL, parse_endpoint
 from mipseg.io.codec import encode_request
 from mipseg.io.dataset import SAMPLE_PHANTOM
-from mipseg.reply import judge_reply
 from mipseg.phantom import make_phantom
 from mipseg.problem_codes import PROBLEMS
+from mipseg.reply import judge_reply
 from mipseg.serving.problems import ProblemError
 
 MAX_LISTED = 100  # of a team's attempts

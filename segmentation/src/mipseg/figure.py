@@ -69,7 +69,7 @@ def side_by_side(mip: GreyImage, reference: BinaryMask, prediction: BinaryMask |
     pictures = [np.repeat(grey[:, :, None], 3, axis=2) for grey in (mip, *(_shown(mask) for mask in masks))]
     if prediction is not None:
         pictures.append(agreement_image(mip, reference, prediction))
-    gap = np.full((mip.shape[0], _GAP, 3), FALSE_NEGATIVE, np.uint8)
+    gap = np.full((mip.shape[0], _GAP, 3), 128, np.uint8)
     parts = [part for picture in pictures for part in (gap, picture)][1:]
     return np.concatenate(parts, axis=1)
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import islice
 from pathlib import Path
+from urllib.parse import quote
 
 from mipseg.endpoint import Answer, EndpointClient
 from mipseg.evaluation import Evaluation, evaluate
@@ -14,11 +14,16 @@ from mipseg.io.mask_png import describe_mask_file
 from mipseg.io.write import write_bytes, write_png, write_text
 from mipseg.phantom import make_phantom
 from mipseg.report.answers import AnswerRow, answers_page
+from mipseg.report.evaluation import facts_of
 from mipseg.scoring import Scores, score_case
 from mipseg.settings import Settings
 
 IMAGES, PHANTOMS = 20, 5  # that are sent; a phantom takes half a second to draw
 PAGE = "index.html"
+NOTE = (
+    "The names lead to pictures of image, reference, answer and agreement. Beside them lie the images as they were "
+    "sent (_sent.png) and the answers as they came (_answer.png). Pass them on only where you may."
+)
 
 
 @dataclass(frozen=True)
@@ -69,9 +74,12 @@ def save_images(url: str, folder: Path, settings: Settings) -> Saved:
                 scores.failed[case.id] = answer.problem
             _write(folder, case, answer)
             file = describe_mask_file(answer.png, case.mask) if answer.png else ""
-            rows.append(AnswerRow(scored, file, answer.problem))
+            picture = f"{quote(case.id)}_side_by_side.png"
+            rows.append(AnswerRow(case.id, scored.dice, answer.seconds, answer.problem, file, picture))
     found = evaluate(scores)
-    write_text(folder / PAGE, answers_page(endpoint.url, source, rows, scores, found, datetime.now().astimezone()))
+    facts = [("Endpoint", endpoint.url), ("Images", f"{len(rows)} {source}"), *facts_of(found)]
+    pictures = [*scores.patients, *scores.controls]
+    write_text(folder / PAGE, answers_page("Answers of the endpoint", facts, rows, pictures, NOTE))
     return Saved(source, found, folder / PAGE)
 
 

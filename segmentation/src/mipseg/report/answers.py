@@ -1,64 +1,63 @@
-"""The page on what an endpoint answered to a few images, whose files lie beside it."""
+"""The page on what an endpoint answered, whoever asked it: its own team, or a judge."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from urllib.parse import quote
 
-from mipseg.evaluation import Evaluation
-from mipseg.report.evaluation import facts_of, show
+from mipseg.report.charts import dice_histogram
+from mipseg.report.evaluation import show
 from mipseg.report.html import fixed, render
-from mipseg.scoring import ScoredCase, Scores
+from mipseg.scoring import Picture
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class AnswerRow:
     """One answer.
 
     Attributes:
-        case: scored.
-        file: what kind of file the mask came in; empty where none came.
+        name: of the image.
+        dice: its score.
+        seconds: until the answer.
         problem: why it can't be used; empty if it can.
+        file: what kind of file the mask came in; empty where that is not known.
+        picture: address of a file that shows it, relative to the page; empty where there is none.
     """
 
-    case: ScoredCase
-    file: str
+    name: str
+    dice: float
+    seconds: float
     problem: str
-
-    @property
-    def picture(self) -> str:
-        """Address of the file that shows everything side by side, relative to the page."""
-        return f"{quote(self.case.name)}_side_by_side.png"
+    file: str = ""
+    picture: str = ""
 
     @property
     def values(self) -> tuple[str, str]:
         """Dice and seconds."""
-        return fixed(self.case.dice, 3), fixed(self.case.seconds)
+        return fixed(self.dice, 3), fixed(self.seconds)
 
 
 def answers_page(
-    url: str, source: str, rows: Sequence[AnswerRow], scores: Scores, found: Evaluation, made: datetime
+    title: str,
+    facts: Sequence[tuple[str, str]],
+    rows: Sequence[AnswerRow],
+    pictures: Sequence[Picture],
+    note: str = "",
 ) -> str:
     """Make the page.
 
     Args:
-        url: the endpoint.
-        source: what images were sent.
+        title: its heading.
+        facts: names and values above all others.
         rows: one for each image.
-        scores: of all of them, with pictures of the worst.
-        found: what is made of them.
-        made: the page's date.
+        pictures: of the worst.
+        note: below the table.
     """
-    ordered = sorted(rows, key=lambda row: (row.case.dice, row.case.name))
-    facts = [
-        ("Endpoint", url),
-        ("Images", f"{len(rows)} {source}"),
-        *facts_of(found),
-        ("Made", made.date().isoformat()),
-    ]
     return render(
         "answers.html",
+        title=title,
         facts=facts,
-        rows=ordered,
-        patients=[show(picture) for picture in scores.patients],
+        chart=dice_histogram("Dice of the images, by the lower end of its class", [row.dice for row in rows]),
+        rows=sorted(rows, key=lambda row: (row.dice, row.name)),
+        has_files=any(row.file for row in rows),
+        pictures=[show(picture) for picture in pictures],
+        note=note,
     )
