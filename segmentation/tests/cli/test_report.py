@@ -1,6 +1,7 @@
 """`mipseg report`: which files are where, what fails, and what is said without the extra's parts."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from mipseg.errors import ReportError
 from mipseg.report import pdf
 from tests.cli.conftest import Command
 from tests.report.pages import read_page
+from tests.report.pango import need_pango
 
 
 @pytest.fixture
@@ -35,6 +37,7 @@ def no_pango(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_pages_and_pdfs(mipseg: Command, out: Path) -> None:
+    need_pango()
     answer = mipseg("report", out, "--run", out / "run.json")
     assert (answer.code, answer.stdout, answer.stderr) == (0, f"{out / 'report.html'}\n", "")
     page = read_page((out / "report.html").read_text())
@@ -60,6 +63,24 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "weasyprint", None)
     with pytest.raises(ReportError, match=r"the package weasyprint is missing: pip install 'mipseg\[report\]'"):
         pdf.require_pdf()
+
+
+def test_without_the_library_one_line_says_which_to_install() -> None:
+    code = """
+import cffi
+def missing(*_):
+    raise OSError("no such library")
+cffi.FFI.dlopen = missing
+from mipseg.report.pdf import require_pdf
+try:
+    require_pdf()
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    libraries = "libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
+    assert done.stdout == f"ReportError the library Pango is missing: apt install {libraries}\n"
+    assert done.stderr == ""
 
 
 def test_without_the_extra_one_line_says_so(mipseg: Command, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:

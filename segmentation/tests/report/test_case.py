@@ -16,6 +16,7 @@ from mipseg.io.write import write_png
 from mipseg.report.case import Figure, case_page, make_figure, read_figure
 from mipseg.report.pdf import write_pdf
 from tests.report.pages import Page, read_page
+from tests.report.pango import need_pango
 from tests.report.records import NO_SUV, image_record, volume_record
 
 MADE = datetime(2026, 12, 1, tzinfo=UTC)
@@ -139,6 +140,7 @@ def test_a_damaged_record_is_named() -> None:
 
 
 def pdf_of(record: dict[str, Any], file: Path, mip_rows: int = 120) -> PdfReader:
+    need_pango()
     mip = np.full((mip_rows, 200), 255, np.uint8)
     mip[:, 40:160] = 200
     figure = make_figure(mip, np.zeros(mip.shape, bool), record)

@@ -1,10 +1,13 @@
 """The same pages as PDF."""
 
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 from mipseg.errors import ReportError
 from mipseg.io.write import write_bytes
 
+DEBIAN = "libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
 VARIANT = "pdf/ua-1"  # tagged, for screen readers (ISO 14289-1)
 
 
@@ -15,11 +18,12 @@ def require_pdf() -> None:
         ReportError: a package or a library of the system is missing; says which and what brings it.
     """
     try:
-        import weasyprint  # noqa: F401, PLC0415 # an extra, and slow
+        with redirect_stdout(StringIO()):  # where it would tell at length what this tells in a line
+            import weasyprint  # noqa: F401, PLC0415 # an extra, and slow
     except ModuleNotFoundError as error:
         raise ReportError(f"the package {error.name} is missing: pip install 'mipseg[report]'") from error
-    except OSError as error:  # found by its own loader, not by Python
-        raise ReportError("the library Pango is missing: apt install libpango-1.0-0 libpangoft2-1.0-0") from error
+    except OSError as error:  # it loads libraries of the system
+        raise ReportError(f"the library Pango is missing: apt install {DEBIAN}") from error
 
 
 def write_pdf(file: Path, html: str) -> None:
