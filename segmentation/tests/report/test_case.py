@@ -155,7 +155,7 @@ def test_pdf_is_one_tagged_page_with_the_numbers(tmp_path: Path) -> None:
     for wanted in ("patient_1", "Research use only, not a medical device", "10.00 12.35 5.00 9.88 50.00 10, -21, 301",
                    "unet_v8 (SHA-256", "Total MTV (ml) 15.0"):  # fmt: skip
         assert wanted in text
-    root = pdf.trailer["/Root"].get_object()
+    root: Any = pdf.trailer["/Root"].get_object()
     assert (root["/MarkInfo"]["/Marked"], root["/Lang"], pdf.metadata and pdf.metadata.title) == (
         True,
         "en",
