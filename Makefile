@@ -5,7 +5,7 @@
 # uv from the PATH; where it is missing, a copy of our own in .uv/.
 UV := $(shell command -v uv 2>/dev/null || echo $(CURDIR)/.uv/bin/uv)
 # For people without uv: pip install -r requirements.txt in segmentation/.
-EXTRAS := serve judge plot openvino volume
+EXTRAS := serve judge plot openvino volume report
 EXPORT := $(UV) export --quiet --package mipseg $(addprefix --extra ,$(EXTRAS)) --no-dev --no-hashes --no-emit-workspace --no-header --no-annotate
 RUN := $(UV) run --all-packages --inexact
 

@@ -11,6 +11,7 @@ MipsegError
 ├── SegmentationError       a mask breaks the contract (shape, values, channels); an AssertionError as well
 ├── ConfigError             an experiment's file is missing or wrong
 ├── DatasetError            the data set is missing or damaged
+├── ReportError             a report can't be made
 └── ModelError              the model's files are missing, damaged or do not fit
 """
 
@@ -76,6 +77,10 @@ class ConfigError(MipsegError):
 
 class DatasetError(MipsegError):
     """The data set is missing or damaged."""
+
+
+class ReportError(MipsegError):
+    """A report can't be made: what it needs is not installed, or there is nothing to report."""
 
 
 class ModelError(MipsegError):

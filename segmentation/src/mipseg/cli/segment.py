@@ -2,8 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from itertools import chain
@@ -12,10 +11,9 @@ from typing import Annotated, get_args
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from mipseg.cli.options import DoseOption, SeriesOption, UnitOption, WeightOption, now, stop
+from mipseg.cli.progress import progress_bar
 from mipseg.cli.run_report import run_report
 from mipseg.engines.cases import Case, find_cases
 from mipseg.engines.job import DEFAULT_FORMATS, FORMATS, Format, Job, Options, Outcome, provenance
@@ -109,7 +107,7 @@ def _run(cases: Sequence[Case], job: Job, jobs: int) -> list[Outcome]:
     shared = replace(job, settings=job.settings.model_copy(update={"threads": max(1, cores // processes)}))
     work = partial(segment_case, job=shared)
     outcomes = []
-    with _bar(len(cases)) as advance:
+    with progress_bar("segmenting", len(cases)) as advance:
         for outcome in chain(skipped, run_cases(work, left, processes, partial(failed, problem=LOST))):
             outcomes.append(outcome)
             advance()
@@ -117,16 +115,3 @@ def _run(cases: Sequence[Case], job: Job, jobs: int) -> list[Outcome]:
             if outcome.status == "failed":
                 typer.echo(f"failed: {outcome.case}: {outcome.error}", err=True)
     return sorted(outcomes, key=lambda outcome: outcome.case)
-
-
-@contextmanager
-def _bar(total: int) -> Iterator[Callable[[], None]]:
-    """A progress bar on standard error, if that is a terminal; yields what moves it on by one."""
-    console = Console(stderr=True)
-    columns = TextColumn("segmenting"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    # Standard output stays its own: it carries the results.
-    with Progress(
-        *columns, console=console, transient=True, redirect_stdout=False, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda: bar.advance(task)
