@@ -5,7 +5,7 @@
 # uv from the PATH; where it is missing, a copy of our own in .uv/.
 UV := $(shell command -v uv 2>/dev/null || echo $(CURDIR)/.uv/bin/uv)
 # For people without uv: pip install -r requirements.txt in segmentation/.
-EXTRAS := serve judge plot openvino volume
+EXTRAS := serve judge plot openvino volume report
 EXPORT := $(UV) export --quiet --package mipseg $(addprefix --extra ,$(EXTRAS)) --no-dev --no-hashes --no-emit-workspace --no-header --no-annotate
 RUN := $(UV) run --all-packages --inexact
 
@@ -54,8 +54,9 @@ train: setup  ## train, evaluate and export the model; goes on where it stopped
 	$(UV) sync --all-packages --inexact --quiet --extra train
 	MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=8589934592 $(RUN) python -m mipseg.training run
 
-bench: setup  ## latency, throughput, memory and start-up through HTTP
+bench: setup  ## latency, throughput, memory and start-up through HTTP; a whole-body volume step by step
 	$(RUN) python bench/http_bench.py
+	$(RUN) python bench/volume_speed.py
 
 bench-judge: setup  ## the judge's time per image, against an instant endpoint and the real service, and 20 teams at once
 	$(RUN) python -m bench.judge_bench

@@ -48,6 +48,15 @@ def every_column_is_in_sight(page: Any) -> None:
     page.set_viewport_size({"width": 1280, "height": 720})
 
 
+def downloaded(page: Any, button: str, name: str) -> str:
+    """The text of the file that a button gives."""
+    with page.expect_download() as download:
+        page.click(button)
+    assert download.value.suggested_filename == name
+    content: str = download.value.path().read_text()
+    return content
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_scoreboard_and_own_attempt(settings: JudgeSettings, page: Any, tmp_path: Path) -> None:
@@ -85,10 +94,8 @@ def test_scoreboard_and_own_attempt(settings: JudgeSettings, page: Any, tmp_path
         for wanted in (min(scores), max(scores)):
             page.click("[data-key=score]")
             assert page.inner_text("#images tr:first-child td:nth-child(2)") == f"{wanted:.4f}"
-        with page.expect_download() as download:
-            page.click("#csv")
-        assert download.value.suggested_filename == f"attempt-{uuid}.csv"
-        assert download.value.path().read_text().splitlines()[0] == "image,score,seconds,reason,detail"
+        assert downloaded(page, "#csv", f"attempt-{uuid}.csv").splitlines()[0] == "image,score,seconds,reason,detail"
+        assert f"{score:.4f}" in downloaded(page, "#report", f"attempt-{uuid}.html")
         assert page.inner_text("#state") == f"done, 20 of 20 images, score {score:.4f}"
         assert page.locator("#dice rect").count() == page.locator("#latency rect").count() == 20
         assert page.inner_text("#limit") == "5"

@@ -11,11 +11,12 @@ import pytest
 from judge_endpoints import Endpoint, answer, constant, empty_mask, mask_of, png, reply, sends
 from PIL import Image
 
-from mipjudge.scoring import request_body, score_reply
+from mipjudge.scoring import score_reply
 from mipjudge.sender import Reply, Sender
 from mipjudge.settings import JudgeSettings
 from mipjudge.target import AddressPolicy, parse_endpoint
 from mipseg.io.dataset import Case
+from mipseg.reply import request_body
 
 SETTINGS = JudgeSettings(_env_file=None, deadline_s=1.0)
 LOCAL = AddressPolicy(SETTINGS.allowed_networks)

@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mipseg.metrics import dice_score, match_lesions
+from mipseg.metrics import calibration_bins, dice_score, match_lesions
 
 
 def test_hand_worked_value() -> None:
@@ -52,3 +52,13 @@ def test_match_lesions_of_empty_masks() -> None:
     assert match_lesions(empty, empty).found.size == 0
     assert match_lesions(empty, full).true.tolist() == [False]
     assert match_lesions(full, empty).found.tolist() == [False]
+
+
+def test_calibration_curve_counts_every_case_in_its_bin() -> None:
+    # Eight bins: up to 0.125, which it holds, up to 0.25, ..., up to 1.
+    score = np.array([0.0, 0.1, 0.125, 0.2, 0.9, 1.0])
+    truth = np.array([False, True, False, False, True, False])
+    first, second, last = calibration_bins(score, truth)
+    assert first == pytest.approx((0.075, 1 / 3, 3))
+    assert second == pytest.approx((0.2, 0.0, 1))
+    assert last == pytest.approx((0.95, 0.5, 2))

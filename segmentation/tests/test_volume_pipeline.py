@@ -1,5 +1,7 @@
 """A volume in, everything that is known about it out."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -9,7 +11,7 @@ from pydicom import Dataset
 
 from mipseg.errors import ArgumentError, VolumeError
 from mipseg.growing import grow
-from mipseg.io.volume import Source
+from mipseg.io.volume import Source, Volume
 from mipseg.metrics import dice_score
 from mipseg.model.segmenter import Segmentation, Segmenter
 from mipseg.phantom import make_volume_phantom
@@ -40,9 +42,9 @@ def two_lesions() -> np.ndarray:
 
 
 def test_real_networks_find_a_phantoms_tumours(segmenter: Segmenter) -> None:
-    phantom = make_volume_phantom(1014)
-    result = analyze_volume(volume_of_phantom(phantom), segmenter)
-    assert dice_score(phantom.mask, result.labels > 0) > 0.7
+    truth = make_volume_phantom(1014)
+    result = analyze_volume(volume_of_phantom(truth), segmenter)
+    assert dice_score(truth.mask, result.labels > 0) > 0.7
     assert result.segmentation.tumour.shape == result.mip.intensity.shape
     assert len(result.lesions) == result.patient.lesions == result.labels.max()
     assert result.patient.total_mtv_ml == pytest.approx((result.labels > 0).sum() * 0.02)
@@ -113,3 +115,40 @@ def test_nothing_found_is_measured_as_nothing() -> None:
     result = analyze_volume(make_volume(np.minimum(two_lesions(), 2.0)), Threshold())
     assert not result.labels.any()
     assert (result.lesions, result.patient.total_mtv_ml, result.patient.suv_max) == ([], 0, None)
+
+
+@cache
+def phantom() -> Volume:
+    return volume_of_phantom(make_volume_phantom(1014))
+
+
+def _stretched(volume: Volume) -> Volume:
+    z, y, x = (2 * side for side in volume.spacing)
+    return replace(volume, spacing=(z, y, x))
+
+
+@pytest.mark.parametrize(
+    ("change", "warning"),
+    [
+        (lambda volume: volume, None),
+        (lambda volume: replace(volume, voxels=volume.voxels[::-1]), "orientation: the body does not seem to stand"),
+        (lambda volume: replace(volume, voxels=volume.voxels * 5), "window"),
+        (lambda volume: replace(volume, voxels=volume.voxels / 5), "window"),
+        (lambda volume: replace(volume, voxels=volume.voxels[:200]), "part-of-body"),
+        (_stretched, "scale"),
+    ],
+    ids=["sound", "upside down", "too hot", "too cold", "legs alone", "wrong spacing"],
+)
+def test_an_odd_volume_is_doubted(change: Callable[[Volume], Volume], warning: str | None) -> None:
+    found = analyze_volume(change(phantom()), Threshold()).warnings
+    assert any(text.startswith(warning) for text in found) if warning else found == []
+
+
+def test_where_there_is_no_body_there_is_no_tumour() -> None:
+    class Everything(Threshold):
+        def segment(self, intensity: Any) -> Segmentation:
+            return Segmentation(np.ones(intensity.shape, bool), intensity, 1.0)
+
+    result = analyze_volume(make_volume(np.full(SHAPE, 0.05)), Everything())
+    assert result.warnings == ["uniform"]
+    assert (result.segmentation.has_tumour, result.lesions) == (0.0, [])

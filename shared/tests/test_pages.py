@@ -3,7 +3,6 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,21 +11,21 @@ import pytest
 from PIL import Image
 
 from mipseg.io.codec import encode_request
+from mipseg.metrics import dice_score
+from mipseg.model.segmenter import load_segmenter
 from mipseg.phantom import make_phantom
-from mipseg.repair.codes import PLAIN, InputWarning
+from mipseg.pipeline import analyze_image
+from mipserve.viewer import STATIC
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium")
 pytestmark = [pytest.mark.long, pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")]
+SAMPLES = STATIC / "samples"
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
-SLOW_HEIGHT = 350
-EXAMPLE = f"""
-import time
+EXAMPLE = """
 def predict(img):
-    time.sleep(1.5 * (len(img) == {SLOW_HEIGHT}))
     return (img < 50) * img.dtype.type(255)
 """
-EMPTY = {"width": 0, "hidden": True}
 
 
 @pytest.fixture(scope="module")
@@ -54,21 +53,6 @@ def page() -> Iterator[Any]:
         assert [text for text in complaints if not any(end in text for end in expected)] == []
 
 
-@pytest.fixture
-def files(tmp_path: Path) -> dict[str, str]:
-    """Uploads: a patient, a patient whose prediction takes long, and what is no image."""
-    paths = {name: tmp_path / f"{name}.png" for name in ("patient", "slow", "damaged")}
-    Image.fromarray(make_phantom(2).mip).save(paths["patient"])
-    Image.fromarray(make_phantom(3, height=SLOW_HEIGHT).mip).save(paths["slow"])
-    paths["damaged"].write_bytes(b"no image")
-    return {name: str(path) for name, path in paths.items()}
-
-
-def canvas(page: Any) -> dict[str, Any]:
-    found: dict[str, Any] = page.eval_on_selector("#canvas", "c => ({width: c.width, hidden: c.hidden})")
-    return found
-
-
 def fits(page: Any) -> bool:
     """Whether nothing sticks out of the page at the right, where a phone would hide it."""
     width: int = page.evaluate("document.documentElement.scrollWidth")
@@ -80,49 +64,42 @@ def shoot(page: Any, name: str) -> None:
         page.screenshot(path=f"{folder}/{name}-{page.viewport_size['width']}.png", full_page=True)
 
 
-@pytest.mark.long
-def test_an_upload_shows_its_own_mask_or_none(service: Any, page: Any, files: dict[str, str]) -> None:
+def test_a_sample_is_segmented_within_its_time(service: Any, page: Any) -> None:
+    """By the real model, on both kinds of screens; what is saved is what the model said."""
     page.goto(service.url("/"))
     page.wait_for_selector("#status.good")
-    assert canvas(page)["hidden"]
-    page.set_input_files("#file", files["patient"])
-    page.wait_for_selector("text=Built-in model: tumor, probability of a tumour 0.")
-    assert canvas(page) == {"width": 400, "hidden": False}
-    pixels = page.eval_on_selector("#canvas", "c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]")
-    colours = np.array(pixels, np.uint8).reshape(489, 400, 4)[:, :, :3]
-    orange = (colours == (213, 94, 0)).all(axis=2)
-    np.testing.assert_array_equal(orange, make_phantom(2).mip < 50)
+    page.click("#samples button:first-child")
+    page.wait_for_selector("#verdict:text-is('Tumour found')")
+    with page.expect_download() as download:
+        page.click("#save-mask")
+    saved = np.asarray(Image.open(download.value.path()).convert("L")) == 255
+    sample = make_phantom(9)
+    expected = analyze_image(sample.mip, load_segmenter())
+    np.testing.assert_array_equal(saved, expected.tumour)
+    page.click("#own-reference")
+    page.wait_for_selector(f"#dice:text-is('{dice_score(sample.mask, saved):.3f}')")
+    assert page.locator("#lesions tbody tr").count() == len(expected.lesions)
     for viewport in (DESK, PHONE):
         page.set_viewport_size(viewport)
         assert fits(page)
-        shoot(page, "index")
+        shoot(page, "viewer")
 
-    page.set_input_files("#file", files["damaged"])
-    page.wait_for_selector("#words.bad")
-    assert page.inner_text("#words") == "img is neither a PNG nor a JPEG"
-    assert canvas(page) == EMPTY
+
+def test_a_file_that_is_no_image_is_refused_in_plain_words(service: Any, page: Any) -> None:
+    page.goto(service.url("/"))
+    page.set_input_files("#file", {"name": "notes.png", "mimeType": "image/png", "buffer": b"no image"})
+    page.wait_for_selector("[data-phase=failed]")
+    assert page.inner_text("#problem-title") == "The image can't be read"
     shoot(page, "failed")
 
 
-def test_doubts_are_told_in_plain_words(service: Any, page: Any, files: dict[str, str]) -> None:
-    Image.fromarray(np.full((90, 120), 255, np.uint8)).save(files["patient"])
-    page.goto(service.url("/"))
-    page.set_input_files("#file", files["patient"])
-    page.wait_for_selector("text=Built-in model: healthy")
-    words = page.inner_text("#words").splitlines()
-    assert words[2:] == [PLAIN[InputWarning.UNIFORM]]
-
-
-def test_what_an_older_upload_still_brings_is_dropped(service: Any, page: Any, files: dict[str, str]) -> None:
-    page.goto(service.url("/"))
-    page.wait_for_selector("#status.good")
-    page.set_input_files("#file", files["slow"])
-    with page.expect_response("**/tumor/predict"):  # of the slow one, while the next is chosen already
-        page.set_input_files("#file", files["damaged"])
-    page.wait_for_selector("#words.bad")
-    page.wait_for_timeout(500)
-    assert page.inner_text("#words") == "img is neither a PNG nor a JPEG"
-    assert canvas(page) == EMPTY
+def test_the_samples_are_phantoms() -> None:
+    samples = {"patient": (9, 489, True), "whole-body": (4, 930, True), "control": (2, 489, False)}
+    for name, (seed, height, tumours) in samples.items():
+        phantom = make_phantom(seed, height=height, tumours=tumours)
+        image, reference = (np.asarray(Image.open(SAMPLES / f"{name}{part}.png")) for part in ("", "-reference"))
+        np.testing.assert_array_equal(image, phantom.mip)
+        np.testing.assert_array_equal(reference, phantom.mask)
 
 
 @pytest.mark.long
@@ -168,12 +145,13 @@ def test_the_schema_has_the_judges_routes_as_soon_as_it_is_there(service: Any) -
 
 
 def test_pages_load_nothing_from_elsewhere_and_run_no_inline_code(service: Any) -> None:
-    for path in ("/", "/docs", "/static/mipseg.css", "/static/index.js", "/static/docs.js", "/static/icon.svg"):
+    for path in ("/", "/docs", "/static/mipseg.css", "/static/viewer/main.js", "/static/docs.js", "/static/icon.svg"):
         answer = httpx.get(service.url(path))
         assert answer.status_code == 200
         assert "://" not in answer.text.replace("http://localhost:8000/", "").replace("http://www.w3.org/2000/svg", "")
         policy = answer.headers["content-security-policy"]
         assert "script-src 'self';" in policy
+        assert ("unsafe-inline" in policy) == (path == "/docs")  # Swagger UI styles single elements
         assert "frame-ancestors 'none'" in policy
         assert answer.headers["x-content-type-options"] == "nosniff"
         head = httpx.head(service.url(path))

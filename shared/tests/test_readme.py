@@ -17,7 +17,12 @@ from mipseg.settings import Settings
 from mipserve.settings import ServiceSettings
 
 README = Path(__file__).parents[2] / "README.md"
-PATHS = {"data_dir": "`data/raw/tumor-segmentation`", "dir": "`data/judge`", "task_dir": "`segmentation`"}
+PATHS = {
+    "data_dir": "`data/raw/tumor-segmentation`",
+    "dir": "`data/judge`",
+    "jobs_dir": "`data/jobs`",
+    "task_dir": "`segmentation`",
+}
 
 
 def described(settings: type[BaseSettings]) -> dict[str, str]:

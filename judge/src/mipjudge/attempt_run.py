@@ -8,10 +8,11 @@ from mipjudge import attempt_queue
 from mipjudge.attempt_queue import Job
 from mipjudge.database import Database
 from mipjudge.models import VALIDATION
-from mipjudge.scoring import request_body, score_reply
+from mipjudge.scoring import score_reply
 from mipjudge.sender import TIMEOUT, UNREACHABLE, Reply, Sender
 from mipjudge.sets import ImageSet
 from mipjudge.settings import JudgeSettings
+from mipseg.reply import request_body
 from mipseg.types import BinaryMask
 
 DOWN_AFTER = 5  # images at the start that reach nobody, or images in a row that time out; then the endpoint is down

@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
+from fastapi.responses import HTMLResponse
 
 from mipjudge import store
 from mipjudge.answers import attempt_answer, published
-from mipjudge.masks import decode_binary, encode_png
 from mipjudge.models import DONE, VALIDATION, Result
 from mipjudge.protocol import own_attempt
 from mipjudge.scoreboard import make_scoreboard
 from mipjudge.service import Json, Judge, JudgeRoute, Token, no_store
 from mipjudge.tables import csv_response
+from mipseg.io.mask_png import decode_binary, encode_png
 from mipseg.serving.problems import ProblemError
 
 MAX_TEAMS = 1000
@@ -89,6 +90,18 @@ def _add_attempts(router: APIRouter, judge: Judge) -> None:
         results = store.results_of(judge.db, found)
         rows = [(r.position + 1, published(r.score), round(r.seconds, 3), r.reason, r.detail) for r in results]
         return csv_response(f"attempt-{found.id}.csv", ("image", "score", "seconds", "reason", "detail"), rows)
+
+    @router.get("/api/v1/attempts/{uuid}/report.html", response_class=HTMLResponse)
+    def report(uuid: str, x_token: Token = None) -> Response:
+        """A page to keep of a finished validation: the score with its interval, times, the worst images, all images."""
+        found = own_attempt(judge, judge.viewer(x_token), uuid)
+        if found.kind != VALIDATION or found.status != DONE:
+            raise ProblemError("no-figure", "only a finished validation has a report")
+        from mipjudge.report import attempt_report  # noqa: PLC0415  # imports scipy's statistics, which take a second
+
+        page = attempt_report(judge, found, store.results_of(judge.db, found))
+        name = f'attachment; filename="attempt-{found.id}.html"'
+        return HTMLResponse(page, headers={**_SAFE, "Content-Disposition": name, "Cache-Control": "private"})
 
     @router.get("/api/v1/attempts/{uuid}/figures/{position}")
     def figure(uuid: str, position: str, x_token: Token = None) -> Response:

@@ -15,7 +15,6 @@ from mipjudge.bodies import body_of, schema_of
 from mipjudge.errors import RateLimitError
 from mipjudge.local import check_secret
 from mipjudge.models import EVALUATION, VALIDATION, Attempt, Team
-from mipjudge.scoring import judge_reply
 from mipjudge.sender import UNREACHABLE, Reply, Sender
 from mipjudge.service import Json, Judge, JudgeRoute, Token, no_store
 from mipjudge.sets import DATASET, describe_images
@@ -24,6 +23,7 @@ from mipseg.io.codec import encode_request
 from mipseg.io.dataset import SAMPLE_PHANTOM
 from mipseg.phantom import make_phantom
 from mipseg.problem_codes import PROBLEMS
+from mipseg.reply import judge_reply
 from mipseg.serving.problems import ProblemError
 
 MAX_LISTED = 100  # of a team's attempts

@@ -13,11 +13,11 @@ import numpy.typing as npt
 from PIL import Image as PillowImage
 
 from mipjudge.attempt_queue import Images
-from mipjudge.masks import as_rgb_png
 from mipjudge.models import VALIDATION
 from mipjudge.settings import JudgeSettings
 from mipseg.errors import DatasetError, ImageError
 from mipseg.io.dataset import Case, label_path, read_mask, read_patient
+from mipseg.io.mask_png import as_rgb_png
 from mipseg.phantom import make_phantom
 from mipseg.types import BinaryMask
 

@@ -58,6 +58,19 @@ def split_url(text: str) -> SplitResult:
     return parts
 
 
+def predict_url(text: str) -> str:
+    """The address of an endpoint's `/predict`, which is appended unless the path ends so.
+
+    Raises:
+        ValueError: see `split_url`; or it has a fragment.
+    """
+    parts = split_url(text.strip())
+    if parts.fragment:
+        raise ValueError("must not hold a #fragment")
+    path = parts.path.rstrip("/")
+    return parts.geturl() if path.endswith("/predict") else parts._replace(path=f"{path}/predict").geturl()
+
+
 def parse_ip(text: str) -> IpAddress | None:
     """Read an IP address; one that IPv6 carries for IPv4 (mapped, or NAT64 with the well-known prefix) becomes IPv4."""
     try:

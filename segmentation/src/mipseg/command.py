@@ -22,6 +22,7 @@ EXTRAS = {
     ),
     "judge": ("httpx",),
     "plot": ("matplotlib",),
+    "report": ("jinja2", "weasyprint"),
     "train": ("onnx", "onnxscript", "sklearn", "tensorboard", "torch"),
 }
 

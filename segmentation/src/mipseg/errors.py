@@ -11,6 +11,7 @@ MipsegError
 ├── SegmentationError       a mask breaks the contract (shape, values, channels); an AssertionError as well
 ├── ConfigError             an experiment's file is missing or wrong
 ├── DatasetError            the data set is missing or damaged
+├── ReportError             a report can't be made
 └── ModelError              the model's files are missing, damaged or do not fit
 """
 
@@ -56,6 +57,8 @@ class ImageTooLargeError(InputError):
 class VolumeError(InputError):
     """A file, folder or archive is not a PET volume that can be read without guessing; one line says why."""
 
+    code = "invalid-volume"
+
 
 class ArgumentError(InputError, ValueError):
     """An array or a number that a caller of the library passed can't be used; says what came and what is wanted."""
@@ -74,6 +77,10 @@ class ConfigError(MipsegError):
 
 class DatasetError(MipsegError):
     """The data set is missing or damaged."""
+
+
+class ReportError(MipsegError):
+    """A report can't be made: what it needs is not installed, or there is nothing to report."""
 
 
 class ModelError(MipsegError):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # Distinguishable with the common colour-vision deficiencies (Okabe and Ito 2008).
 TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = (0, 158, 115), (213, 94, 0), (86, 180, 233)
 
+_GAP = 4  # pixels between pictures
 FILES_ONLY = {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"}  # Matplotlib's backends without a screen
 
 
@@ -51,6 +52,30 @@ def overlay_image(mip: GreyImage, tumour: BinaryMask) -> npt.NDArray[np.uint8]:
     colours[tumour] = (colours[tumour] + np.array(FALSE_POSITIVE)) // 2
     colours[ndimage.binary_dilation(tumour, NEIGHBOURS) & ~tumour] = FALSE_POSITIVE
     return colours
+
+
+def side_by_side(mip: GreyImage, reference: BinaryMask, prediction: BinaryMask | None) -> npt.NDArray[np.uint8]:
+    """Image, reference, prediction and their agreement beside each other.
+
+    Args:
+        mip: (H, W) uint8.
+        reference: (H, W) bool.
+        prediction: (H, W) bool; None: there is none, and the last two pictures are left out.
+
+    Returns:
+        (H, 4 W + gaps, 3) uint8.
+    """
+    masks = [reference] if prediction is None else [reference, prediction]
+    pictures = [np.repeat(grey[:, :, None], 3, axis=2) for grey in (mip, *(_shown(mask) for mask in masks))]
+    if prediction is not None:
+        pictures.append(agreement_image(mip, reference, prediction))
+    gap = np.full((mip.shape[0], _GAP, 3), 128, np.uint8)
+    parts = [part for picture in pictures for part in (gap, picture)][1:]
+    return np.concatenate(parts, axis=1)
+
+
+def _shown(mask: BinaryMask) -> GreyImage:
+    return np.where(mask, 0, 255).astype(np.uint8)  # tumour is dark, as in the image
 
 
 def _channel(image: npt.NDArray[Any]) -> npt.NDArray[Any]:

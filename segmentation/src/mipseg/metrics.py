@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from mipseg.types import BinaryMask
 
+CALIBRATION_BINS = 8
 NEIGHBOURS = np.ones((3, 3), bool)  # pixels that touch at a corner belong to one component
 
 
@@ -76,3 +77,35 @@ def match_lesions(reference: BinaryMask, prediction: BinaryMask, min_iou: float 
     union = reference_area[:, None] + prediction_area[None, :] - overlap
     matches = (overlap > 0) & (overlap >= min_iou * union)
     return LesionMatch(reference_area, matches.sum(1) > 0, prediction_area, matches.sum(0) > 0)
+
+
+class CalibrationBin(NamedTuple):
+    """Cases of like predicted probability.
+
+    Attributes:
+        predicted: mean predicted probability that the image shows a tumour.
+        observed: share of the images that do.
+        cases: how many.
+    """
+
+    predicted: float
+    observed: float
+    cases: int
+
+
+def calibration_bins(score: npt.NDArray[np.float64], has_tumour: npt.NDArray[np.bool_]) -> list[CalibrationBin]:
+    """The calibration curve over bins of equal width; bins without a case are left out.
+
+    A score on an edge belongs to the bin below, as in scikit-learn's `calibration_curve`.
+
+    Args:
+        score: (N,) predicted probability in [0, 1].
+        has_tumour: (N,) truth.
+    """
+    number = np.searchsorted(np.linspace(0, 1, CALIBRATION_BINS + 1)[1:-1], score)
+    groups = [number == place for place in range(CALIBRATION_BINS)]
+    return [
+        CalibrationBin(float(score[group].mean()), float(has_tumour[group].mean()), int(group.sum()))
+        for group in groups
+        if group.any()
+    ]

@@ -29,6 +29,7 @@ class Result:
     Attributes:
         tumour: (H, W) bool.
         probability: (H, W) float32 in [0, 1], of each pixel.
+        seen: (H, W) float32 in [0, 1], air 0: the image after what was repaired, as the networks saw it.
         has_tumour: probability that the image shows a tumour anywhere, calibrated by cross-validation.
         threshold: the operating point: where `has_tumour` is below it, the mask is empty.
         lesions: the components of `tumour`, largest first.
@@ -37,6 +38,7 @@ class Result:
 
     tumour: BinaryMask
     probability: Probability
+    seen: Intensity
     has_tumour: float
     threshold: float
     lesions: list[Lesion]
@@ -71,7 +73,7 @@ def analyze(intensity: npt.NDArray[Any], segmenter: Segmenter, spacing: Spacing 
     warnings = (*repaired.warnings, *doubts(repaired.intensity, tumour))
     tumour, probability, seen = (repaired.restore(part) for part in (tumour, probability, repaired.intensity))
     lesions = measure_lesions(tumour, seen, probability, spacing)
-    return Result(tumour, probability, has_tumour, segmenter.config.min_patient, lesions, warnings)
+    return Result(tumour, probability, seen, has_tumour, segmenter.config.min_patient, lesions, warnings)
 
 
 def _segment(

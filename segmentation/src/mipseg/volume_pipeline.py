@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from mipseg.growing import Rule, grow
 from mipseg.io.volume import Volume
 from mipseg.measure.lesions_3d import Labels, VolumeLesion, label_lesions, measure_volume
@@ -9,8 +11,10 @@ from mipseg.measure.patient import PatientMeasures, measure_patient
 from mipseg.measure.regions import References, find_references, percist_level
 from mipseg.model.segmenter import Segmentation, Segmenter
 from mipseg.projection import Mip, project
-from mipseg.repair import doubts
+from mipseg.repair import InputWarning, Repaired, doubts, repair
 
+_REPAIRS = {InputWarning.BORDER_REMOVED, InputWarning.INVERTED}  # are not done to a volume's image
+_ORIENTATION = "orientation: the body does not seem to stand upright with its head up; the header may be wrong"
 HEIGHTS_M = (0.3, 2.5)  # of people; what lies outside was given in another unit
 
 
@@ -38,8 +42,8 @@ class VolumeResult:
         lesions: one for each number, the largest first.
         patient: all lesions together.
         references: healthy organs to compare with.
-        warnings: `code` or `code: sentence` each, of reading, projecting and the mask. The image is not repaired as
-            others are: a volume's header says where the head is.
+        warnings: `code` or `code: sentence` each, of reading, projecting, the image and the mask. The image is doubted
+            as others are, but not repaired: a volume's header says where the head is.
     """
 
     mip: Mip
@@ -52,7 +56,7 @@ class VolumeResult:
 
 
 def analyze_volume(volume: Volume, segmenter: Segmenter, options: VolumeOptions | None = None) -> VolumeResult:
-    """Project, segment, estimate the tumour in 3-D, and measure it.
+    """Project, segment, estimate the tumour in 3-D, and measure it. Where no body is seen, there is no tumour.
 
     Args:
         volume: from `mipseg.io.read.read_volume`.
@@ -66,14 +70,26 @@ def analyze_volume(volume: Volume, segmenter: Segmenter, options: VolumeOptions 
     """
     chosen = options or VolumeOptions()
     mip = project(volume, chosen.window_top)
-    segmentation = segmenter.segment(mip.intensity)
+    seen = repair(mip.intensity)
+    segmentation = segmenter.segment(mip.intensity) if seen.has_body else _nothing(mip)
     references = find_references(volume)
     liver_level = None if references.liver is None else percist_level(references.liver)
     labels = label_lesions(grow(volume, mip, segmentation.tumour, chosen.rule, liver_level))
     lesions = measure_volume(volume, labels)
     patient = measure_patient(lesions, *_body_of(volume))
-    warnings = [*volume.warnings, *mip.warnings, *doubts(mip.intensity, segmentation.tumour)]
+    doubtful = [*_doubts_of(seen), *doubts(mip.intensity, segmentation.tumour)]
+    warnings = [*volume.warnings, *mip.warnings, *doubtful]
     return VolumeResult(mip, segmentation, labels, lesions, patient, references, warnings)
+
+
+def _nothing(mip: Mip) -> Segmentation:
+    shape = mip.intensity.shape
+    return Segmentation(np.zeros(shape, bool), np.zeros(shape, np.float32), 0.0)
+
+
+def _doubts_of(seen: Repaired) -> list[str]:
+    codes = [code for code in seen.warnings if code not in _REPAIRS]
+    return [_ORIENTATION if code == InputWarning.ORIENTATION else code for code in codes]
 
 
 def _body_of(volume: Volume) -> tuple[float | None, float | None]:

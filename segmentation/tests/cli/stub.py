@@ -15,6 +15,9 @@ class HotSpots:
     runtime = FLOAT32
     config = SimpleNamespace(min_patient=0.5)
 
+    def load(self) -> None:
+        """There is nothing to load."""
+
     def segment(self, intensity: npt.NDArray[np.float32]) -> Segmentation:
         tumour = intensity >= 0.999
         return Segmentation(tumour, tumour.astype(np.float32), 1.0 if tumour.any() else 0.0)

@@ -9,7 +9,10 @@ import pytest
 
 from mipseg.io.write import write_png
 from tests.cli.conftest import Command
+from tests.data_sets import write_dataset
+from tests.endpoints import Pixels, Reply, endpoint, hottest
 from tests.io.pet_files import write_nifti
+from tests.report.pages import read_page
 
 
 def _mask(*boxes: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
@@ -115,3 +118,123 @@ def test_lesion_at_the_edge_of_two_sizes_is_of_the_larger(mipseg: Command, tmp_p
     write_png(tmp_path / "a.png", _mask((0, 0, 10)))
     found = json.loads(mipseg("evaluate", tmp_path / "a.png", tmp_path / "a.png", "--json").stdout)
     assert [row["reference"] for row in found["lesions"]] == [0, 0, 0, 1]
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    return write_dataset(tmp_path / "data")
+
+
+def test_an_endpoint_on_the_data_set(mipseg: Command, dataset: Path) -> None:
+    with endpoint() as url:
+        answer = mipseg("evaluate", dataset, "--endpoint", url, "--json")
+    assert (answer.code, answer.stderr) == (0, "")
+    found = json.loads(answer.stdout)
+    assert found["scores"] == {
+        "control_001": 1, "control_002": 0, "patient_001": 1, "patient_002": pytest.approx(2 * 16 / 48),
+    }  # fmt: skip
+    assert (found["controls"], found["clean_controls"]) == (2, 1)
+    assert (found["timings"]["images"], found["timings"]["late"]) == (4, 0)
+    assert max(found["seconds"].values()) == found["timings"]["max_s"] < 10
+    assert found["comparison"] is None
+
+
+def test_an_endpoint_on_masks_and_images(mipseg: Command, dataset: Path) -> None:
+    labels, images = dataset / "patients/labels", dataset / "patients/imgs"
+    with endpoint() as url:
+        answer = mipseg("evaluate", labels, "--endpoint", url, "--images", images, "--timings")
+        without = mipseg("evaluate", labels, "--endpoint", url)
+    assert answer.stdout.startswith("Dice: 0.8333 ")
+    assert "seconds per image: median 0." in answer.stdout
+    assert "0 of 2 over 10 s" in answer.stdout
+    assert (without.code, without.stderr) == (2, "error: there are no images to send; --images names their folder\n")
+
+
+def test_an_answer_that_cannot_be_used_scores_0_and_is_named(mipseg: Command, dataset: Path) -> None:
+    def only_small(image: Pixels) -> Reply:
+        return hottest(image) if (image == 0).sum() <= 3 * 16 else (500, b"{}")
+
+    with endpoint(only_small) as url:
+        answer = mipseg("evaluate", dataset, "--endpoint", url, "--json")
+    assert answer.code == 1
+    assert answer.stderr == "failed: patient_002: the answer's status is 500\nerror: 1 of 4 cases failed\n"
+    found = json.loads(answer.stdout)
+    assert (found["dice"]["mean"], found["scores"]["patient_002"]) == (0.5, 0)
+
+
+def test_nobody_answers(mipseg: Command, dataset: Path) -> None:
+    with endpoint() as url:
+        pass
+    answer = mipseg("evaluate", dataset, "--endpoint", url)
+    message = f"error: nobody answers at {url}/predict; start the endpoint, or check its address\n"
+    assert (answer.code, answer.stdout, answer.stderr) == (2, "", message)
+
+
+def test_data_set_and_masks_by_case(mipseg: Command, dataset: Path, tmp_path: Path) -> None:
+    (tmp_path / "masks").mkdir()
+    for name in ("patient_001", "patient_002", "control_001"):
+        write_png(tmp_path / "masks" / f"{name}.png", _mask((0, 0, 4)))
+    answer = mipseg("evaluate", dataset, tmp_path / "masks", "--json")
+    assert answer.stderr.startswith("failed: control_002: there is no prediction\n")
+    assert json.loads(answer.stdout)["scores"] == {"control_001": 0, "patient_001": 1, "patient_002": 1}
+
+
+def test_compared_with_a_folder_and_with_an_endpoint(
+    mipseg: Command, folders: tuple[Path, Path], dataset: Path, tmp_path: Path
+) -> None:
+    reference, prediction = folders
+    found = json.loads(mipseg("evaluate", *folders, "--compare", reference, "--json").stdout)["comparison"]
+    assert found == {
+        "difference": {"mean": -0.25, "low": -0.5, "high": 0.0, "cases": 2},
+        "wins": 0, "losses": 1, "ties": 1, "controls": 2, "clean": 1, "clean_other": 2,
+    }  # fmt: skip
+    lines = mipseg("evaluate", reference, reference, "--compare", prediction).stdout.splitlines()
+    assert lines[2:5] == [
+        "Dice minus the other's: +0.2500 (95 % interval +0.000 to +0.500), 2 cases",
+        "better: 1, worse: 0, the same: 1",
+        "clean controls: 2, the other's: 1, of 2",
+    ]
+    labels = dataset / "patients/labels"
+    with endpoint() as url:
+        answer = mipseg("evaluate", labels, labels, "--compare", url, "--images", dataset / "patients/imgs", "--json")
+    assert json.loads(answer.stdout)["comparison"]["difference"]["mean"] == pytest.approx((0 + 1 / 3) / 2)
+
+
+def test_page_has_the_numbers_and_the_images(mipseg: Command, dataset: Path, tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    with endpoint() as url:
+        assert mipseg("evaluate", dataset, "--endpoint", url, "--html", file).code == 0
+    page = read_page(file.read_text())
+    assert page.facts["Mean Dice"].startswith("0.833 ")
+    assert page.facts["Clean controls"] == "1 of 2 (50%)"
+    assert page.pictures[1:] == [
+        "Image of patient_002", "The same with 16 px true positive, 16 px false positive, 0 px false negative",
+        "Image of patient_001", "The same with 16 px true positive, 0 px false positive, 0 px false negative",
+        "Image of control_002", "The same with 0 px true positive, 4 px false positive, 0 px false negative",
+    ]  # fmt: skip
+
+
+def test_results_of_segment_bring_probability_and_image(mipseg: Command, image: Path, tmp_path: Path) -> None:
+    mipseg("segment", image, "-o", tmp_path / "out")
+    (tmp_path / "reference").mkdir()
+    write_png(tmp_path / "reference" / "7.png", np.zeros((120, 400), np.uint8))
+    answer = mipseg("evaluate", tmp_path / "reference", tmp_path / "out", "--json", "--html", tmp_path / "page.html")
+    assert json.loads(answer.stdout)["calibration"] == [{"predicted": 1.0, "observed": 0.0, "cases": 1}]
+    assert "Image of 7" in read_page((tmp_path / "page.html").read_text()).pictures
+
+
+@pytest.mark.parametrize(("arguments", "problem"), [
+    ((), "give either a PREDICTION or --endpoint URL"),
+    (("x", "--endpoint", "http://127.0.0.1"), "give either a PREDICTION or --endpoint URL"),
+    (("x", "--timings"), "--timings goes with --endpoint"),
+])  # fmt: skip
+def test_wrong_use(mipseg: Command, tmp_path: Path, arguments: tuple[str, ...], problem: str) -> None:
+    answer = mipseg("evaluate", tmp_path, *arguments)
+    assert (answer.code, answer.stderr) == (2, f"error: {problem}\n")
+
+
+def test_a_page_that_cannot_be_written(mipseg: Command, folders: tuple[Path, Path], tmp_path: Path) -> None:
+    answer = mipseg("evaluate", *folders, "--html", tmp_path / "none" / "page.html")
+    assert answer.code == 2
+    assert answer.stderr.startswith("error: can't write ")
+    assert answer.stderr.endswith("No such file or directory\n")

@@ -21,7 +21,7 @@ from tests.cli.conftest import Command
 from tests.io.pet_files import AFFINE, make_ct, make_slices, write_slices
 from tests.volumes import ball
 
-PNGS = ("mip.png", "mask.png", "overlay.png")
+PNGS = ("mip.png", "mask.png", "overlay.png", "probability.png")
 
 
 def _names(folder: Path) -> set[str]:
@@ -43,6 +43,8 @@ def test_image(mipseg: Command, image: Path, tmp_path: Path) -> None:
     assert (mask.sum(), set(np.unique(mask))) == (20 * 255, {0, 255})
     assert np.array_equal(np.asarray(PillowImage.open(folder / "mip.png")), np.asarray(PillowImage.open(image)))
     assert tuple(np.asarray(PillowImage.open(folder / "overlay.png"))[39, 160]) == (213, 94, 0)
+    probability = np.asarray(PillowImage.open(folder / "probability.png"))
+    assert (probability.dtype.name, probability.tolist()) == ("uint8", mask.tolist())  # the stub is always certain
     assert line["mask_sha256"] == hashlib.sha256((mask // 255).tobytes()).hexdigest()
     lesion = json.loads((folder / "measurements.json").read_text())["lesions"][0]
     assert (lesion["area_px"], lesion["area_mm2"], lesion["suv_max"]) == (20, None, None)
@@ -79,6 +81,17 @@ def test_dicom_gets_its_segmentation(mipseg: Command, tmp_path: Path) -> None:
     record = json.loads((tmp_path / "out" / "pet" / "measurements.json").read_text())
     assert record["lesions"][0]["suv_max"] == pytest.approx(15.0)
     assert record["not_written"] == {}
+
+
+def test_dicom_without_a_lesion_gets_a_report_that_says_so(mipseg: Command, tmp_path: Path) -> None:
+    folder = write_slices(tmp_path / "pet", make_slices(np.full((20, 24, 28), 500, np.int16), AFFINE))
+    answer = mipseg("segment", folder, "-o", tmp_path / "out")
+    assert answer.lines[0]["files"] == [*PNGS, "mask.nii.gz", "report.dcm", "measurements.json"]
+    assert dcmread(tmp_path / "out" / "pet" / "report.dcm").Modality == "SR"
+    record = json.loads((tmp_path / "out" / "pet" / "measurements.json").read_text())
+    assert record["not_written"] == {
+        "seg.dcm": "no lesion was found, and a segmentation without segments is not valid DICOM; report.dcm says so"
+    }
 
 
 def test_table_holds_a_row_for_each_patient_and_lesion(

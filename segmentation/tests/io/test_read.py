@@ -72,8 +72,8 @@ def test_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
     ("name", "arguments", "text"),
     [
         ("a.nii", {"series": "1.2"}, "a.nii is no DICOM input, so it has no series 1.2"),
-        ("a.nii", {"weight_kg": 70.0}, "give unit='bqml' with them"),
-        ("a.nii", {"unit": "suv", "dose_bq": 1e8}, "give unit='bqml' with them"),
+        ("a.nii", {"weight_kg": 70.0}, "give the unit bqml with them"),
+        ("a.nii", {"unit": "suv", "dose_bq": 1e8}, "give the unit bqml with them"),
         ("dicom", {"unit": "suv"}, "the unit of DICOM files is in their headers"),
     ],
 )
@@ -99,7 +99,7 @@ def test_without_the_extra_it_is_named(
 def test_values_that_are_not_suv(tmp_path: Path) -> None:
     volume = read_volume(write_nifti(tmp_path / "a.nii", SUV * 50_000))
     assert volume.unit == "unknown"
-    assert volume.suv_reason.endswith("if they are Bq/ml, give unit='bqml', weight and dose")
+    assert volume.suv_reason.endswith("if they are Bq/ml, give the unit bqml, weight and dose")
     volume = read_volume(tmp_path / "a.nii", unit="suv")
     assert volume.unit == "suv"
     assert volume.warnings[0].startswith("suv-implausible: the median SUV of the body would be")

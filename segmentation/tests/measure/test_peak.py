@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mipseg.measure import peak
 from mipseg.measure.peak import RADIUS_MM, VOLUME_MM3, box_around, sphere_weights, suv_peak
 
 Spacing = tuple[float, float, float]
@@ -51,9 +52,9 @@ def test_of_a_paraboloid_the_peak_is_its_mean_over_the_ball() -> None:
     # The mean of r^2 over a ball of radius R is 3 R^2 / 5; voxels of 1 mm hide 1 % of that.
     grid = np.indices((31, 31, 31)) - 15
     voxels = (100 - (grid**2).sum(axis=0)).astype(np.float32)
-    peak = suv_peak(voxels, one_voxel((31, 31, 31), 15, 15, 15), (1.0, 1.0, 1.0))
-    assert peak is not None
-    assert 100 - peak == pytest.approx(3 * RADIUS_MM**2 / 5, rel=0.02)
+    found = suv_peak(voxels, one_voxel((31, 31, 31), 15, 15, 15), (1.0, 1.0, 1.0))
+    assert found is not None
+    assert 100 - found == pytest.approx(3 * RADIUS_MM**2 / 5, rel=0.02)
 
 
 def test_the_sphere_need_not_lie_around_the_hottest_voxel() -> None:
@@ -81,3 +82,13 @@ def test_the_part_around_a_lesion_gives_the_same_peak() -> None:
     assert voxels[box].size < voxels.size / 4
     whole = suv_peak(voxels, lesion, (2.0, 3.0, 2.5))
     assert suv_peak(voxels[box], lesion[box], (2.0, 3.0, 2.5)) == pytest.approx(whole)
+
+
+@pytest.mark.parametrize("planes", [1, 4, 7])
+def test_a_tall_lesion_in_parts_has_the_same_peak(planes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    voxels = np.random.default_rng(0).random((30, 12, 12)).astype(np.float32)
+    lesion = np.zeros(voxels.shape, bool)
+    lesion[2:28, 5:7, 5:7] = True
+    whole = suv_peak(voxels, lesion, (2.0, 3.0, 2.5))
+    monkeypatch.setattr(peak, "_SLAB", planes)
+    assert suv_peak(voxels, lesion, (2.0, 3.0, 2.5)) == pytest.approx(whole, rel=1e-12)

@@ -29,7 +29,7 @@ async def running(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def ready(client: httpx.AsyncClient, seconds: float = 10) -> bool:
+async def ready(client: httpx.AsyncClient, seconds: float = 60) -> bool:
     for _ in range(int(seconds / 0.02)):
         if (await client.get("/readyz")).status_code == 200:
             return True
@@ -181,7 +181,7 @@ def test_a_damaged_model_is_never_ready(copied_model: Path, damage: str) -> None
         segmenter = Segmenter(copied_model, fast=True)
         app = create_app(lambda img: segment_image(img, segmenter), segmenter, Settings())
         async with running(app) as client:
-            assert await ready(client, 10 if damage == "none" else 0.5) == (damage == "none")
+            assert await ready(client, 60 if damage == "none" else 0.5) == (damage == "none")
             for path in ("/predict", "/tumor/predict", "/tumor/analyze"):
                 answer = await client.post(path, json={"img": GOOD})
                 if damage == "none":

@@ -17,6 +17,7 @@ from mipseg.phantom import make_phantom
 from mipseg.pipeline import segment_image
 from mipseg.serving.app import create_app
 from mipseg.serving.openapi import EXAMPLES
+from mipseg.serving.segment_options import SegmentOptions
 from mipseg.settings import Settings
 from tests.serving.server import Server
 
@@ -45,11 +46,29 @@ def test_every_error_has_the_one_shape(schema: Any) -> None:
     problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     statuses = {}
     for path, operation in operations(schema):
-        errors = {status: answer for status, answer in operation["responses"].items() if status != "200"}
+        errors = {status: answer for status, answer in operation["responses"].items() if status[0] != "2"}
         assert all(answer["content"] == problem and answer["description"] for answer in errors.values())
         statuses[path] = sorted(errors)
     assert statuses["/tumor/predict"] == ["400", "408", "413", "415", "422", "500", "503"]
+    assert statuses["/v1/segment"] == ["400", "408", "413", "415", "422", "429", "500", "503", "507"]
+    assert statuses["/v1/jobs/{job_id}"] == ["404", "503"]
+    assert statuses["/v1/jobs/{job_id}/result/{name}"] == ["404", "409", "503"]
     assert statuses["/readyz"] == ["503"]
+
+
+def test_uploads_and_jobs_are_described(schema: Any) -> None:
+    upload = schema["paths"]["/v1/segment"]["post"]
+    form = upload["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert list(form["properties"]) == ["file", *SegmentOptions.model_fields]
+    assert form["required"] == ["file"]
+    assert form["properties"]["pixel_spacing"]["examples"] == ["2,2"]
+    answers = {
+        status: upload["responses"][status]["content"]["application/json"]["schema"] for status in ("200", "202")
+    }
+    assert [answer["$ref"].rpartition("/")[2] for answer in answers.values()] == ["SegmentedImage", "JobAnswer"]
+    job = schema["components"]["schemas"]["JobAnswer"]["properties"]
+    assert job["state"]["enum"] == ["queued", "running", "done", "failed", "cancelled"]
+    assert sorted(schema["paths"]["/v1/jobs/{job_id}"]) == ["delete", "get"]
 
 
 def test_a_problem_is_what_the_schema_says(service: Server, schema: Any) -> None:

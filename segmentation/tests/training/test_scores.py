@@ -3,7 +3,7 @@ import pytest
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed: uv sync --extra train")
 
-from mipseg.training.scores import bootstrap_interval, calibration_bins, lesion_report
+from mipseg.training.scores import bootstrap_interval, lesion_report
 
 
 def test_bootstrap_interval_holds_the_mean_and_is_repeatable() -> None:
@@ -19,16 +19,6 @@ def test_bootstrap_interval_of_two_cases_is_known() -> None:
     # The mean of two draws from {0, 1} is 0, 0.5 or 1, with 1/4, 1/2 and 1/4: the middle 95 % hold all of them.
     assert bootstrap_interval(np.array([0.0, 1.0])) == (0, 1)
     assert bootstrap_interval(np.array([0.5, 0.5])) == (0.5, 0.5)
-
-
-def test_calibration_curve_counts_every_case_in_its_bin() -> None:
-    # Eight bins: up to 0.125, which it holds, up to 0.25, ..., up to 1.
-    score = np.array([0.0, 0.1, 0.125, 0.2, 0.9, 1.0])
-    truth = np.array([False, True, False, False, True, False])
-    first, second, last = calibration_bins(score, truth)
-    assert first == pytest.approx((0.075, 1 / 3, 3))
-    assert second == pytest.approx((0.2, 0.0, 1))
-    assert last == pytest.approx((0.95, 0.5, 2))
 
 
 def test_lesion_report_worked_out_by_hand() -> None:

@@ -1,23 +1,18 @@
-"""The unified API: the tasks under their names, the judge, and a first page."""
+"""The unified API: the tasks under their names, the judge, and the viewer."""
 
-import json
 from concurrent.futures import wait
-from pathlib import Path
 
 from fastapi import FastAPI
 
 from mipseg.model.segmenter import load_segmenter
 from mipseg.pipeline import segment_image
-from mipseg.repair.codes import PLAIN
 from mipseg.serving.app import create_app
-from mipseg.serving.pages import add_file, add_text
 from mipseg.serving.serve import configure_logging
 from mipseg.settings import Settings
 from mipserve.judge import add_judge
 from mipserve.settings import ServiceSettings
 from mipserve.user_code import FIRST_LOAD_S, UserCode, add_user_code
-
-STATIC = Path(__file__).with_name("static")
+from mipserve.viewer import add_viewer
 
 
 def make_app() -> FastAPI:
@@ -30,8 +25,5 @@ def make_app() -> FastAPI:
     app = create_app(code, segmenter, settings)
     add_user_code(app, code, follow=service.reload)
     add_judge(app, service.host, service.port)
-    add_file(app, "/", STATIC / "index.html")
-    for name in ("index.css", "index.js"):
-        add_file(app, f"/static/{name}", STATIC / name)
-    add_text(app, "/static/warnings.json", json.dumps(PLAIN), "application/json")
+    add_viewer(app)
     return app

@@ -126,6 +126,7 @@ function show(attempt) {
   facts(attempt, run);
   charts(attempt);
   table();
+  byId("report").hidden = attempt.status !== "done" || !images.length;
   byId("faults").hidden = !run.errors.length;
   byId("errors").replaceChildren(...run.errors.map((text) => {
     const item = document.createElement("li");
@@ -170,13 +171,17 @@ for (const button of document.querySelectorAll("th button")) {
     table();
   });
 }
-byId("csv").addEventListener("click", async () => {  // by hand, since a link sends no token
-  const response = await get(`${api}/images.csv`);
+// By hand, since a link sends no token.
+async function download(path, name) {
+  const response = await get(`${api}/${path}`);
   if (!response.ok) return;
   const link = document.createElement("a");
   link.href = URL.createObjectURL(await response.blob());
-  link.download = `attempt-${uuid}.csv`;
+  link.download = name;
   link.click();
   URL.revokeObjectURL(link.href);
-});
+}
+
+byId("csv").addEventListener("click", () => download("images.csv", `attempt-${uuid}.csv`));
+byId("report").addEventListener("click", () => download("report.html", `attempt-${uuid}.html`));
 update();

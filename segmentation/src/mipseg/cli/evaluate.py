@@ -1,54 +1,144 @@
-"""`mipseg evaluate`: how good masks are."""
+"""`mipseg evaluate`: how good masks are, of a folder or of an endpoint."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from mipseg.cli.options import JsonOption, stop
-from mipseg.engines.evaluate_masks import Evaluation, evaluate_masks
+from mipseg.cli.options import JsonOption, now, stop
+from mipseg.cli.progress import progress_bar
+from mipseg.engines.evaluate_masks import score_endpoint, score_files
+from mipseg.engines.mask_files import Reference, find_references
 from mipseg.errors import MipsegError
+from mipseg.evaluation import Comparison, Evaluation, Interval, compare_cases
+from mipseg.evaluation import evaluate as put_together
+from mipseg.io.write import write_text
+from mipseg.scoring import Scores
+
+_EXTRAS = {"httpx": "judge", "jinja2": "report"}  # the others are of `volume`
 
 
-def evaluate(
-    reference: Annotated[Path, typer.Argument(metavar="REFERENCE", help="A PNG or NIfTI mask, or a folder of them.")],
-    prediction: Annotated[Path, typer.Argument(metavar="PREDICTION", help="The same, or the results of segment.")],
+def evaluate(  # noqa: PLR0913 # the options of a command
+    reference: Annotated[
+        Path,
+        typer.Argument(metavar="REFERENCE", help="A PNG or NIfTI mask, a folder of them, or the data set's folder."),
+    ],
+    prediction: Annotated[
+        Path | None, typer.Argument(metavar="[PREDICTION]", help="The same, or the results of segment.")
+    ] = None,
     *,
+    endpoint: Annotated[
+        str | None, typer.Option(metavar="URL", help="Ask an endpoint for the masks (POST /predict), image by image.")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="The images, to send and to show; the data set has its own.")
+    ] = None,
+    compare: Annotated[
+        str | None, typer.Option(metavar="OTHER", help="Another PREDICTION, or an endpoint's URL, to compare with.")
+    ] = None,
+    timings: Annotated[bool, typer.Option("--timings", help="Say how long the endpoint took.")] = False,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a page with pictures of the worst cases.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare masks with their references: Dice with its interval, lesions by size, clean controls.
 
     Exit code 1: some cases could not be compared; 2: none could.
     """
+    if (prediction is None) == (endpoint is None):
+        stop("give either a PREDICTION or --endpoint URL", 2)
+    if timings and endpoint is None:
+        stop("--timings goes with --endpoint", 2)
     try:
-        found = evaluate_masks(reference, prediction)
+        references = find_references(reference, images)
+        scores = _score(references, str(prediction or endpoint))
+        other = None if compare is None else _score(references, compare)
+        found = put_together(scores)
+        comparison = None if other is None else compare_cases(scores.cases, other.cases)
+        if html is not None:
+            _write_page(html, scores, found, other, comparison)
     except MipsegError as error:
         stop(str(error), 2)
     except ModuleNotFoundError as error:
-        stop(f"the package {error.name} is missing: pip install 'mipseg[volume]'", 2)
+        _stop_without(error)
+    except OSError as error:
+        stop(f"can't write {error.filename}: {error.strerror}", 2)
     if as_json:
-        typer.echo(json.dumps(asdict(found), indent=2, allow_nan=False))
+        typer.echo(json.dumps(_plain(found, comparison), indent=2, allow_nan=False))
     else:
-        _show(found)
+        _show(found, comparison, timings=timings)
+    _end(found)
+
+
+def _score(references: Sequence[Reference], source: str) -> Scores:
+    if not source.startswith(("http://", "https://")):
+        return score_files(references, Path(source))
+    with progress_bar("asking", len(references)) as advance:
+        return score_endpoint(references, source, advance)
+
+
+def _write_page(
+    file: Path, scores: Scores, found: Evaluation, other: Scores | None, comparison: Comparison | None
+) -> None:
+    from mipseg.report.evaluation import evaluation_page  # noqa: PLC0415 # an extra
+
+    write_text(file, evaluation_page(scores, found, now(), other, comparison))
+
+
+def _stop_without(error: ModuleNotFoundError) -> NoReturn:
+    extra = _EXTRAS.get(error.name or "", "volume")
+    stop(f"the package {error.name} is missing: pip install 'mipseg[{extra}]'", 2)
+
+
+def _plain(found: Evaluation, comparison: Comparison | None) -> dict[str, Any]:
+    calibration = [group._asdict() for group in found.calibration]
+    return {
+        **asdict(found),
+        "calibration": calibration,
+        "comparison": None if comparison is None else asdict(comparison),
+    }
+
+
+def _end(found: Evaluation) -> None:
     for name, reason in found.failed.items():
         typer.echo(f"failed: {name}: {reason}", err=True)
     if found.failed:
-        stop(f"{len(found.failed)} of {len(found.failed) + len(found.scores)} cases failed", 1)
+        stop(f"{len(found.failed)} of {len(found.scores.keys() | found.failed.keys())} cases failed", 1)
 
 
-def _show(found: Evaluation) -> None:
-    dice, console = found.dice, Console()
-    if dice.mean is None:
+def _show(found: Evaluation, comparison: Comparison | None, *, timings: bool) -> None:
+    if found.dice.mean is None:
         typer.echo("Dice: none (no reference has tumour)")
     else:
-        between = "" if dice.low is None else f" (95 % interval {dice.low:.3f} to {dice.high:.3f})"
-        typer.echo(f"Dice: {dice.mean:.4f}{between}, {dice.cases} cases")
+        typer.echo(f"Dice: {found.dice.mean:.4f}{_between(found.dice)}, {found.dice.cases} cases")
     typer.echo(f"clean controls: {found.clean_controls} of {found.controls}")
+    if timings and found.timings is not None:
+        times = found.timings
+        typer.echo(
+            f"seconds per image: median {times.p50_s:.2f}, 95 % within {times.p95_s:.2f}, slowest {times.max_s:.2f}, "
+            f"{times.late} of {times.images} over 10 s"
+        )
+    if comparison is not None:
+        _show_comparison(comparison)
     table = Table("lesion size", "in reference", "found", "in prediction", "true")
     for row in found.lesions:
         table.add_row(row.size, *(str(count) for count in (row.reference, row.found, row.prediction, row.true)))
-    console.print(table)
+    Console().print(table)
+
+
+def _show_comparison(comparison: Comparison) -> None:
+    difference = comparison.difference
+    mean = "none" if difference.mean is None else f"{difference.mean:+.4f}{_between(difference, '+')}"
+    typer.echo(f"Dice minus the other's: {mean}, {difference.cases} cases")
+    typer.echo(f"better: {comparison.wins}, worse: {comparison.losses}, the same: {comparison.ties}")
+    typer.echo(f"clean controls: {comparison.clean}, the other's: {comparison.clean_other}, of {comparison.controls}")
+
+
+def _between(found: Interval, sign: str = "") -> str:
+    return "" if found.low is None else f" (95 % interval {found.low:{sign}.3f} to {found.high:{sign}.3f})"

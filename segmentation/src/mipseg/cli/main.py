@@ -4,6 +4,7 @@ import typer
 
 from mipseg.cli.evaluate import evaluate
 from mipseg.cli.info import info
+from mipseg.cli.report import report
 from mipseg.cli.segment import segment
 from mipseg.cli.serve import serve
 
@@ -14,7 +15,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Tumour segmentation in whole-body PET: MIP images, and volumes as NIfTI or DICOM. Not a medical device.",
 )
-for verb in (segment, evaluate, info):
+for verb in (segment, report, evaluate, info):
     app.command()(verb)
 app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(serve)
 

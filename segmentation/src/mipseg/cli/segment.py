@@ -2,24 +2,21 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
-from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from mipseg.cli.options import DoseOption, SeriesOption, UnitOption, WeightOption, now, stop
+from mipseg.cli.progress import progress_bar
 from mipseg.cli.run_report import run_report
 from mipseg.engines.cases import Case, find_cases
-from mipseg.engines.job import DEFAULT_FORMATS, FORMATS, Format, Job, Options, Outcome, Provenance
+from mipseg.engines.job import DEFAULT_FORMATS, FORMATS, Format, Job, Options, Outcome, provenance
 from mipseg.engines.local import run_cases
 from mipseg.engines.segment_case import done_before, failed, segment_case
 from mipseg.engines.table import write_table
@@ -27,8 +24,6 @@ from mipseg.errors import MipsegError
 from mipseg.growing import Rule
 from mipseg.io.write import write_json
 from mipseg.model.cores import usable_cores
-from mipseg.model.folder import read_config
-from mipseg.model.segmenter import MODELS, load_segmenter
 from mipseg.settings import Settings, describe
 
 LOST = "the process that worked on it died; it may have run out of memory"
@@ -91,7 +86,7 @@ def _prepare(out: Path, options: Options, *, force: bool) -> Job:
     """Check what all cases need before the first."""
     try:
         settings = Settings()
-        config, runtime = read_config(MODELS / settings.model), load_segmenter(settings).runtime
+        made_by = provenance(settings)
         out.mkdir(parents=True, exist_ok=True)
     except ValidationError as error:
         stop(describe(error), 2)
@@ -99,7 +94,6 @@ def _prepare(out: Path, options: Options, *, force: bool) -> Job:
         stop(str(error), 2)
     except OSError as error:
         stop(f"can't make the output folder {out}: {error.strerror}", 2)
-    made_by = Provenance(version("mipseg"), config.name, config.sha256, f"{runtime.name} {runtime.precision}")
     return Job(out, settings, options, made_by, now(), force)
 
 
@@ -113,7 +107,7 @@ def _run(cases: Sequence[Case], job: Job, jobs: int) -> list[Outcome]:
     shared = replace(job, settings=job.settings.model_copy(update={"threads": max(1, cores // processes)}))
     work = partial(segment_case, job=shared)
     outcomes = []
-    with _bar(len(cases)) as advance:
+    with progress_bar("segmenting", len(cases)) as advance:
         for outcome in chain(skipped, run_cases(work, left, processes, partial(failed, problem=LOST))):
             outcomes.append(outcome)
             advance()
@@ -121,16 +115,3 @@ def _run(cases: Sequence[Case], job: Job, jobs: int) -> list[Outcome]:
             if outcome.status == "failed":
                 typer.echo(f"failed: {outcome.case}: {outcome.error}", err=True)
     return sorted(outcomes, key=lambda outcome: outcome.case)
-
-
-@contextmanager
-def _bar(total: int) -> Iterator[Callable[[], None]]:
-    """A progress bar on standard error, if that is a terminal; yields what moves it on by one."""
-    console = Console(stderr=True)
-    columns = TextColumn("segmenting"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    # Standard output stays its own: it carries the results.
-    with Progress(
-        *columns, console=console, transient=True, redirect_stdout=False, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda: bar.advance(task)

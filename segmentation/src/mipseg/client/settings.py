@@ -8,7 +8,7 @@ from pydantic import SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import SettingsConfigDict
 
-from mipseg.addresses import Scope, scope_of_literal, split_url
+from mipseg.addresses import Scope, predict_url, scope_of_literal, split_url
 from mipseg.client.errors import UsageError
 from mipseg.settings import ProjectSettings, describe
 
@@ -18,6 +18,14 @@ PORT = 8000  # where `make api` serves
 def can_be_sent(token: str) -> bool:
     """Whether a text can be a header's value; where not, the HTTP library's error would show it."""
     return token.isascii() and token.isprintable() and " " not in token
+
+
+def _judge_url(text: str) -> str:
+    parts = split_url(text.strip())
+    for part, sign in ((parts.fragment, "#fragment"), (parts.query, "?query")):
+        if part:
+            raise ValueError(f"must not hold a {sign}")
+    return parts._replace(path=parts.path.rstrip("/")).geturl()
 
 
 class ClientSettings(ProjectSettings):
@@ -39,20 +47,12 @@ class ClientSettings(ProjectSettings):
     @classmethod
     def _check_address(cls, value: str, info: ValidationInfo) -> str:
         try:
-            parts = split_url(value.strip())
-            if parts.fragment:
-                raise ValueError("must not hold a #fragment")
-            if info.field_name == "eval_api_url":
-                if parts.query:
-                    raise ValueError("must not hold a ?query")
-                parts = parts._replace(path=parts.path.rstrip("/"))
-            elif not parts.path.rstrip("/").endswith("/predict"):
-                parts = parts._replace(path=parts.path.rstrip("/") + "/predict")
-            httpx.URL(parts.geturl())  # has rules of its own about hosts
+            url = _judge_url(value) if info.field_name == "eval_api_url" else predict_url(value)
+            httpx.URL(url)  # has rules of its own about hosts
         except (ValueError, httpx.InvalidURL) as error:
             text = "is not a web address" if isinstance(error, httpx.InvalidURL) else str(error)
             raise PydanticCustomError("address", "{text}", {"text": text}) from None
-        return parts.geturl()
+        return url
 
     @field_validator("eval_api_token")
     @classmethod

@@ -9,15 +9,17 @@ import numpy as np
 
 from mipseg.engines.job import Job, Options
 from mipseg.figure import overlay_image
+from mipseg.io.arrays import image_of_intensity, image_of_probability
 from mipseg.io.volume import Volume
 from mipseg.io.write import write_nifti, write_png
 from mipseg.measure.lesions_2d import Lesion
 from mipseg.pipeline import Result
-from mipseg.types import BinaryMask, GreyImage
+from mipseg.types import BinaryMask, GreyImage, Probability
 from mipseg.volume_pipeline import VolumeResult
 
-FILES = ("mip.png", "mask.png", "overlay.png", "mask.nii.gz", "suv.nii.gz", "seg.dcm", "report.dcm")
+FILES = ("mip.png", "mask.png", "overlay.png", "probability.png", "mask.nii.gz", "suv.nii.gz", "seg.dcm", "report.dcm")
 NO_SUV = "a PNG or JPEG shows shares of a window, not SUV"
+NO_SEGMENT = "no lesion was found, and a segmentation without segments is not valid DICOM; report.dcm says so"
 NO_SPACING = "the size of an image's pixels is not known"
 _IMAGE_REASONS = {
     "area_mm2": NO_SPACING,
@@ -44,7 +46,7 @@ def write_image(folder: Path, mip: GreyImage, result: Result, options: Options) 
         What `measurements.json` says of them.
     """
     if "png" in options.formats:
-        _write_pngs(folder, mip, result.tumour)
+        _write_pngs(folder, mip, result.tumour, result.probability)
     lesions = [_image_lesion(lesion) for lesion in result.lesions]
     return {
         "kind": "image",
@@ -74,17 +76,17 @@ def write_volume(folder: Path, volume: Volume, result: VolumeResult, job: Job, i
     """
     formats, skipped = job.options.formats, dict[str, str]()
     if "png" in formats:
-        mip = np.rint((1 - result.mip.intensity) * 255).astype(np.uint8)
-        _write_pngs(folder, mip, result.segmentation.tumour)
+        segmentation = result.segmentation
+        _write_pngs(folder, image_of_intensity(result.mip.intensity), segmentation.tumour, segmentation.probability)
+    mask = (result.labels > 0).view(np.uint8)
     if "nifti" in formats:
-        write_nifti(folder / "mask.nii.gz", (result.labels > 0).astype(np.uint8), volume.source)
+        write_nifti(folder / "mask.nii.gz", mask, volume.source)
     if "suv" in formats:
         if volume.unit == "suv":
             write_nifti(folder / "suv.nii.gz", volume.voxels, volume.source)
         else:
             skipped["suv.nii.gz"] = f"no SUV ({volume.suv_reason})"
     skipped |= _write_dicom(folder, volume, result, job, identity)
-    mask = volume.source.restore((result.labels > 0).astype(np.uint8))
     return {
         "kind": volume.source.kind,
         "has_tumour": result.segmentation.has_tumour,
@@ -92,7 +94,7 @@ def write_volume(folder: Path, volume: Volume, result: VolumeResult, job: Job, i
         "lesions": [asdict(lesion) for lesion in result.lesions],
         "references": asdict(result.references),
         "warnings": list(result.warnings),
-        "mask_sha256": hashlib.sha256(mask.tobytes()).hexdigest(),
+        "mask_sha256": hashlib.sha256(volume.source.restore(mask).data).hexdigest(),
         "files": _listed(folder),
         "not_written": skipped,
     }
@@ -113,22 +115,24 @@ def _write_dicom(folder: Path, volume: Volume, result: VolumeResult, job: Job, i
     if isinstance(images, str):
         return dict.fromkeys(wanted, images)
     segmentation = make_dicom_seg(result.labels, volume.source, images, maker)
-    if segmentation is None:
-        return dict.fromkeys(wanted, "no lesion was found")
-    if "seg" in formats:
-        segmentation.save_as(folder / "seg.dcm")
     if "sr" in formats:
         from mipseg.io.dicom_sr import make_dicom_report  # noqa: PLC0415 # an extra
 
-        measures = {lesion.id: asdict(lesion) for lesion in result.lesions}
-        make_dicom_report(segmentation, measures, images, maker).save_as(folder / "report.dcm")
+        lesions = {lesion.id: asdict(lesion) for lesion in result.lesions}
+        report = make_dicom_report(segmentation, asdict(result.patient), lesions, images, maker)
+        report.save_as(folder / "report.dcm")
+    if "seg" in formats:
+        if segmentation is None:
+            return {"seg.dcm": NO_SEGMENT}
+        segmentation.save_as(folder / "seg.dcm")
     return {}
 
 
-def _write_pngs(folder: Path, mip: GreyImage, tumour: BinaryMask) -> None:
+def _write_pngs(folder: Path, mip: GreyImage, tumour: BinaryMask, probability: Probability) -> None:
     write_png(folder / "mip.png", mip)
     write_png(folder / "mask.png", tumour.astype(np.uint8) * 255)
     write_png(folder / "overlay.png", overlay_image(mip, tumour))
+    write_png(folder / "probability.png", image_of_probability(probability))
 
 
 def _image_lesion(lesion: Lesion) -> dict[str, Any]:

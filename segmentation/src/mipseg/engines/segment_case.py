@@ -4,7 +4,8 @@ import json
 import logging
 import time
 import warnings as python_warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,24 +25,47 @@ from mipseg.volume_pipeline import VolumeOptions, analyze_volume
 EXTRA = "pip install 'mipseg[volume]'"
 
 
+class Steps:
+    """The steps of a case, `read`, `segment` and `write`.
+
+    Attributes:
+        seconds: of each step that has ended, and the `total`.
+
+    Args:
+        begins: is told each step that begins.
+    """
+
+    def __init__(self, begins: Callable[[str], None] = lambda step: None) -> None:
+        self.seconds, self._begins = dict[str, float](), begins
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Time one of them."""
+        self._begins(name)
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - start
+
+
 def segment_case(case: Case, job: Job) -> Outcome:
     """Read, segment, measure and write one case; whatever goes wrong is in the outcome."""
     try:
-        with python_warnings.catch_warnings():
-            python_warnings.simplefilter("ignore")  # of libraries, about headers; what matters is in the result
-            logging.getLogger("highdicom").setLevel(logging.ERROR)
-            return _segment(case, job)
-    except MipsegError as error:
-        problem = str(error)
-    except ModuleNotFoundError as error:
-        problem = f"the package {error.name} is missing, which volumes need: {EXTRA}"
-    except MemoryError:
-        problem = "out of memory"
-    except OSError as error:
-        problem = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+        return segment_or_raise(case, job, Steps())
     except Exception as error:  # one broken case must not end the others
-        problem = f"unexpected {type(error).__name__}: {error}"
-    return failed(case, problem)
+        return failed(case, describe(error))
+
+
+def describe(error: Exception) -> str:
+    """Why a case failed."""
+    if isinstance(error, MipsegError):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError):
+        return f"the package {error.name} is missing, which volumes need: {EXTRA}"
+    if isinstance(error, MemoryError):
+        return "out of memory"
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+    return f"unexpected {type(error).__name__}: {error}"
 
 
 def failed(case: Case, problem: str) -> Outcome:
@@ -49,32 +73,47 @@ def failed(case: Case, problem: str) -> Outcome:
     return Outcome(case.name, str(case.path), "failed", error=" ".join(problem.split()))
 
 
-def _segment(case: Case, job: Job) -> Outcome:
-    folder, seconds = job.out / case.name, dict[str, float]()
-    with case.open() as found, _timed(seconds, "total"):
+def segment_or_raise(case: Case, job: Job, steps: Steps) -> Outcome:
+    """Read, segment, measure and write one case.
+
+    Raises:
+        MipsegError: it can't be used, or the model can't.
+        Exception: nearly anything else on damaged files.
+    """
+    with python_warnings.catch_warnings():
+        python_warnings.simplefilter("ignore")  # of libraries, about headers; what matters is in the result
+        logging.getLogger("highdicom").setLevel(logging.ERROR)
+        return _segment(case, job, steps)
+
+
+def _segment(case: Case, job: Job, steps: Steps) -> Outcome:
+    folder = job.out / case.name
+    with case.open() as found, steps.timed("total"):
         _check_place(case, folder)
         if (earlier := done_before(case, job)) is not None:
             return earlier
         key = job.key(case.sha256())
         with replaced_files(folder, (*FILES, RECORD), RECORD) as partial:
-            record = {"case": case.name, **key, **_write(found, job, partial, json.dumps(key), seconds)}
+            record = {"case": case.name, **key, **_write(found, job, partial, json.dumps(key), steps)}
             write_json(partial / RECORD, record)
-    return _outcome(case, "done", record, seconds)
+    return _outcome(case, "done", record, steps.seconds)
 
 
-def _write(found: Found, job: Job, folder: Path, identity: str, seconds: dict[str, float]) -> dict[str, Any]:
+def _write(found: Found, job: Job, folder: Path, identity: str, steps: Steps) -> dict[str, Any]:
     """Analyse an input and write all files; returns the record's part on what was found."""
     segmenter, options = load_segmenter(job.settings), job.options
     if found.kind == "image":
-        with _timed(seconds, "segment"):
+        with steps.timed("segment"):
             result = analyze_file(found.files[0], segmenter)
-        with _timed(seconds, "write"):
+        with steps.timed("write"):
             return write_image(folder, decode_image(found.files[0].read_bytes())[:, :, 0], result, options)
-    with _timed(seconds, "read"):
-        volume = _read(found, job)
-    with _timed(seconds, "segment"):
-        analysis = analyze_volume(volume, segmenter, VolumeOptions(options.rule, options.window_top))
-    with _timed(seconds, "write"):
+    with ThreadPoolExecutor(1) as beside:
+        beside.submit(segmenter.load)  # takes as long as reading; if it fails, the same error comes up below
+        with steps.timed("read"):
+            volume = _read(found, job)
+        with steps.timed("segment"):
+            analysis = analyze_volume(volume, segmenter, VolumeOptions(options.rule, options.window_top))
+    with steps.timed("write"):
         return write_volume(folder, volume, analysis, job, identity)
 
 
@@ -122,10 +161,3 @@ def _outcome(case: Case, status: Any, record: dict[str, Any], seconds: dict[str,
         warnings=tuple(record["warnings"]),
         seconds={name: round(value, 3) for name, value in seconds.items()},
     )
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
-    start = time.perf_counter()
-    yield
-    seconds[name] = time.perf_counter() - start

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from PIL import Image as PillowImage
 
 from mipseg.errors import ArgumentError
-from mipseg.types import GreyImage, Intensity
+from mipseg.types import GreyImage, Intensity, Probability
 
 WANTED = "(H, W), (H, W, 1), (H, W, 3) or (H, W, 4) uint8, or (H, W) uint16, where air is white and the hottest black"
 
@@ -30,6 +30,30 @@ def intensity_of_image(image: npt.NDArray[Any]) -> Intensity:
     if image.dtype == np.uint16:
         return np.asarray((65535 - image).astype(np.float32) / np.float32(65535))
     return np.asarray((255 - grey_of_image(image)).astype(np.float32) / np.float32(255))
+
+
+def image_of_intensity(intensity: Intensity) -> GreyImage:
+    """Show intensity as an image, rounded to 8 bits: the way back of `intensity_of_image`.
+
+    Args:
+        intensity: (H, W) float32 in [0, 1], air 0.
+
+    Returns:
+        (H, W) uint8, air 255.
+    """
+    return np.rint((1 - intensity) * 255).astype(np.uint8)
+
+
+def image_of_probability(probability: Probability) -> npt.NDArray[np.uint8]:
+    """Show probabilities as an image of 8 bits: 0 is 0, 1 is 255.
+
+    Args:
+        probability: (H, W) float32 in [0, 1].
+
+    Returns:
+        (H, W) uint8.
+    """
+    return np.rint(probability * 255).astype(np.uint8)
 
 
 def grey_of_image(image: npt.NDArray[np.uint8]) -> GreyImage:

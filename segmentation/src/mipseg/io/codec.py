@@ -95,6 +95,11 @@ def decode_base64(text: str) -> bytes:
     return data
 
 
+def is_image(head: bytes) -> bool:
+    """Whether a file that begins with these bytes is a PNG or JPEG."""
+    return head.startswith((png.SIGNATURE, jpeg.SIGNATURE))
+
+
 def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Image:
     """Decode a PNG or JPEG file; see `decode_request`."""
     return decode(data, max_pixels).image

@@ -26,7 +26,8 @@ GE_SCAN_START = (0x0009, 0x0D, "GEMS_PETD_01")
 PHILIPS_SUV, PHILIPS_ACTIVITY = ((0x7053, offset, "Philips PET Private Group") for offset in (0x00, 0x09))
 
 _SPECT = re.compile(
-    r"\bspect\b|symbia|e\.?cam\b|discovery nm|infinia|millennium|brightview|precedence|nm[/ ]ct", re.IGNORECASE
+    r"(?<![a-z])spect(?:ct)?(?![a-z])|symbia|e\.?cam\b|discovery nm|infinia|millennium|brightview|precedence|nm[/ ]ct",
+    re.IGNORECASE,
 )
 _PARALLEL_HOLES = ("PARA", "PINH", "FANB", "CONE", "SLNT", "ASTG", "DIVG")
 
@@ -148,6 +149,9 @@ def _spect(header: Dataset) -> str:
     """What shows that an image is SPECT, whatever its modality says."""
     if header.get("SOPClassUID") == NuclearMedicineImageStorage or text(header, "Modality") in ("NM", "ST"):
         return "a nuclear medicine object"
+    for keyword in ("ManufacturerModelName", "SeriesDescription"):  # F-18 in a gamma camera is not PET either
+        if _SPECT.search(text(header, keyword)):
+            return f"{keyword} is {text(header, keyword)!r}"
     half_life = number(tracer_item(header), "RadionuclideHalfLife")
     nuclide = (
         find_nuclide(tracer_texts(header))
@@ -156,14 +160,17 @@ def _spect(header: Dataset) -> str:
     )
     if nuclide is not None:  # surer than any description
         return "" if nuclide.emits_positrons else f"{nuclide.name} emits no positrons"
+    return _spect_by_description(header)
+
+
+def _spect_by_description(header: Dataset) -> str:
+    """What makes an image whose nuclide is not known look like SPECT."""
     if tomography := [kind for kind in texts(header, "ImageType") if "TOMO" in kind]:
         return f"ImageType has {tomography[0]}, a nuclear medicine image's"
     if collimator := [kind for kind in texts(header, "CollimatorType") if kind in _PARALLEL_HOLES]:
         return f"a collimator of type {collimator[0]}"
-    for keyword in ("SeriesDescription", "ManufacturerModelName", "StudyDescription"):
-        if _SPECT.search(text(header, keyword)):
-            return f"{keyword} is {text(header, keyword)!r}"
-    return ""
+    study = text(header, "StudyDescription")  # which may hold PET as well
+    return f"StudyDescription is {study!r}" if _SPECT.search(study) else ""
 
 
 def _frame(header: Dataset) -> Frame:

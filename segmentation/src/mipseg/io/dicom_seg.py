@@ -13,6 +13,7 @@ from highdicom.seg import (
 )
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
+from scipy import ndimage
 
 from mipseg.io.dicom_out import MANUFACTURER, Maker
 from mipseg.io.volume import Source
@@ -38,15 +39,20 @@ def make_dicom_seg(labels: npt.NDArray[Any], source: Source, images: Sequence[Da
         The object; None where no slice shows a lesion, since a segmentation needs a segment.
     """
     on_slices = source.restore(labels)
-    present = [int(number) for number in np.unique(on_slices) if number]
-    if not present:
+    occupied = np.flatnonzero(on_slices.any(axis=(1, 2)))
+    if not occupied.size:
         return None
-    # Segments are numbered without gaps; a lesion may lie between the slices that were resampled.
-    segments = np.zeros(max(present) + 1, np.uint16)
-    segments[present] = np.arange(1, len(present) + 1)
+    # Other slices would cost memory and make no frame; with neighbours, since one slice alone has no distance.
+    shown = slice(max(occupied[0] - 1, 0), occupied[-1] + 2)
+    on_slices = on_slices[shown]
+    present = [number for number, box in enumerate(ndimage.find_objects(on_slices), 1) if box is not None]
+    if present[-1] > len(present):  # a lesion lies between the slices that were resampled; segments leave no gap
+        segments = np.zeros(present[-1] + 1, on_slices.dtype)
+        segments[present] = np.arange(1, len(present) + 1)
+        on_slices = segments[on_slices]
     segmentation = Segmentation(
-        source_images=images,
-        pixel_array=segments[on_slices],
+        source_images=images[shown],
+        pixel_array=on_slices,
         segmentation_type=SegmentationTypeValues.BINARY,
         segment_descriptions=[_describe(segment, number, maker) for segment, number in enumerate(present, 1)],
         series_instance_uid=maker.uid("seg series"),

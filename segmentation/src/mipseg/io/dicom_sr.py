@@ -1,4 +1,4 @@
-"""The measurements as DICOM Structured Report, TID 1500, which points at the segments that were measured."""
+"""The measurements as DICOM Structured Report, TID 1500: of the patient, and of each segment that was measured."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,8 +10,10 @@ from highdicom.sr import (
     DeviceObserverIdentifyingAttributes,
     Measurement,
     MeasurementReport,
+    MeasurementsAndQualitativeEvaluations,
     ObservationContext,
     ObserverContext,
+    QualitativeEvaluation,
     ReferencedSegment,
     SourceSeriesForSegmentation,
     TrackingIdentifier,
@@ -25,33 +27,50 @@ from mipseg.io.dicom_out import MANUFACTURER, Maker
 from mipseg.io.dicom_seg import SERIES_NUMBER, lesion_name
 
 _SUV = codes.DCM.Suvbw, codes.UCUM.StandardizedUptakeValueBodyWeight
+_MILLILITRE, _GRAM = Code("ml", "UCUM", "milliliter"), Code("g", "UCUM", "gram")
 # Name of the measure, concept, unit, and how the concept was derived from the voxels.
-_MEASURES: tuple[tuple[str, Code, Code, Code | None], ...] = (
-    ("mtv_ml", codes.DCM.MetabolicVolume, Code("ml", "UCUM", "milliliter"), None),
+_Measures = tuple[tuple[str, Code, Code, Code | None], ...]
+_OF_LESION: _Measures = (
+    ("mtv_ml", codes.DCM.MetabolicVolume, _MILLILITRE, None),
     ("suv_max", *_SUV, codes.SCT.Maximum),
     ("suv_mean", *_SUV, codes.SCT.Mean),
     ("suv_peak", *_SUV, codes.DCM.PeakValueWithinROI),
-    ("tlg_g", codes.DCM.TotalLesionGlycolysis, Code("g", "UCUM", "gram"), None),
+    ("tlg_g", codes.DCM.TotalLesionGlycolysis, _GRAM, None),
+)
+_OF_PATIENT: _Measures = (
+    ("lesions", codes.SCT.NumberOfLesions, codes.UCUM.NoUnits, None),
+    ("total_mtv_ml", codes.DCM.MetabolicVolume, _MILLILITRE, codes.SCT.Total),
+    ("total_tlg_g", codes.DCM.TotalLesionGlycolysis, _GRAM, codes.SCT.Total),
 )
 
 
 def make_dicom_report(
-    segmentation: Dataset, measures: Mapping[int, Mapping[str, Any]], images: Sequence[Dataset], maker: Maker
+    segmentation: Dataset | None,
+    patient: Mapping[str, Any],
+    lesions: Mapping[int, Mapping[str, Any]],
+    images: Sequence[Dataset],
+    maker: Maker,
 ) -> Dataset:
-    """Make one group of measurements for each segment; what could not be measured is left out.
+    """Make a group of measurements for the patient, which says whether there is any lesion, and one for each segment.
+
+    What could not be measured is left out.
 
     Args:
-        segmentation: as `make_dicom_seg` gives it.
-        measures: of each lesion by its number; names as in `mipseg.measure.lesions_3d.VolumeLesion`.
+        segmentation: as `make_dicom_seg` gives it; None: it shows no lesion.
+        patient: of all lesions together; names as in `mipseg.measure.patient.PatientMeasures`.
+        lesions: of each lesion by its number; names as in `mipseg.measure.lesions_3d.VolumeLesion`.
         images: headers of the slices, as `source_images` gives them.
         maker: what made it.
     """
-    segments = {segment.TrackingID: int(segment.SegmentNumber) for segment in segmentation.SegmentSequence}
-    groups = [
-        _group(segmentation, segments[lesion_name(number)], lesion, number, maker)
-        for number, lesion in measures.items()
-        if lesion_name(number) in segments
-    ]
+    groups: list[MeasurementsAndQualitativeEvaluations | VolumetricROIMeasurementsAndQualitativeEvaluations]
+    groups = [_patient_group(patient, maker)]
+    if segmentation is not None:
+        segments = {segment.TrackingID: int(segment.SegmentNumber) for segment in segmentation.SegmentSequence}
+        groups += [
+            _lesion_group(segmentation, segments[lesion_name(number)], lesion, number, maker)
+            for number, lesion in lesions.items()
+            if lesion_name(number) in segments
+        ]
     device = DeviceObserverIdentifyingAttributes(
         uid=maker.uid("device"), name=MANUFACTURER, manufacturer_name=MANUFACTURER, model_name=maker.model
     )
@@ -63,7 +82,7 @@ def make_dicom_report(
         title=codes.DCM.ImagingMeasurementReport,
     )
     report = ComprehensiveSR(
-        evidence=[*images, segmentation],
+        evidence=[*images, *([] if segmentation is None else [segmentation])],
         content=content[0],
         series_instance_uid=maker.uid("report series"),
         series_number=SERIES_NUMBER + 1,
@@ -77,15 +96,21 @@ def make_dicom_report(
     return report
 
 
-def _group(
+def _patient_group(patient: Mapping[str, Any], maker: Maker) -> MeasurementsAndQualitativeEvaluations:
+    presence = codes.SCT.Present if patient["lesions"] else codes.SCT.Absent
+    return MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=TrackingIdentifier(uid=maker.uid("all lesions"), identifier="All lesions"),
+        finding_type=codes.SCT.Neoplasm,
+        algorithm_id=_algorithm(maker),
+        measurements=_measurements(patient, _OF_PATIENT),
+        qualitative_evaluations=[QualitativeEvaluation(codes.DCM.PresenceOfProperty, presence)],
+    )
+
+
+def _lesion_group(
     segmentation: Dataset, segment: int, lesion: Mapping[str, Any], number: int, maker: Maker
 ) -> VolumetricROIMeasurementsAndQualitativeEvaluations:
     series = segmentation.ReferencedSeriesSequence[0].SeriesInstanceUID
-    measurements = [
-        Measurement(name=concept, value=float(lesion[name]), unit=unit, derivation=derivation)
-        for name, concept, unit, derivation in _MEASURES
-        if lesion[name] is not None
-    ]
     return VolumetricROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(uid=maker.uid(f"lesion {number}"), identifier=lesion_name(number)),
         referenced_segment=ReferencedSegment(
@@ -95,6 +120,18 @@ def _group(
             source_series=SourceSeriesForSegmentation(series),
         ),
         finding_type=codes.SCT.Neoplasm,
-        algorithm_id=Algorithm(f"{MANUFACTURER} {maker.model}", maker.version),
-        measurements=measurements,
+        algorithm_id=_algorithm(maker),
+        measurements=_measurements(lesion, _OF_LESION),
     )
+
+
+def _algorithm(maker: Maker) -> Algorithm:
+    return Algorithm(f"{MANUFACTURER} {maker.model}", maker.version)
+
+
+def _measurements(values: Mapping[str, Any], measures: _Measures) -> list[Measurement]:
+    return [
+        Measurement(name=concept, value=float(values[name]), unit=unit, derivation=derivation)
+        for name, concept, unit, derivation in measures
+        if values[name] is not None
+    ]

@@ -146,7 +146,7 @@ def _plain_volume(found: Found, unit: Unit | None, weight_kg: float | None, dose
 
 def _with_unit(grid: Grid, kind: Kind, unit: Unit | None, person: tuple[float | None, float | None]) -> Volume:
     if unit != "bqml" and person != (None, None):
-        raise ArgumentError("weight and dose make SUV of Bq/ml; give unit='bqml' with them")
+        raise ArgumentError("weight and dose make SUV of Bq/ml; give the unit bqml with them")
     voxels, affine, source, warnings = to_patient_frame(grid, kind)
     volume = Volume(voxels, affine, spacing_of(affine), unit or "suv", source, "", tuple(warnings))
     if unit == "bqml":
@@ -164,7 +164,7 @@ def _with_unit(grid: Grid, kind: Kind, unit: Unit | None, person: tuple[float | 
         )
     reason, warning = judge_median(body_median(voxels))
     if reason and unit is None:
-        hint = f"values up to {highest:g} do not look like SUV; if they are Bq/ml, give unit='bqml', weight and dose"
+        hint = f"values up to {highest:g} do not look like SUV; if they are Bq/ml, give the unit bqml, weight and dose"
         return dataclasses.replace(volume, unit="unknown", suv_reason=hint)
     warnings += [text for text in (warning, reason and f"suv-{reason}") if text]
     return dataclasses.replace(volume, unit="suv", warnings=tuple(warnings))

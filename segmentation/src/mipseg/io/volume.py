@@ -61,7 +61,9 @@ class Source:
         if self.positions_mm:
             step = float(np.linalg.norm(self.affine[:3, 0]))
             nearest = np.rint((np.array(self.positions_mm) - self.positions_mm[0]) / step).astype(int)
-            own = own[np.clip(nearest, 0, len(own) - 1)]
+            nearest = np.clip(nearest, 0, len(own) - 1)
+            if not np.array_equal(nearest, np.arange(len(own))):  # else a copy for nothing
+                own = own[nearest]
         return np.ascontiguousarray(own)
 
     def to_own_axes(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -58,9 +58,18 @@ def write_text(file: Path, content: str) -> None:
     Raises:
         OSError: there is no room, no right to write, ...
     """
+    write_bytes(file, content.encode("utf-8"))
+
+
+def write_bytes(file: Path, content: bytes) -> None:
+    """Write a file beside its place and rename it.
+
+    Raises:
+        OSError: there is no room, no right to write, ...
+    """
     partial = file.with_name(f".{file.name}.partial")
     try:
-        partial.write_text(content, encoding="utf-8", newline="")
+        partial.write_bytes(content)
         os.replace(partial, file)
     finally:
         partial.unlink(missing_ok=True)

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.spatial.distance import pdist
 
 from mipseg.measure.lesions_3d import VolumeLesion
 
@@ -48,7 +47,8 @@ def measure_patient(
     if len(lesions) < 2:
         reasons["dmax_mm"] = reasons["sdmax_per_m"] = "two lesions are needed"
     else:
-        dmax = float(pdist([lesion.centroid_mm for lesion in lesions]).max())
+        places = np.array([lesion.centroid_mm for lesion in lesions])
+        dmax = max(float(np.linalg.norm(places - place, axis=1).max()) for place in places)
         if weight_kg is None or height_m is None or not (weight_kg > 0 and height_m > 0):
             missing = "weight" if height_m is not None and height_m > 0 else "height"
             reasons["sdmax_per_m"] = f"the body's {missing} is not known"

@@ -6,11 +6,13 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
+from mipseg.measure.surroundings import sum_around
 from mipseg.types import Voxels
 
 VOLUME_MM3 = 1000.0
 RADIUS_MM = float((3 * VOLUME_MM3 / (4 * np.pi)) ** (1 / 3))  # 6.2 mm
 _PARTS = 8  # points along a voxel's side, at most 1 mm apart, that its share of the sphere is counted from
+_SLAB = 64  # planes that are dealt with at once, which bounds the memory that a large lesion takes
 
 
 def suv_peak(voxels: Voxels, lesion: npt.NDArray[np.bool_], spacing: tuple[float, float, float]) -> float | None:
@@ -29,17 +31,16 @@ def suv_peak(voxels: Voxels, lesion: npt.NDArray[np.bool_], spacing: tuple[float
     Returns:
         The mean; None where no such sphere lies in the volume as a whole.
     """
-    from scipy import signal  # noqa: PLC0415 # takes a second, which images need not wait for
-
-    values = voxels.astype(np.float64)
     best = -np.inf
     for z, y, x in product((0.0, 0.5), repeat=3):
         weights = sphere_weights(spacing, (z, y, x))
-        centres = lesion & _holds(lesion.shape, weights.shape)
-        if centres.any():
-            # A convolution turns its weights around; by FFT, since a large lesion has many places for the sphere.
-            means = signal.oaconvolve(values, weights[::-1, ::-1, ::-1], mode="same")
-            best = max(best, float(means[centres].max()))
+        centres, reach = lesion & _holds(lesion.shape, weights.shape), len(weights) // 2
+        for start in range(0, len(lesion), _SLAB):
+            inside, first = centres[start : start + _SLAB], max(start - reach, 0)
+            if inside.any():
+                around = voxels[first : start + _SLAB + reach].astype(np.float64)
+                means = sum_around(around, weights)[start - first :][:_SLAB]
+                best = max(best, float(means[inside].max()))
     return best if np.isfinite(best) else None
 
 

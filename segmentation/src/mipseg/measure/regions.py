@@ -7,6 +7,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from mipseg.io.volume import Volume, body_median
+from mipseg.measure.surroundings import sum_around
 from mipseg.types import Voxels
 
 DIAMETER_MM = 30.0  # of PERCIST's sphere in the right lobe: Wahl et al. 2009, J Nucl Med 50:122S-150S
@@ -20,6 +21,7 @@ MIN_CORE_ML = 200.0  # of the centres of such spheres; the core of a liver of 1.
 BLOOD_POOL_REASON = "the aorta can't be told from its surroundings without a CT"
 
 Coarse = npt.NDArray[np.float32]
+Means = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -124,20 +126,18 @@ def _block_means(voxels: Voxels, factors: tuple[int, ...]) -> Coarse:
     return means
 
 
-def _ball(sides: tuple[float, ...], radius_mm: float) -> Coarse:
+def _ball(sides: tuple[float, ...], radius_mm: float) -> Means:
     """Equal weights of the voxels whose centres lie in a ball; they sum to 1."""
     reach = [int(radius_mm / side) for side in sides]
     grid = np.indices([2 * r + 1 for r in reach]) - np.reshape(reach, (3, 1, 1, 1))
     inside = ((grid * np.reshape(sides, (3, 1, 1, 1))) ** 2).sum(axis=0) <= radius_mm**2
-    return np.asarray(inside / inside.sum(), np.float32)
+    return np.asarray(inside / inside.sum(), np.float64)
 
 
-def _local(coarse: Coarse, weights: Coarse) -> tuple[Coarse, Coarse]:
+def _local(coarse: Coarse, weights: Means) -> tuple[Means, Means]:
     """Mean, and SD over mean, around each voxel."""
-    from scipy import signal  # noqa: PLC0415 # takes a second, which images need not wait for
-
-    mean = signal.oaconvolve(coarse, weights, mode="same")
-    square = signal.oaconvolve(coarse**2, weights, mode="same")
+    exact = coarse.astype(np.float64)
+    mean, square = sum_around(exact, weights), sum_around(exact**2, weights)
     return mean, np.sqrt(np.maximum(square - mean**2, 0)) / np.maximum(mean, 1e-6)
 
 

@@ -16,12 +16,16 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
+from starlette.concurrency import run_in_threadpool
 
 from mipseg.checks import validate_segmentation
 from mipseg.errors import ModelError
 from mipseg.model.segmenter import Segmenter
 from mipseg.serving import memory, problems
 from mipseg.serving.headers import HeadAsGet, SafeHeaders
+from mipseg.serving.jobs.routes import make_job_router
+from mipseg.serving.jobs.runner import JobRunner
+from mipseg.serving.jobs.store import JobStore
 from mipseg.serving.limits import BodyLimits
 from mipseg.serving.observe import Metrics, Observe, add_metrics
 from mipseg.serving.openapi import describe_api
@@ -29,9 +33,12 @@ from mipseg.serving.pages import add_pages
 from mipseg.serving.prediction_queue import PredictionQueue
 from mipseg.serving.problems import ProblemError
 from mipseg.serving.routes import Predict, make_router
+from mipseg.serving.segment_routes import SEGMENT_PATH, make_segment_router
 from mipseg.settings import Settings
+from mipseg.types import Image
 
 WARM_UP_SHAPE = (489, 400, 3)  # the commonest size of the championship's images
+WARM_UP_BODY = (slice(60, 430), slice(120, 280))  # rows, columns; without a body no network would run
 _log = structlog.get_logger()
 
 
@@ -45,13 +52,17 @@ def create_app(predict: Predict, segmenter: Segmenter, settings: Settings) -> Fa
     """
     memory.map_large_blocks()
     queue = PredictionQueue(settings.queue_size, settings.deadline_s)
+    store = JobStore(settings)
+    runner = JobRunner(store, settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         warming_up = asyncio.create_task(warm_up(app, predict))
+        runner.start()
         yield
         app.state.ready = False
         warming_up.cancel()
+        await run_in_threadpool(runner.stop)
 
     app = FastAPIOffline(  # /docs without a CDN: nothing leaves the machine, nor its network
         docs_url=None,  # a page of our own, in the style of the others, with these files
@@ -64,6 +75,8 @@ def create_app(predict: Predict, segmenter: Segmenter, settings: Settings) -> Fa
     app.state.ready, app.state.started, app.state.queue = False, time.time(), queue
     problems.install(app)
     app.include_router(make_router(predict, segmenter, queue, settings))
+    app.include_router(make_segment_router(segmenter, queue, store, runner, settings))
+    app.include_router(make_job_router(store, runner))
     _add_health(app)
     _add_api(app, predict, segmenter)
     add_pages(app)
@@ -71,15 +84,15 @@ def create_app(predict: Predict, segmenter: Segmenter, settings: Settings) -> Fa
     metrics = Metrics()
     add_metrics(app, metrics)
     app.add_middleware(HeadAsGet)
-    app.add_middleware(BodyLimits, settings=settings)
+    app.add_middleware(BodyLimits, settings=settings, left_out=(SEGMENT_PATH,))
     if settings.cors_origins:
         origins = [origin.strip() for origin in settings.cors_origins.split(",")]
         app.add_middleware(
             CORSMiddleware,
             allow_origins=origins,
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["Content-Type"],
-            expose_headers=["X-Request-ID", "X-Input-Warning"],
+            expose_headers=["X-Request-ID", "X-Input-Warning", "Location"],
         )
     app.add_middleware(SafeHeaders)
     app.add_middleware(Observe, metrics=metrics)
@@ -94,7 +107,7 @@ async def warm_up(app: FastAPI, predict: Predict) -> None:
     """
 
     def work() -> None:
-        image = np.full(WARM_UP_SHAPE, 255, np.uint8)
+        image = warm_up_image()
         validate_segmentation(image, predict(image.copy()))
 
     queue: PredictionQueue = app.state.queue
@@ -107,6 +120,13 @@ async def warm_up(app: FastAPI, predict: Predict) -> None:
     if not app.state.ready:
         app.state.ready = True
         _log.info("ready", seconds=round(time.time() - app.state.started, 2))
+
+
+def warm_up_image() -> Image:
+    """A grey body, as tall as a person's, in air: (H, W, 3) uint8."""
+    image = np.full(WARM_UP_SHAPE, 255, np.uint8)
+    image[WARM_UP_BODY] = 128
+    return image
 
 
 def _add_health(app: FastAPI) -> None:

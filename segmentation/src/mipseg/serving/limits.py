@@ -1,6 +1,8 @@
 """What is refused before it is parsed: large, slow and packed bodies, and more of them than fit into memory."""
 
 import asyncio
+import math
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers
@@ -30,10 +32,11 @@ class BodyLimits:
     Args:
         app: the application behind it.
         settings: `max_body_bytes`, `body_deadline_s` and `queue_size`.
+        left_out: paths whose routes read the bodies of POST themselves, with limits of their own.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self._app, self._settings = app, settings
+    def __init__(self, app: ASGIApp, settings: Settings, left_out: Collection[str] = ()) -> None:
+        self._app, self._settings, self._left_out = app, settings, left_out
         self._room = (settings.queue_size + 2) * settings.max_body_bytes
         self._held = 0  # bytes of all bodies, arriving or complete
         self._arriving: dict[_Body, None] = {}  # in the order of their beginning
@@ -41,12 +44,13 @@ class BodyLimits:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the class."""
         headers = Headers(scope=scope) if scope["type"] == "http" else Headers()
-        if "content-length" not in headers and "transfer-encoding" not in headers:
+        has_body = "content-length" in headers or "transfer-encoding" in headers
+        if not has_body or self._is_left_out(scope):
             await self._app(scope, receive, send)
             return
         body = _Body(asyncio.timeout(self._settings.body_deadline_s))
         try:
-            self._check(headers)
+            check_headers(headers, self._settings.max_body_bytes)
             if await self._read(body, receive):
                 content = bytes(body.content)
                 body.content.clear()
@@ -58,12 +62,8 @@ class BodyLimits:
         finally:
             self._held -= body.size
 
-    def _check(self, headers: Headers) -> None:
-        if headers.get("content-encoding", "identity").lower() != "identity":
-            raise ProblemError("content-encoding", "send the body without Content-Encoding")
-        declared = headers.get("content-length", "0")
-        if not declared.isdecimal() or int(declared.lstrip("0")[:20] or "0") > self._settings.max_body_bytes:
-            raise self._too_large()
+    def _is_left_out(self, scope: Scope) -> bool:
+        return scope["method"] == "POST" and scope["path"].removeprefix(scope.get("root_path", "")) in self._left_out
 
     async def _read(self, body: _Body, receive: Receive) -> bool:
         """Fill a body; False if its client has gone."""
@@ -91,7 +91,7 @@ class BodyLimits:
         body.size += len(part)
         self._held += len(part)
         if body.size > self._settings.max_body_bytes:
-            raise self._too_large()
+            raise too_large(self._settings.max_body_bytes)
         slowest = next((other for other in self._arriving if not other.evicted), None)
         if self._held > self._room and slowest is not None:
             slowest.evicted = True
@@ -99,9 +99,28 @@ class BodyLimits:
             slowest.size = 0
             slowest.deadline.reschedule(asyncio.get_running_loop().time())
 
-    def _too_large(self) -> ProblemError:
-        detail = f"the body may have at most {self._settings.max_body_bytes} bytes"
-        return ProblemError("body-too-large", detail)
+
+def check_headers(headers: Headers, max_bytes: int) -> None:
+    """Refuse a body by what its headers say.
+
+    Raises:
+        ProblemError: it is compressed, or has more bytes than the limit.
+    """
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise ProblemError("content-encoding", "send the body without Content-Encoding")
+    if declared_size(headers) > max_bytes:
+        raise too_large(max_bytes)
+
+
+def declared_size(headers: Headers) -> float:
+    """The bytes that a body announces, 0 where it does not; infinite for what is not a number."""
+    declared = headers.get("content-length", "0")
+    return int(declared.lstrip("0")[:20] or "0") if declared.isdecimal() else math.inf
+
+
+def too_large(max_bytes: int) -> ProblemError:
+    """The error that names the limit of a body."""
+    return ProblemError("body-too-large", f"the body may have at most {max_bytes} bytes")
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

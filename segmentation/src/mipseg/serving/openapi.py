@@ -16,6 +16,9 @@ from starlette.routing import BaseRoute
 EXAMPLES = Path(__file__).with_name("static") / "examples.json"
 TASK = "tumour segmentation"
 TASK_ERRORS = (400, 408, 413, 415, 422, 500, 503)
+UPLOAD_ERRORS = (429, 507)
+JOB_ERRORS = (404, 503)
+RESULT_ERRORS = (404, 409, 503)
 JUDGE_ERRORS = (404, 422, 429, 503)
 JUDGE_BODY_ERRORS = (400, 408, 409, 413, 415)
 TOKEN_ERRORS = (401, 403)
@@ -75,7 +78,11 @@ def _errors(operation: Json) -> list[int]:
     """The statuses that a route may answer with beside its good ones."""
     tags = operation.get("tags", ())
     if TASK in tags:
-        return [*TASK_ERRORS]
+        is_upload = "multipart/form-data" in operation["requestBody"]["content"]
+        return sorted([*TASK_ERRORS, *UPLOAD_ERRORS * is_upload])
+    if "jobs" in tags:
+        has_name = any(parameter["name"] == "name" for parameter in operation["parameters"])
+        return [*(RESULT_ERRORS if has_name else JOB_ERRORS)]
     if "judge" not in tags:
         return []
     asks_for_token = any(parameter["name"] == "x-token" for parameter in operation.get("parameters", ()))

@@ -15,7 +15,7 @@ from mipseg.checks import validate_segmentation
 from mipseg.errors import ModelError
 from mipseg.io.codec import decode, decode_base64, encode_request
 from mipseg.model.segmenter import Segmenter
-from mipseg.pipeline import analyze_bytes, warnings_about
+from mipseg.pipeline import Result, analyze_bytes, warnings_about
 from mipseg.repair import InputWarning
 from mipseg.serving import memory
 from mipseg.serving.json_body import JsonError, parse_json
@@ -81,8 +81,8 @@ class ModelResponse(BaseModel):
     sha256: str
 
 
-class AnalyzeResponse(PredictResponse):
-    """The mask with classification results."""
+class Findings(BaseModel):
+    """What was found in an image."""
 
     classification: Classification
     lesions: list[LesionResponse]
@@ -90,6 +90,10 @@ class AnalyzeResponse(PredictResponse):
     warnings: list[str] = Field(
         description="what was repaired and what is doubtful, also in X-Input-Warning; none for a plain MIP-PET"
     )
+
+
+class AnalyzeResponse(Findings, PredictResponse):
+    """The mask with classification results."""
 
 
 def make_router(predict: Predict, segmenter: Segmenter, queue: PredictionQueue, settings: Settings) -> APIRouter:
@@ -106,7 +110,7 @@ def make_router(predict: Predict, segmenter: Segmenter, queue: PredictionQueue, 
     def segment(body: bytes) -> JSONResponse:
         decoded = decode(decode_base64(_parse(PredictRequest, body).img), settings.max_pixels)
         mask = _call(predict, decoded.image)
-        response = _respond({"img": encode_request(mask)}, warnings_about(decoded, mask))
+        response = respond({"img": encode_request(mask)}, warnings_about(decoded, mask))
         memory.give_back(mask[..., 0].size)
         return response
 
@@ -114,16 +118,9 @@ def make_router(predict: Predict, segmenter: Segmenter, queue: PredictionQueue, 
         request = _parse(AnalyzeRequest, body)
         data = decode_base64(request.img)
         result = analyze_bytes(data, segmenter, request.pixel_spacing, settings.max_pixels)
-        classification = Classification(label=result.label, probability=result.has_tumour, threshold=result.threshold)
-        response = AnalyzeResponse(
-            img=encode_request(result.mask),
-            classification=classification,
-            lesions=[LesionResponse(**asdict(lesion)) for lesion in result.lesions],
-            model=ModelResponse(name=segmenter.config.name, sha256=segmenter.config.sha256),
-            warnings=list(result.warnings),
-        )
+        response = AnalyzeResponse(img=encode_request(result.mask), **findings(result, segmenter).model_dump())
         memory.give_back(result.tumour.size)
-        return _respond(response.model_dump(), result.warnings)
+        return respond(response.model_dump(), result.warnings)
 
     @router.post("/predict", include_in_schema=False)
     @router.post("/predict/", include_in_schema=False)  # Starlette would redirect, and clients do not repeat a POST
@@ -142,7 +139,17 @@ def make_router(predict: Predict, segmenter: Segmenter, queue: PredictionQueue, 
     return router
 
 
-def _respond(content: dict[str, Any], warnings: Sequence[InputWarning]) -> JSONResponse:
+def findings(result: Result, segmenter: Segmenter) -> Findings:
+    """What was found in an image, as every answer says it."""
+    return Findings(
+        classification=Classification(label=result.label, probability=result.has_tumour, threshold=result.threshold),
+        lesions=[LesionResponse(**asdict(lesion)) for lesion in result.lesions],
+        model=ModelResponse(name=segmenter.config.name, sha256=segmenter.config.sha256),
+        warnings=list(result.warnings),
+    )
+
+
+def respond(content: dict[str, Any], warnings: Sequence[InputWarning]) -> JSONResponse:
     """An answer whose header and log line name what was repaired and what is doubtful."""
     if not warnings:
         return JSONResponse(content)
@@ -151,12 +158,23 @@ def _respond(content: dict[str, Any], warnings: Sequence[InputWarning]) -> JSONR
 
 
 async def _answer(request: Request, queue: PredictionQueue, work: Callable[[bytes], JSONResponse]) -> Response:
-    """Predict in the queue, unless the client leaves meanwhile."""
+    """Predict what a JSON body asks for."""
     kind = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
     if kind != "application/json":
         raise ProblemError("content-type", "send Content-Type: application/json")
     body = await request.body()
-    prediction = asyncio.ensure_future(queue.run(lambda: work(body)))
+    return await answer_in_queue(request, queue, lambda: work(body))
+
+
+async def answer_in_queue(request: Request, queue: PredictionQueue, work: Callable[[], JSONResponse]) -> Response:
+    """Make an answer when the queue lets it, unless the client leaves meanwhile.
+
+    Args:
+        request: whose body has been read.
+        queue: where predictions run.
+        work: predicts and makes the answer.
+    """
+    prediction = asyncio.ensure_future(queue.run(work))
     gone = asyncio.ensure_future(_disconnected(request))
     try:
         await asyncio.wait([prediction, gone], return_when=asyncio.FIRST_COMPLETED)

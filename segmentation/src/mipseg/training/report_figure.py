@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn.metrics import roc_curve
 
+from mipseg.metrics import calibration_bins
 from mipseg.training.model_selection import CrossValidation
-from mipseg.training.scores import calibration_bins
 
 
 def save_report_figure(file: Path, validation: CrossValidation) -> None:

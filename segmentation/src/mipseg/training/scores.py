@@ -2,52 +2,19 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
-from sklearn.calibration import calibration_curve
 
 from mipseg.metrics import match_lesions
 from mipseg.types import BinaryMask
 
 LESION_SIZES = (1, 10, 50, 250, float("inf"))  # px
-CALIBRATION_BINS = 8
 RESAMPLES = 10_000
 Vector = npt.NDArray[np.float64]
 Truth = npt.NDArray[np.bool_]
-
-
-class CalibrationBin(NamedTuple):
-    """Cases of like predicted probability.
-
-    Attributes:
-        predicted: mean predicted probability that the image shows a tumour.
-        observed: share of the images that do.
-        cases: how many.
-    """
-
-    predicted: float
-    observed: float
-    cases: int
-
-
-def calibration_bins(score: Vector, has_tumour: Truth) -> list[CalibrationBin]:
-    """The calibration curve over bins of equal width, with counts; bins without a case are left out.
-
-    Args:
-        score: (N,) predicted probability in [0, 1].
-        has_tumour: (N,) truth.
-    """
-    observed, predicted = calibration_curve(has_tumour, score, n_bins=CALIBRATION_BINS)
-    # scikit-learn's rule: a score on an edge belongs to the bin below.
-    edges = np.linspace(0, 1, CALIBRATION_BINS + 1)
-    counts = np.bincount(np.searchsorted(edges[1:-1], score))
-    return [
-        CalibrationBin(float(p), float(o), int(n))
-        for p, o, n in zip(predicted, observed, counts[counts > 0], strict=True)
-    ]
 
 
 def bootstrap_interval(values: Vector) -> tuple[float, float]:

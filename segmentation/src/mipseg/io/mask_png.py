@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as PillowImage
 
-from mipseg.errors import ImageError
+from mipseg.errors import ImageError, InputError
 from mipseg.io.png import SIGNATURE, check_png
 from mipseg.io.sizes import MAX_PIXELS
+from mipseg.metrics import dice_score
 from mipseg.types import BinaryMask
 
 _ORIENTATION = 0x0112  # EXIF tag; OpenCV would turn the picture
@@ -69,3 +70,36 @@ def decode_binary(data: bytes) -> BinaryMask:
     """Read a mask that was written as truth values."""
     with PillowImage.open(io.BytesIO(data), formats=["PNG"]) as image:
         return np.asarray(image, dtype=np.bool_)
+
+
+def describe_mask_file(data: bytes, reference: BinaryMask) -> str:
+    """What kind of PNG a mask came in, and what its Dice would be by what the judge does not read.
+
+    Masks have been lost to an alpha that held the tumour, which the judge drops, and to values between 0 and 255.
+
+    Args:
+        data: the file.
+        reference: (H, W).
+    """
+    try:
+        rgb = decode_rgb(data)
+        with PillowImage.open(io.BytesIO(data), formats=["PNG"]) as image:
+            mode, has_alpha = image.mode, "A" in image.getbands() or "transparency" in image.info
+            alpha = np.asarray(image.convert("RGBA"))[:, :, 3] if has_alpha else None
+    except (InputError, OSError, ValueError):
+        return "not a PNG that can be read"
+    said = [mode]
+    if alpha is not None and alpha.min() != alpha.max():
+        said.append(f"its alpha is dropped; by it {_dice_by(alpha, reference)}")
+    between = (rgb != 0) & (rgb != 255)
+    if between.any():
+        said.append(
+            f"{between.any(axis=2).mean():.1%} of its pixels are grey; cut at half {_dice_by(rgb[:, :, 0], reference)}"
+        )
+    return ", ".join(said)
+
+
+def _dice_by(values: npt.NDArray[np.uint8], reference: BinaryMask) -> str:
+    if values.shape != reference.shape:
+        return "its size would be wrong"
+    return f"the Dice would be {dice_score(reference, values > 127):.3f}"

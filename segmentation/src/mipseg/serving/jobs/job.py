@@ -1,0 +1,84 @@
+"""What is known about a job, and what its client is told."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from mipseg.engines.job import Options
+
+State = Literal["queued", "running", "done", "failed", "cancelled"]
+UPLOAD, RESULTS, TEMPORARY = "upload", "results", "tmp"  # in the folder of a job
+_TYPES = {
+    ".png": "image/png",
+    ".nii.gz": "application/gzip",
+    ".dcm": "application/dicom",
+    ".json": "application/json",
+    ".csv": "text/csv",
+}
+
+
+class ResultFile(BaseModel):
+    """A file of results."""
+
+    name: str = Field(examples=["mask.nii.gz"])
+    size: int = Field(description="bytes", examples=[19233])
+    type: str = Field(description="media type", examples=["application/gzip"])
+
+
+class JobProblem(BaseModel):
+    """Why a job failed."""
+
+    code: str = Field(description="short stable name, for programs", examples=["invalid-volume"])
+    title: str = Field(description="what the code means", examples=["The volume can't be read"])
+    detail: str = Field(description="what is wrong, for people", examples=["upload holds no DICOM, NIfTI or MHA file"])
+
+
+class JobAnswer(BaseModel):
+    """A job as its client sees it."""
+
+    id: str = Field(description="a secret: who knows it may read and delete the job", examples=["0" * 32])
+    state: State
+    progress: float = Field(ge=0, le=1, description="0 to 1", examples=[0.35])
+    doing: str = Field(description="what is being done, in words", examples=["finding and measuring lesions"])
+    created: AwareDatetime
+    expires: AwareDatetime | None = Field(description="when it is forgotten and its files go; null before its end")
+    files: tuple[ResultFile, ...] = Field(description="of a job that is done, at result/{name}")
+    problem: JobProblem | None = Field(description="of a job that failed")
+
+
+class Job(BaseModel):
+    """A job as it is kept.
+
+    Attributes:
+        id: also the name of its folder.
+        state: see `State`.
+        created: when it came; in the DICOM files.
+        options: of the command.
+        room: bytes on disk that are counted for it.
+        interruptions: how often it was running when the service ended without warning.
+        ended: when it was done, failed or was cancelled.
+        files: its results.
+        problem: why it failed.
+        progress: 0 to 1.
+        doing: what is being done.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    state: State = "queued"
+    created: datetime
+    options: Options
+    room: int
+    interruptions: int = 0
+    ended: datetime | None = None
+    files: tuple[ResultFile, ...] = ()
+    problem: JobProblem | None = None
+    progress: float = 0.0
+    doing: str = "waiting for its turn"
+
+
+def type_of(name: str) -> str:
+    """The media type of a file of results."""
+    return next(kind for suffix, kind in _TYPES.items() if name.endswith(suffix))

@@ -1,0 +1,149 @@
+"""`/v1/jobs` and what `/v1/segment` says of volumes, without a process that works the jobs off."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from fastapi import FastAPI
+
+from mipseg.model.segmenter import load_segmenter
+from mipseg.serving import problems
+from mipseg.serving.app import create_app
+from mipseg.serving.jobs.job import ResultFile
+from mipseg.serving.jobs.routes import make_job_router
+from mipseg.serving.jobs.runner import JobRunner
+from mipseg.serving.jobs.store import JobStore
+from mipseg.settings import Settings
+from tests.serving.answers import assert_problem
+from tests.serving.jobs.test_store import NRRD, add, write_results
+
+Ask = Callable[..., httpx.Response]
+
+
+def asking(app: FastAPI) -> Ask:
+    def ask(method: str, path: str, **request: Any) -> httpx.Response:
+        async def send() -> httpx.Response:
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t") as client:
+                return await client.request(method, path, **request)
+
+        return asyncio.run(send())
+
+    return ask
+
+
+def service_with(folder: Path, **settings: Any) -> Ask:
+    """A whole service that does not work its jobs off."""
+    return asking(create_app(np.zeros_like, load_segmenter(), Settings(jobs_dir=folder / "jobs", **settings)))
+
+
+def upload(ask: Ask, content: bytes = NRRD, **options: Any) -> httpx.Response:
+    return ask("POST", "/v1/segment", files={"file": ("Doe^John.nrrd", content)}, data=options)
+
+
+def test_a_volume_is_accepted_as_a_job(tmp_path: Path) -> None:
+    ask = service_with(tmp_path)
+    answer = upload(ask, grow="suv4", unit="bqml", weight=70, dose="7e7", formats="seg, png", window=5)
+    assert answer.status_code == 202, answer.text
+    found = answer.json()
+    assert answer.headers["location"] == f"/v1/jobs/{found['id']}"
+    assert answer.headers["cache-control"] == "no-store"
+    created = found.pop("created")
+    assert created.endswith("Z")
+    assert found == {
+        "id": found["id"],
+        "state": "queued",
+        "progress": 0.0,
+        "doing": "waiting for its turn",
+        "expires": None,
+        "files": [],
+        "problem": None,
+    }
+    assert ask("GET", answer.headers["location"]).json() == found | {"created": created}
+    record = (tmp_path / "jobs" / found["id"] / "job.json").read_text()
+    assert json.loads(record)["options"] == {
+        "formats": ["seg", "png"],
+        "window_top": 5.0,
+        "rule": "suv4",
+        "series": None,
+        "unit": "bqml",
+        "weight_kg": 70.0,
+        "dose_bq": 7e7,
+    }
+    assert "Doe" not in record
+
+
+def test_a_job_of_its_client_is_nobody_else_s(tmp_path: Path) -> None:
+    ask = service_with(tmp_path)
+    first, second = (upload(ask).headers["location"] for _ in range(2))
+    assert first != second
+    answer = ask("DELETE", first)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert ask("GET", first).json()["state"] == "cancelled"
+    assert ask("GET", second).json()["state"] == "queued"
+    assert_problem(ask("GET", f"{first}/result/mask.png"), 409, "job-not-done")
+    assert ask("DELETE", first).status_code == 204
+    for method, path in (("GET", first), ("DELETE", first), ("GET", f"{first}/result/mask.png")):
+        assert_problem(ask(method, path), 404, "unknown-job")
+
+
+def test_the_proxy_s_path_is_part_of_the_location(tmp_path: Path) -> None:
+    app = create_app(np.zeros_like, load_segmenter(), Settings(jobs_dir=tmp_path))
+    app.root_path = "/mipseg"
+    assert upload(asking(app)).headers["location"].startswith("/mipseg/v1/jobs/")
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "code", "detail"),
+    [
+        (b"neither", {}, "invalid-volume", "the file is neither DICOM, NIfTI, MHA, NRRD nor ZIP"),
+        (b"\x1f\x8b\x08 gzip of nothing", {}, "invalid-volume", "the file is neither"),
+        (NRRD, {"pixel_spacing": "2,2"}, "invalid-request", "the file is a volume; for images only: pixel_spacing"),
+        (NRRD, {"grow": "all"}, "invalid-request", "grow: Input should be"),
+    ],
+)
+def test_bad_volumes_are_refused_at_once(
+    tmp_path: Path, content: bytes, options: dict[str, str], code: str, detail: str
+) -> None:
+    answer = upload(service_with(tmp_path), content, **options)
+    assert_problem(answer, 422, code)
+    assert answer.json()["detail"].startswith(detail)
+
+
+def test_bounds_are_told_before_the_volume_is_sent(tmp_path: Path) -> None:
+    ask = service_with(tmp_path, max_jobs=1, max_body_bytes=2000)
+    assert upload(ask).status_code == 202
+    answers = [upload(ask), upload(ask, NRRD + bytes(4000))]
+    for answer in answers:
+        assert_problem(answer, 429, "jobs-full")
+        assert int(answer.headers["retry-after"]) > 0
+    assert ["connection" in answer.headers for answer in answers] == [False, True]  # the large one is not read
+    ask = service_with(tmp_path / "other", max_jobs_bytes=1000)
+    assert_problem(upload(ask), 507, "disk-full")
+
+
+def test_results(tmp_path: Path) -> None:
+    settings = Settings(jobs_dir=tmp_path, job_lifetime_s=60)
+    store, app = JobStore(settings), FastAPI()
+    app.include_router(make_job_router(store, JobRunner(store, settings)))
+    problems.install(app)
+    problems.add_request_ids(app)
+    ask, job = asking(app), add(store)
+    store.begin_next()
+    write_results(store, job)
+    store.finish(job.id, (ResultFile(name="mask.nii.gz", size=3, type="application/gzip"),))
+    found = ask("GET", f"/v1/jobs/{job.id}").json()
+    assert (found["state"], found["progress"], found["expires"] > found["created"]) == ("done", 1.0, True)
+    assert found["files"] == [{"name": "mask.nii.gz", "size": 3, "type": "application/gzip"}]
+    answer = ask("GET", f"/v1/jobs/{job.id}/result/mask.nii.gz")
+    assert (answer.status_code, answer.content) == (200, b"abc")
+    assert answer.headers["content-type"] == "application/gzip"
+    assert answer.headers["content-disposition"] == 'attachment; filename="mask.nii.gz"'
+    assert answer.headers["cache-control"] == "no-store"
+    for name in ("mask.png", "job.json", "upload", "..\\job.json"):
+        assert_problem(ask("GET", f"/v1/jobs/{job.id}/result/{name}"), 404, "unknown-result")
+    assert_problem(ask("GET", f"/v1/jobs/{job.id}/result/..%2F..%2Fjob.json"), 404, "not-found")

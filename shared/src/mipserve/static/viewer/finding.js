@@ -1,0 +1,30 @@
+// @ts-check
+import { at, make } from "./dom.js";
+import { percent } from "./format.js";
+
+/**
+ * What the model says of the image, in plain words.
+ *
+ * @param {import("./store.js").Store} store
+ * @param {Promise<Record<string, string>>} meanings of the warnings, by their code
+ * @param {Promise<string>} version of the service
+ */
+export function showFinding(store, meanings, version) {
+  store.subscribe(["answer"], async ({ answer }) => {
+    if (!answer) return;
+    const { classification: { label, probability, threshold }, model, warnings } = answer;
+    const isMarked = label === "tumor", isUnlikely = probability < threshold;
+    at("verdict").textContent = isMarked ? "Tumour found" : "No tumour found";
+    at("verdict-words").textContent = `A tumour is ${percent(probability)} probable.`;
+    at("likelihood").style.width = `${100 * probability}%`;
+    at("limit").style.left = `${100 * threshold}%`;
+    at("limit-words").textContent = isUnlikely
+      ? `That is below the operating point of ${percent(threshold)}, so the mask is left empty.`
+      : `Below the operating point of ${percent(threshold)} the mask is left empty.`;
+    at("finding").classList.toggle("found", isMarked);
+    const words = await meanings, number = await version;
+    if (answer !== store.state.answer) return;
+    at("warnings").replaceChildren(...warnings.map((code) => make("li", {}, words[code] ?? code)));
+    at("model").textContent = `Model ${model.name} (${model.sha256.slice(0, 8)}), MIPseg ${number}`;
+  });
+}

@@ -1,0 +1,175 @@
+"""Files come in by every way, one at a time, and nothing old is ever shown under a new name."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SHOWN = "[data-phase=shown]"
+
+
+def read(file: str) -> bytes:
+    return Path(file).read_bytes()
+
+
+def test_a_chosen_file_is_shown_in_plain_words(shown: Any) -> None:
+    assert shown.title() == "patient_1.png - MIPseg"
+    assert shown.inner_text("#name") == "patient_1.png"
+    assert shown.inner_text("#verdict") == "Tumour found"
+    assert shown.inner_text("#verdict-words") == "A tumour is 97 % probable."
+    assert shown.inner_text("#limit-words") == "Below the operating point of 5 % the mask is left empty."
+    assert shown.inner_text("#model") == "Model unet_v8 (01234567), MIPseg 1.2.3"
+    assert shown.is_visible("text=Research use only, not a medical device.")
+    assert shown.locator("#warnings li").count() == 0
+    label = "patient_1.png: 2 lesions, a tumour is 97 % probable"
+    assert shown.get_attribute("#picture", "aria-label") == label
+    assert shown.evaluate("document.activeElement.id") == "picture"
+
+
+def test_a_healthy_body_with_doubts(page: Any, case: Any, file: str) -> None:
+    case.mask[:] = 0
+    case.answer["classification"] = {"label": "healthy", "probability": 0.003, "threshold": 0.05}
+    case.answer["warnings"] = ["inverted", "orientation"]
+    page.set_input_files("#file", file)
+    page.wait_for_selector("#warnings li")
+    assert page.inner_text("#verdict") == "No tumour found"
+    assert page.inner_text("#verdict-words") == "A tumour is less than 1 % probable."
+    assert page.inner_text("#limit-words") == "That is below the operating point of 5 %, so the mask is left empty."
+    assert page.locator("#warnings li").all_inner_texts() == [
+        "The background was dark, so the image was inverted.",
+        "The body did not stand upright, so the image was turned.",
+    ]
+    assert page.is_visible("text=The mask is empty.")
+    assert not page.is_visible("#right")  # nobody knows which side of a turned body is which
+    assert page.inner_text("#point-words") == "The model's own mask: no pixel."
+
+
+def test_dropped_pasted_and_samples(page: Any, file: str, drop: Callable[..., None]) -> None:
+    drop(dropped=read(file))
+    page.wait_for_selector("text=dropped.png")
+    page.wait_for_selector(SHOWN)
+    page.evaluate(
+        """bytes => {
+          const clipboardData = new DataTransfer();
+          clipboardData.items.add(new File([new Uint8Array(bytes)], "pasted.png"));
+          document.dispatchEvent(new ClipboardEvent("paste", {clipboardData}));
+        }""",
+        list(read(file)),
+    )
+    page.wait_for_selector("text=pasted.png")
+    page.wait_for_selector(SHOWN)
+    page.goto("/")
+    with page.expect_request("**/v1/segment") as request:
+        page.click("#samples button:nth-child(3)")
+    page.wait_for_selector("#name:text-is('control.png')")
+    page.wait_for_selector(SHOWN)
+    assert b"\x89PNG" in request.value.post_data_buffer
+
+
+def test_a_refusal_stands_where_the_picture_was(shown: Any, drop: Callable[..., None], problem: Any) -> None:
+    problem("invalid-image", "img is neither a PNG nor a JPEG")
+    drop(broken=b"no image")
+    shown.wait_for_selector("[data-phase=failed]")
+    assert shown.inner_text("#problem-title") == "The image can't be read"
+    assert shown.inner_text("#problem-detail") == "The image is neither a PNG nor a JPEG."
+    assert shown.inner_text("#name") == "broken.png"
+    assert shown.locator("#picture, #panel, #save-mask").locator("visible=true").count() == 0
+
+
+def test_a_service_that_is_gone(page: Any, file: str) -> None:
+    page.route("**/v1/segment", lambda route: route.fulfill(status=502, body="<html>"))
+    page.set_input_files("#file", file)
+    page.wait_for_selector("text=The service answered something that can't be read. Try it again.")
+
+
+def test_a_volume_is_refused_and_leaves_nothing_on_the_service(page: Any, drop: Callable[..., None]) -> None:
+    page.route("**/v1/segment", lambda route: route.fulfill(status=202, json={"id": "0a1b", "state": "queued"}))
+    page.route("**/v1/jobs/*", lambda route: route.fulfill(status=204))
+    with page.expect_request("**/v1/jobs/0a1b") as request:
+        drop(volume=b"NIfTI")
+    assert request.value.method == "DELETE"
+    page.wait_for_selector("#problem-title:text-is('Volumes are not shown here yet')")
+
+
+def test_a_browser_that_changes_pixels_is_named(page: Any, file: str) -> None:
+    page.evaluate("""() => {
+      const read = CanvasRenderingContext2D.prototype.getImageData;
+      CanvasRenderingContext2D.prototype.getImageData = function (...all) {
+        const image = read.apply(this, all);
+        image.data[0] = 255 - image.data[0];
+        return image;
+      };
+    }""")
+    page.set_input_files("#file", file)
+    page.wait_for_selector("text=This browser changes the pixels of pictures, against fingerprinting.")
+
+
+def test_a_sample_without_the_service(page: Any) -> None:
+    page.route("**/*", lambda route: route.abort())
+    page.click("#samples button:first-child")
+    page.wait_for_selector("#problem-title:text-is('The service does not answer')")
+
+
+@pytest.fixture
+def held(page: Any) -> list[Any]:
+    """Requests whose answers the test gives when it likes."""
+    requests: list[Any] = []
+
+    def hold(route: Any) -> None:  # Playwright does not take a method of a list
+        requests.append(route)
+
+    page.route("**/v1/segment", hold)
+    return requests
+
+
+def wait_for(page: Any, held: list[Any], count: int) -> None:
+    for _ in range(200):
+        if len(held) >= count:
+            return
+        page.wait_for_timeout(25)
+    pytest.fail(f"{len(held)} of {count} requests came")
+
+
+def test_the_old_picture_goes_at_once_and_cancel_gives_up(
+    shown: Any, case: Any, file: str, held: list[Any], drop: Callable[..., None]
+) -> None:
+    drop(second=read(file))
+    shown.wait_for_selector("#name:text-is('second.png')")
+    assert shown.locator("#picture, #panel").locator("visible=true").count() == 0
+    wait_for(shown, held, 1)
+    shown.wait_for_selector("text=Sending the image …")
+    with shown.expect_event("requestfailed"):  # the service is told as well
+        shown.keyboard.press("Escape")
+    shown.wait_for_selector("[data-phase=start]")
+    assert shown.inner_text("#name") == ""
+    drop(third=read(file))
+    wait_for(shown, held, 2)
+    shown.click("#cancel")
+    shown.wait_for_selector("[data-phase=start]")
+
+
+def test_of_two_files_on_their_way_the_newer_is_shown(
+    page: Any, case: Any, file: str, held: list[Any], drop: Callable[..., None]
+) -> None:
+    page.evaluate("""() => {
+      const decode = createImageBitmap;
+      window.createImageBitmap = async (...all) => {
+        if (window.isSlow) await new Promise(done => setTimeout(done, 600));
+        return decode(...all);
+      };
+    }""")
+    drop(older=read(file))
+    wait_for(page, held, 1)
+    page.evaluate("window.isSlow = true")
+    held[0].fulfill(json=case.body())  # it comes, but takes long to decode
+    page.wait_for_timeout(200)
+    page.evaluate("window.isSlow = false")
+    drop(newer=read(file))
+    wait_for(page, held, 2)
+    case.mask[:50] = 0
+    held[1].fulfill(json=case.body())
+    page.wait_for_selector(SHOWN)
+    page.wait_for_timeout(700)
+    assert page.inner_text("#name") == "newer.png"
+    assert page.inner_text("#area") == "20 px"
