@@ -75,7 +75,6 @@ class Settings(ProjectSettings):
         data_dir: the data set's folder (`patients/`, `controls/`).
         unlabelled_dir: a folder with PNGs of more patients, without masks, that training may use; unset: none.
         model: name of a model folder in `mipseg/models`.
-        fast: take two of the model's networks only, one of each kind, in about half of the time.
         min_patient: below this probability of being a patient the mask is left empty; unset, the model decides. Higher
             values mark less in healthy people and cost some patients their masks.
         bfloat16: compute in bfloat16 where the CPU can and OpenVINO is installed, twice as fast or more; without
@@ -102,7 +101,6 @@ class Settings(ProjectSettings):
     data_dir: Path = Field(default_factory=lambda: project_root() / "data/raw/tumor-segmentation")
     unlabelled_dir: Path | None = None
     model: str = Field("unet_v8", pattern=r"^[\w-]{1,64}$")
-    fast: bool = False
     min_patient: float | None = Field(None, ge=0, le=1)
     bfloat16: bool = True
     threads: int = Field(0, ge=0, le=256)

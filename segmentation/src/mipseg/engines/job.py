@@ -92,7 +92,7 @@ class Job:
         """What has to be the same for a result to be still good, as JSON holds it."""
         options = asdict(self.options)
         chosen = self.settings
-        options |= {"formats": list(self.options.formats), "fast": chosen.fast, "min_patient": chosen.min_patient}
+        options |= {"formats": list(self.options.formats), "min_patient": chosen.min_patient}
         return {"input_sha256": input_sha256, **asdict(self.provenance), "options": options}
 
 

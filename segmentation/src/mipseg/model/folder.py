@@ -1,4 +1,4 @@
-"""What a model folder holds: `config.json`, the networks that it lists, and maybe an atlas."""
+"""What a model folder holds: `config.json` and the networks that it lists."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ from typing import Any
 from mipseg.errors import ModelError
 from mipseg.model.classify import Classifier
 
-CONFIG, ATLAS = "config.json", "atlas.npy"
+CONFIG = "config.json"
 
 
 @dataclass(frozen=True)
@@ -20,21 +20,13 @@ class NetworkFile:
         file: name of its ONNX file in the model folder.
         sha256: of the file, checked at load.
         run: the training run that made it.
-        fold: the fold that the run left out; None: none.
-        refit: whether it was trained once more after that, on all cases.
-        in_channels: 1, intensity alone; 3, also what is usual at each place, see `mipseg.model.atlas`.
         mirrored: it sees the mirror image.
-        fast: it is part of the fast setting.
     """
 
     file: str
     sha256: str
     run: str
-    fold: int | None
-    refit: bool
-    in_channels: int
     mirrored: bool
-    fast: bool
 
 
 @dataclass(frozen=True)
@@ -44,14 +36,12 @@ class ModelConfig:
     Attributes:
         name: the folder's name.
         networks: those that are averaged.
-        atlas: SHA-256 of the atlas' file; None if no network wants one.
         temperature, min_peak, min_patient: how the mask is made; see `mipseg.model.postprocess`.
         classifier: whether there is a tumour at all.
     """
 
     name: str
     networks: tuple[NetworkFile, ...]
-    atlas: str | None
     temperature: float
     min_peak: float
     min_patient: float
@@ -60,14 +50,14 @@ class ModelConfig:
     @property
     def sha256(self) -> str:
         """One digest for all files."""
-        return hashlib.sha256("".join([*(n.sha256 for n in self.networks), self.atlas or ""]).encode()).hexdigest()
+        return hashlib.sha256("".join(n.sha256 for n in self.networks).encode()).hexdigest()
 
 
 def read_config(folder: Path) -> ModelConfig:
     """Read a model folder's `config.json`.
 
     Raises:
-        ModelError: it is missing or damaged, or names no atlas though a network wants one.
+        ModelError: it is missing or damaged.
     """
     file = folder / CONFIG
     try:
@@ -75,7 +65,6 @@ def read_config(folder: Path) -> ModelConfig:
         config = ModelConfig(
             name=str(content["name"]),
             networks=tuple(NetworkFile(**network) for network in content["networks"]),
-            atlas=content["atlas"],
             temperature=float(content["temperature"]),
             min_peak=float(content["min_peak"]),
             min_patient=float(content["min_patient"]),
@@ -85,8 +74,6 @@ def read_config(folder: Path) -> ModelConfig:
         raise ModelError(f"{file} is damaged: {error!r}") from error
     if not config.networks:
         raise ModelError(f"{file} is damaged: it lists no network")
-    if config.atlas is None and any(network.in_channels > 1 for network in config.networks):
-        raise ModelError(f"a network in {folder} wants an atlas, but {CONFIG} names none")
     return config
 
 

@@ -4,7 +4,6 @@ from itertools import pairwise, product
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from mipseg.types import Intensity
 
@@ -65,14 +64,14 @@ def body_columns(intensity: Intensity) -> slice:
     return slice(start, start + wanted)
 
 
-def pad(channels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Add air below and to the right of (C, H, W) channels until both sides are multiples of `MULTIPLE`.
+def pad(intensity: Intensity) -> Intensity:
+    """Add air below and to the right of (H, W) until both sides are multiples of `MULTIPLE`.
 
     The width becomes `MIN_WIDTH` at least.
     """
-    _, height, width = channels.shape
+    height, width = intensity.shape
     missing = max(-width % MULTIPLE, MIN_WIDTH - width)
-    return np.pad(channels, ((0, 0), (0, -height % MULTIPLE), (0, missing)))
+    return np.pad(intensity, ((0, -height % MULTIPLE), (0, missing)))
 
 
 class Tile(NamedTuple):

@@ -11,7 +11,8 @@ import numpy as np
 import onnxruntime
 
 from mipseg.errors import ModelError
-from mipseg.model.inference import Answer, Channels, Run
+from mipseg.model.inference import Answer, Run
+from mipseg.types import Intensity
 
 _log = logging.getLogger(__name__)
 
@@ -45,14 +46,14 @@ def load_bfloat16(onnx: bytes, threads: int) -> Run:
     }
     model = core.compile_model(core.read_model(onnx), "CPU", options)
 
-    def run(channels: Channels) -> Answer:
+    def run(intensity: Intensity) -> Answer:
         # A request of its own for each call: two threads may not share one.
-        tumour, patient = model.create_infer_request().infer([channels[None]]).values()
+        tumour, patient = model.create_infer_request().infer([intensity[None, None]]).values()
         answer = tumour[0, 0], float(patient[0])
         if _is_finite(answer):
             return answer
-        _log.warning("bfloat16 gave no finite answer for %d x %d pixels; float32 is taken", *channels.shape[1:])
-        return load_float32(onnx, threads)(channels)
+        _log.warning("bfloat16 gave no finite answer for %d x %d pixels; float32 is taken", *intensity.shape)
+        return load_float32(onnx, threads)(intensity)
 
     return run
 
@@ -78,8 +79,8 @@ def load_float32(onnx: bytes, threads: int) -> Run:
 
     (planned,) = session.get_inputs()
 
-    def run(channels: Channels) -> Answer:
-        tumour, patient = session.run(None, {planned.name: channels[None]})
+    def run(intensity: Intensity) -> Answer:
+        tumour, patient = session.run(None, {planned.name: intensity[None, None]})
         answer = tumour[0, 0], float(patient[0])
         if not _is_finite(answer):
             raise ModelError("a network gave an answer that is not finite")

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from io import BytesIO
 from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
@@ -13,10 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mipseg.checks import check_intensity
-from mipseg.model.atlas import AtlasGrid
 from mipseg.model.classify import features
 from mipseg.model.cores import usable_cores
-from mipseg.model.folder import ATLAS, ModelConfig, NetworkFile, read_checked, read_config
+from mipseg.model.folder import ModelConfig, NetworkFile, read_checked, read_config
 from mipseg.model.inference import Network, infer
 from mipseg.model.postprocess import binarise_if_patient
 from mipseg.model.runtime import BFLOAT16, FLOAT32, Runtime, computes_in_bfloat16
@@ -44,7 +42,6 @@ class Segmentation(NamedTuple):
 class _Loaded:
     config: ModelConfig
     networks: Sequence[Network]
-    atlas: AtlasGrid | None
     pool: ThreadPoolExecutor
 
 
@@ -54,7 +51,6 @@ class Segmenter:
     Args:
         folder: a model folder, see `mipseg.model.folder`.
         threads: CPU threads of one prediction; 0 takes every usable core.
-        fast: take the networks of the fast setting only.
         bfloat16: compute in bfloat16 where that is possible; see `mipseg.model.runtime`.
         min_patient: below this probability of a tumour anywhere the mask is left empty; None: the model's own.
     """
@@ -64,11 +60,10 @@ class Segmenter:
         folder: Path,
         threads: int = 0,
         *,
-        fast: bool = False,
         bfloat16: bool = False,
         min_patient: float | None = None,
     ) -> None:
-        self._folder, self._threads, self._fast, self._min_patient = folder, threads, fast, min_patient
+        self._folder, self._threads, self._min_patient = folder, threads, min_patient
         self._bfloat16, self._lock = bfloat16, Lock()
         self._loaded: _Loaded | None = None
 
@@ -102,23 +97,17 @@ class Segmenter:
         config = read_config(self._folder)
         if self._min_patient is not None:
             config = replace(config, min_patient=self._min_patient)
-        chosen = [network for network in config.networks if network.fast or not self._fast]
         threads = self._threads or usable_cores()
         pool = ThreadPoolExecutor(threads, "network")
-        # Networks side by side use the cores better than one network on all of them; but the two fast ones hardly
-        # overlap, since one of them runs while the image is registered to the atlas for the other.
-        each = threads if self._fast else max(1, threads // len(chosen))
+        # Networks side by side use the cores better than one network on all of them.
+        each = max(1, threads // len(config.networks))
         runtime = self.runtime
 
         def load(network: NetworkFile) -> Network:
             run = runtime.load(read_checked(self._folder / network.file, network.sha256), each)
-            return Network(network.in_channels, network.mirrored, run)
+            return Network(network.mirrored, run)
 
-        networks = list(pool.map(load, chosen))
-        atlas = None
-        if config.atlas is not None:
-            atlas = np.load(BytesIO(read_checked(self._folder / ATLAS, config.atlas)), allow_pickle=False)
-        return _Loaded(config, networks, atlas, pool)
+        return _Loaded(config, list(pool.map(load, config.networks)), pool)
 
     def segment(self, intensity: npt.NDArray[Any]) -> Segmentation:
         """Find the tumours.
@@ -139,7 +128,7 @@ class Segmenter:
     def probability(self, intensity: npt.NDArray[np.float32]) -> tuple[Probability, float]:
         """Run the networks; see `infer`."""
         loaded = self.load()
-        return infer(intensity, loaded.networks, loaded.atlas, loaded.pool)
+        return infer(intensity, loaded.networks, loaded.pool)
 
 
 def load_segmenter(settings: Settings | None = None) -> Segmenter:
@@ -149,9 +138,9 @@ def load_segmenter(settings: Settings | None = None) -> Segmenter:
         settings: None: from the environment.
     """
     s = settings or Settings()
-    return _shared(MODELS / s.model, s.threads, s.fast, s.bfloat16, s.min_patient)
+    return _shared(MODELS / s.model, s.threads, s.bfloat16, s.min_patient)
 
 
 @lru_cache(maxsize=4)
-def _shared(folder: Path, threads: int, fast: bool, bfloat16: bool, min_patient: float | None) -> Segmenter:
-    return Segmenter(folder, threads, fast=fast, bfloat16=bfloat16, min_patient=min_patient)
+def _shared(folder: Path, threads: int, bfloat16: bool, min_patient: float | None) -> Segmenter:
+    return Segmenter(folder, threads, bfloat16=bfloat16, min_patient=min_patient)

@@ -31,7 +31,7 @@ class Batch(NamedTuple):
     """B training images.
 
     Attributes:
-        image: (B, C, H, W) float32 intensity in [0, 1] and, with an atlas, usual intensity and its standard deviation.
+        image: (B, 1, H, W) float32 intensity in [0, 1].
         target: (B, 1, H, W) float32 probability of tumour: 0 or 1 where a reference says so.
     """
 
@@ -62,17 +62,15 @@ class Sampler:
         kind = self._draw_kind(size, unlabelled)
         numbers = self._draw_cases(kind)
         body = draw_body(random, stock.centres[numbers], stock.heights[numbers], FRAME[0])
-        shown = torch.cat([stock.images[numbers, None], stock.targets[numbers, None], stock.maps[numbers]], 1)
-        layers = warp(body, FRAME, shown.float() / 255)
-        image, target, maps = layers[:, 0], layers[:, 1], layers[:, 2:]
+        layers = torch.stack([stock.images[numbers], stock.targets[numbers]], 1).float() / 255
+        image, target = warp(body, FRAME, layers).unbind(1)
         target = torch.where((kind == UNLABELLED)[:, None, None], target, (target > 0.5).float())
         share = torch.where(kind == CONTROL, config.compose_controls, config.compose_patients)
         composed = (random.uniform(0, 1, size) < share)[:, None, None]
         lesions, keep = self._draw_lesions(image, body, numbers)
         keep, lesions = keep * composed, lesions * composed
         image, target = torch.maximum(image, lesions), torch.maximum(target, keep)
-        image = change_intensity(image, config.window_jitter, random)
-        return Batch(torch.cat([image[:, None], maps], 1), target[:, None])
+        return Batch(change_intensity(image, config.window_jitter, random)[:, None], target[:, None])
 
     def _draw_kind(self, size: int, unlabelled: float) -> Tensor:
         draw = self._random.uniform(0, 1, size)

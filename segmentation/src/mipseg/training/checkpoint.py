@@ -17,7 +17,7 @@ from mipseg.training.identity import Identity
 from mipseg.training.network import UNet
 
 CHECKPOINT = "checkpoint.pt"
-ARCHITECTURE = "channels", "pixel_unshuffle", "atlas"  # fields of the configuration that make the network
+ARCHITECTURE = "channels", "pixel_unshuffle"  # fields of the configuration that make the network
 
 
 @dataclass
@@ -47,7 +47,7 @@ class State:
 
 def make_network(config: Config) -> UNet:
     """A network with random weights."""
-    return UNet(config.channels, config.pixel_unshuffle, atlas=config.atlas)
+    return UNet(config.channels, config.pixel_unshuffle)
 
 
 def save_checkpoint(state: State, folder: Path, identity: Identity) -> None:

@@ -29,7 +29,6 @@ class Config:
         seed: seed of the weights and of every random draw.
         pixel_unshuffle: pixels per side that the network folds into channels, see `UNet`.
         channels: feature channels of each level of the network.
-        atlas: whether the network also sees what intensity is usual at each place, see `mipseg.model.atlas`.
         images: how many augmented images a network sees.
         batch: images in one step.
         learning_rate: peak of the schedule (linear warm-up, then linear to zero).
@@ -53,7 +52,6 @@ class Config:
     seed: int = 11
     pixel_unshuffle: Positive = 2
     channels: Annotated[tuple[Positive, ...], Field(min_length=3)] = (16, 32, 64, 128, 256)
-    atlas: bool = False
     images: Positive = 90_000
     batch: Positive = 16
     learning_rate: float = 2.5e-3

@@ -15,9 +15,8 @@ import torch
 from mipseg.errors import ModelError
 from mipseg.io.arrays import intensity_of_image
 from mipseg.metrics import dice_score
-from mipseg.model.atlas import AtlasGrid
 from mipseg.model.classify import Classifier, features
-from mipseg.model.folder import ATLAS, CONFIG, ModelConfig, NetworkFile
+from mipseg.model.folder import CONFIG, ModelConfig, NetworkFile
 from mipseg.model.inference import infer
 from mipseg.model.postprocess import binarise_if_patient
 from mipseg.model.segmenter import MODELS, Segmenter
@@ -31,21 +30,12 @@ from mipseg.training.predict import as_network
 from mipseg.training.robustness import read_robustness
 from mipseg.training.runs import Run
 from mipseg.training.split import Split
-from mipseg.training.train import atlas_of
 from mipseg.types import Intensity
 
 PHANTOMS = 4
-FAST = 2  # networks of the fast setting: with two runs one of each, and one of them sees the mirror image
 MIN_AGREEMENT = 0.98  # Dice between the masks of PyTorch and of the exported networks, whose weights are rounded
 MAX_DIFFERENCE = 0.05  # between their probabilities, of each pixel and of a tumour anywhere
 CPU = torch.device("cpu")
-
-
-class Part(NamedTuple):
-    """The part that a network takes in the ensemble: whether it sees the mirror image, and is in the fast setting."""
-
-    mirrored: bool
-    fast: bool
 
 
 class Member(NamedTuple):
@@ -53,14 +43,14 @@ class Member(NamedTuple):
 
     Attributes:
         run: where it comes from.
-        part: what it does.
         network: in evaluation mode, on the CPU.
+        mirrored: whether it sees the mirror image.
         onnx: its ONNX file.
     """
 
     run: Run
-    part: Part
     network: UNet
+    mirrored: bool
     onnx: bytes
 
 
@@ -69,7 +59,7 @@ def export(run: Run, split: Split, models: Path = MODELS) -> Path:
 
     Args:
         run: with its checkpoints, `report.json` and maybe `robustness.json`.
-        split: the whole data set, whose controls make the atlas; on every twentieth PyTorch and ONNX are compared.
+        split: the whole data set; on every twentieth case PyTorch and ONNX are compared.
         models: where model folders live.
 
     Returns:
@@ -81,43 +71,36 @@ def export(run: Run, split: Split, models: Path = MODELS) -> Path:
     """
     report = read_report(run, split) | {"robustness": read_robustness(run)}
     members, folder = load_members(run, split), models / run.config.name
-    atlas = atlas_of(split.cases) if any(member.network.in_channels > 1 for member in members) else None
     phantoms = [intensity_of_image(make_phantom(seed).mip) for seed in range(PHANTOMS)]
-    write_model(folder, members, atlas, report, [*phantoms, *(case.intensity for case in split.cases[::20])])
+    write_model(folder, members, report, [*phantoms, *(case.intensity for case in split.cases[::20])])
     return folder
-
-
-def deal_parts(count: int) -> list[Part]:
-    """Every second network sees the mirror image: both views at the price of one."""
-    return [Part(mirrored=number % 2 == 1, fast=number < FAST) for number in range(count)]
 
 
 def load_members(run: Run, split: Split) -> list[Member]:
     """Read the networks that saw all cases, of a run and of its ensemble, and turn them into ONNX files.
 
+    Every second one sees the mirror image: both views at the price of one. A network that is alone sees both.
+
     Raises:
         ModelError: a network was not trained, or belongs to another run.
     """
-    networks = [load_ema_network(member.network_folder(None), member.identity(split, None)) for member in run.members]
+    sources = [
+        (member, load_ema_network(member.network_folder(None), member.identity(split, None))) for member in run.members
+    ]
+    views = sources * 2 if len(sources) == 1 else sources
     return [
-        Member(member, part, network, to_onnx(network))
-        for member, part, network in zip(run.members, deal_parts(len(networks)), networks, strict=True)
+        Member(member, network, number % 2 == 1, to_onnx(network)) for number, (member, network) in enumerate(views)
     ]
 
 
 def write_model(
-    folder: Path,
-    members: Sequence[Member],
-    atlas: AtlasGrid | None,
-    report: Mapping[str, Any],
-    images: Iterable[Intensity],
+    folder: Path, members: Sequence[Member], report: Mapping[str, Any], images: Iterable[Intensity]
 ) -> None:
-    """Write networks, atlas, configuration, report and model card, and check them, before they replace the folder.
+    """Write networks, configuration, report and model card, and check them, before they replace the folder.
 
     Args:
         folder: the model folder; its name is the model's.
         members: those that are averaged.
-        atlas: None if no network wants one.
         report: see `evaluate`, and `robustness`, which may be None.
         images: PyTorch and ONNX are compared on these.
 
@@ -125,12 +108,9 @@ def write_model(
         ModelError: they disagree; the folder is then as it was before.
     """
     with replaced(folder) as fresh:
-        if atlas is not None:
-            np.save(fresh / ATLAS, atlas)
         config = ModelConfig(
             name=folder.name,
             networks=tuple(_write_network(fresh, number, member) for number, member in enumerate(members)),
-            atlas=None if atlas is None else _sha256(fresh / ATLAS),
             **report["decoding"],
             classifier=Classifier(**report["classifier"]),
         )
@@ -138,7 +118,7 @@ def write_model(
         _write_json(fresh / CONFIG, asdict(config))
         _write_json(fresh / REPORT, card_report(report, architectures))
         write_card(fresh)
-        _check_agreement(members, atlas, Segmenter(fresh), images)
+        _check_agreement(members, Segmenter(fresh), images)
 
 
 @contextmanager
@@ -170,16 +150,7 @@ def replaced(folder: Path) -> Iterator[Path]:
 def _write_network(folder: Path, number: int, member: Member) -> NetworkFile:
     file = folder / f"network-{number}.onnx"
     file.write_bytes(member.onnx)
-    return NetworkFile(
-        file=file.name,
-        sha256=_sha256(file),
-        run=member.run.config.name,
-        fold=None,
-        refit=False,
-        in_channels=member.network.in_channels,
-        mirrored=member.part.mirrored,
-        fast=member.part.fast,
-    )
+    return NetworkFile(file.name, _sha256(file), member.run.config.name, member.mirrored)
 
 
 def _architecture(member: Member) -> dict[str, Any]:
@@ -195,13 +166,11 @@ def _sha256(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def _check_agreement(
-    members: Sequence[Member], atlas: AtlasGrid | None, segmenter: Segmenter, images: Iterable[Intensity]
-) -> None:
+def _check_agreement(members: Sequence[Member], segmenter: Segmenter, images: Iterable[Intensity]) -> None:
     config = segmenter.config
-    originals = [as_network(member.network, CPU, mirrored=member.part.mirrored) for member in members]
+    originals = [as_network(member.network, CPU, mirrored=member.mirrored) for member in members]
     for number, image in enumerate(images):
-        probability, logit = infer(image, originals, atlas)
+        probability, logit = infer(image, originals)
         has_tumour = config.classifier.probability(features(probability, logit))
         tumour = binarise_if_patient(probability, has_tumour, config.temperature, config.min_peak, config.min_patient)
         exported = segmenter.segment(image)

@@ -81,9 +81,7 @@ def render_card(folder: Path) -> str:
         architectures=_architecture_table(report["architectures"]),
         notes=notes.read_text(encoding="utf-8").strip() if notes.is_file() else "None.",
         n_networks=len(config.networks),
-        n_fast=sum(network.fast for network in config.networks),
         n_folds=len(report["dice"]["per_fold"]),
-        n_members=len(report["ensemble"]),
         members=" and ".join(report["ensemble"]),
         patients=report["patients"],
         controls=report["controls"],
@@ -123,19 +121,8 @@ def _decoding(config: ModelConfig) -> str:
 
 
 def _network_table(networks: Sequence[NetworkFile]) -> str:
-    rows = [
-        (
-            f"`{network.file}`",
-            network.run,
-            "none" if network.fold is None else network.fold,
-            "yes" if network.refit else "no",
-            "intensity" if network.in_channels == 1 else "intensity and atlas",
-            "yes" if network.mirrored else "no",
-            "yes" if network.fast else "no",
-        )
-        for network in networks
-    ]
-    return _table(("File", "Run", "Fold left out", "Refit on all", "Sees", "Mirrored", "Fast setting"), rows)
+    rows = [(f"`{network.file}`", network.run, "yes" if network.mirrored else "no") for network in networks]
+    return _table(("File", "Run", "Sees the mirror image"), rows)
 
 
 def _architecture_table(architectures: Mapping[str, Mapping[str, Any]]) -> str:
@@ -230,7 +217,7 @@ def _identity_table(identities: Mapping[str, Mapping[str, Any]] | None) -> str:
 def main() -> None:
     """Command line: `python -m mipseg.training.model_card [folder]` writes a model folder's card anew."""
     parser = argparse.ArgumentParser(prog="python -m mipseg.training.model_card", description=main.__doc__)
-    parser.add_argument("folder", type=Path, nargs="?", default=MODELS / "unet_v8", help="the model folder")
+    parser.add_argument("folder", type=Path, nargs="?", default=MODELS / "unet_v11", help="the model folder")
     write_card(parser.parse_args().folder)
 
 

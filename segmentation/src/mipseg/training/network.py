@@ -11,8 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mipseg.model.atlas import MIN_DEVIATION, SHAPE, AtlasGrid
-
 PRIOR_LOGIT = -4.0  # logit of an untrained output: tumour is rare
 
 
@@ -58,20 +56,13 @@ class UNet(nn.Module):
     Args:
         channels: feature channels of each level.
         pixel_unshuffle: pixels per side that are folded into channels at the input and unfolded at the output.
-        atlas: whether the network sees, besides the intensity, what is usual at each place.
-
-    Attributes:
-        atlas: (2, 72, 44) float32, the atlas that it was trained with, see `mipseg.model.atlas`; None if it has none.
     """
 
-    atlas: Tensor | None
-
-    def __init__(self, channels: tuple[int, ...], pixel_unshuffle: int, *, atlas: bool) -> None:
+    def __init__(self, channels: tuple[int, ...], pixel_unshuffle: int) -> None:
         super().__init__()
         self._unshuffle = pixel_unshuffle
-        self.register_buffer("atlas", torch.zeros(2, *SHAPE) if atlas else None)
         self.down, self.lift, self.up = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
-        inputs = self.in_channels * pixel_unshuffle**2
+        inputs = pixel_unshuffle**2
         for level, width in enumerate(channels):
             blocks = [Residual(width) for _ in range(1 if level < 3 else 2)]
             self.down.append(nn.Sequential(_convolution(inputs, width, 1 if level == 0 else 2), *blocks))
@@ -85,33 +76,18 @@ class UNet(nn.Module):
         for output in (self.tumour, self.coarse):
             nn.init.constant_(output.bias, PRIOR_LOGIT)  # type: ignore[arg-type]
 
-    @property
-    def in_channels(self) -> int:
-        """How many channels of an image it takes, see `mipseg.model.inference.Network`."""
-        return 1 if self.atlas is None else 3
-
-    @property
-    def healthy(self) -> AtlasGrid | None:
-        """The atlas as an array."""
-        return None if self.atlas is None else self.atlas.cpu().numpy()
-
     def forward(self, x: Tensor) -> Output:
         """Segment and classify.
 
         Args:
-            x: (B, 1, H, W) intensity in [0, 1]; with an atlas (B, 3, H, W), see `mipseg.model.inference.Network`. H and
-                W are multiples of 64.
+            x: (B, 1, H, W) intensity in [0, 1]. H and W are multiples of 64.
         """
-        if self.atlas is not None:
-            intensity, mean, deviation = x.split(1, 1)
-            residual = ((intensity - mean) / (deviation + MIN_DEVIATION)).clamp(-4, 8) / 4
-            x = torch.cat([intensity, mean, residual], 1)
         x = F.pixel_unshuffle(x, self._unshuffle)
         skips: list[Tensor] = []
         for block in self.down:
             x = block(x)
             skips.append(x)
-        x = skips.pop()  # (B, C, H/64, W/64)
+        x = skips.pop()
         patient = self.patient(torch.cat([x.amax((2, 3)), x.mean((2, 3))], 1))[:, 0]
         coarse = x
         for level, (lift, up) in enumerate(zip(self.lift, self.up, strict=True)):

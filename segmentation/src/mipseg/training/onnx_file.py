@@ -14,12 +14,12 @@ CHANNEL_AXIS = {"Conv": 0, "ConvTranspose": 1}  # which axis of the weights are 
 
 def to_onnx(network: UNet) -> bytes:
     """The ONNX file of a network; height and width are free (multiples of `MULTIPLE`)."""
-    example = torch.zeros(1, network.in_channels, 8 * MULTIPLE, 4 * MULTIPLE)
+    example = torch.zeros(1, 1, 8 * MULTIPLE, 4 * MULTIPLE)
     height, width = torch.export.Dim("rows", min=1, max=512), torch.export.Dim("columns", min=1, max=512)
     program = torch.onnx.export(
         Probabilities(network).eval(),
         (example,),
-        input_names=["channels"],
+        input_names=["intensity"],
         output_names=["tumour", "patient"],
         dynamic_shapes=({2: MULTIPLE * height, 3: MULTIPLE * width},),
         dynamo=True,

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from mipseg.errors import ModelError
 from mipseg.io.dataset import Case
-from mipseg.model.inference import Answer, Channels, Network, infer
+from mipseg.model.inference import Answer, Network, infer
 from mipseg.training.identity import Identity
 from mipseg.training.network import UNet
 from mipseg.types import Intensity, Probability
@@ -30,9 +30,9 @@ class Probabilities(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, channels: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, C, H, W) channels -> (B, 1, H, W) tumour probability and (B,) logit of being a patient."""
-        output = self.network(channels)
+    def forward(self, intensity: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 1, H, W) intensity -> (B, 1, H, W) tumour probability and (B,) logit of being a patient."""
+        output = self.network(intensity)
         return output.tumour.float().sigmoid(), output.patient.float()
 
 
@@ -40,12 +40,12 @@ def as_network(network: UNet, device: torch.device, *, mirrored: bool = False) -
     """Wrap a network, which is in evaluation mode and lives on the device, for `infer`."""
 
     @torch.no_grad()
-    def run(channels: Channels) -> Answer:
-        x = torch.from_numpy(channels[None]).to(device, memory_format=torch.channels_last)
+    def run(image: Intensity) -> Answer:
+        x = torch.from_numpy(image[None, None]).to(device, memory_format=torch.channels_last)
         tumour, patient = Probabilities(network)(x)
         return tumour[0, 0].cpu().numpy(), float(patient)
 
-    return Network(network.in_channels, mirrored, run)
+    return Network(mirrored, run)
 
 
 def predict(networks: Sequence[UNet], intensity: Intensity, device: torch.device) -> tuple[Probability, float]:
@@ -61,11 +61,7 @@ def predict(networks: Sequence[UNet], intensity: Intensity, device: torch.device
     """
     maps, logits = zip(
         *(
-            infer(
-                intensity,
-                [as_network(network, device, mirrored=mirrored) for mirrored in (False, True)],
-                network.healthy,
-            )
+            infer(intensity, [as_network(network, device, mirrored=mirrored) for mirrored in (False, True)])
             for network in networks
         ),
         strict=True,

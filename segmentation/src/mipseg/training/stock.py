@@ -11,8 +11,7 @@ from torch import Tensor
 
 from mipseg.io.dataset import Case
 from mipseg.metrics import NEIGHBOURS
-from mipseg.model.atlas import AtlasGrid, atlas_maps
-from mipseg.model.preprocess import body_columns, match_window
+from mipseg.model.preprocess import body_columns
 
 CERTAIN = 128  # target from which a pixel belongs to a component; 255 is certain tumour
 SAME_LESION = 30.0  # px between the centres of components that may be one lesion in three dimensions
@@ -24,8 +23,6 @@ class Stock:
 
     Attributes:
         images: (N, H, W) uint8, air = 0, hottest = 255.
-        maps: (N, 2, H, W) uint8, 255 times what intensity is usual at each pixel and its standard deviation, see
-            `mipseg.model.atlas`; (N, 0, H, W) if the network does not see them.
         targets: (N, H, W) uint8, 255 times the probability of tumour: 0 or 255 where a reference says so.
         components: (N, H, W) int16 labels of the components of certain tumour, 0 where there is none.
         counts: (N,) number of components.
@@ -37,7 +34,6 @@ class Stock:
     """
 
     images: Tensor
-    maps: Tensor
     targets: Tensor
     components: Tensor
     counts: Tensor
@@ -73,15 +69,12 @@ class Stock:
                 self.extents[number, :count] = torch.from_numpy(np.sqrt(areas)).float().to(self.device)
 
 
-def make_stock(
-    cases: Sequence[Case], unlabelled: Sequence[Case], atlas: AtlasGrid | None, device: torch.device
-) -> Stock:
+def make_stock(cases: Sequence[Case], unlabelled: Sequence[Case], device: torch.device) -> Stock:
     """Put cases on a device: first those with a reference, then the patients without one, who have no tumour yet.
 
     Args:
         cases: patients and controls.
         unlabelled: patients without reference.
-        atlas: what the network is told about healthy bodies; None: nothing.
         device: takes about 2.5 MB a case.
     """
     everyone = [*cases, *unlabelled]
@@ -90,7 +83,6 @@ def make_stock(
     kinds = [2 if number >= len(cases) else int(not case.has_tumour) for number, case in enumerate(everyone)]
     stock = Stock(
         images=torch.zeros((size, *shape), dtype=torch.uint8, device=device),
-        maps=torch.zeros((size, 0 if atlas is None else 2, *shape), dtype=torch.uint8, device=device),
         targets=torch.zeros((size, *shape), dtype=torch.uint8, device=device),
         components=torch.zeros((size, *shape), dtype=torch.int16, device=device),
         counts=torch.zeros(size, dtype=torch.long, device=device),
@@ -103,9 +95,6 @@ def make_stock(
     for number, case in enumerate(everyone):
         rows, columns = case.image.shape
         stock.images[number, :rows, :columns] = torch.from_numpy(255 - case.image)
-        if atlas is not None:
-            maps = atlas_maps(match_window(case.intensity), atlas)
-            stock.maps[number, :, :rows, :columns] = torch.from_numpy(np.rint(255 * maps).astype(np.uint8))
     patients = [number for number, kind in enumerate(kinds) if kind == 0]
     stock.set_targets(patients, [cases[number].mask.astype(np.uint8) * np.uint8(255) for number in patients])
     return stock

@@ -14,8 +14,6 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mipseg.errors import ConfigError
 from mipseg.io.dataset import Case
-from mipseg.model.atlas import AtlasGrid, make_atlas
-from mipseg.model.preprocess import match_window
 from mipseg.training.augment import Batch, Sampler
 from mipseg.training.checkpoint import CHECKPOINT, State, make_network, restore_checkpoint, save_checkpoint
 from mipseg.training.config import Config
@@ -86,7 +84,7 @@ def train(job: Job, options: Options) -> UNet:
     job.folder.mkdir(parents=True, exist_ok=True)
     config, state = job.config, begin(job, options.device)
     if state.step < config.steps:
-        stock = make_stock(job.cases, job.unlabelled, state.network.healthy, options.device)
+        stock = make_stock(job.cases, job.unlabelled, options.device)
         if state.labels:
             _set_labels(state, stock, job)
         with Monitor(job.folder, config.steps, job.validation, options.validation_seconds) as monitor:
@@ -99,16 +97,13 @@ def begin(job: Job, device: torch.device) -> State:
     config = job.config
     torch.manual_seed(config.seed)
     network: UNet = make_network(config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    resumes = (job.folder / CHECKPOINT).is_file()
-    if network.atlas is not None and not resumes:
-        network.atlas.copy_(torch.from_numpy(atlas_of(job.cases)))
     state = State(
         network,
         AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=True),
         torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True),
     )
     state.average.update_parameters(network)  # the average begins with the weights at the start
-    if resumes:
+    if (job.folder / CHECKPOINT).is_file():
         restore_checkpoint(state, job.folder, job.identity, device)
     return state
 
@@ -171,11 +166,6 @@ def label(network: UNet, cases: Sequence[Case], device: torch.device) -> list[np
 
 def _set_labels(state: State, stock: Stock, job: Job) -> None:
     stock.set_targets(range(len(job.cases), len(job.cases) + len(job.unlabelled)), state.labels)
-
-
-def atlas_of(cases: Sequence[Case]) -> AtlasGrid:
-    """The atlas of the healthy body that the controls among the cases give."""
-    return make_atlas([match_window(case.intensity) for case in cases if not case.has_tumour])
 
 
 def bfloat16_is_fast(device: torch.device) -> bool:
