@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image as PillowImage
@@ -10,45 +11,62 @@ from mipseg.types import BinaryMask, GreyImage
 
 DATA_TOP_SUV = 6.0  # about where the data set's images saturate
 UNCHANGED = "unchanged"
-# (H, W) image and reference -> the same of the perturbed image, on its own grid.
-Perturbation = Callable[[GreyImage, BinaryMask, np.random.Generator], tuple[GreyImage, BinaryMask]]
+PITCH = 2.0  # mm between the data set's pixels, about
 
 
-def _unchanged(image: GreyImage, mask: BinaryMask, _: np.random.Generator) -> tuple[GreyImage, BinaryMask]:
-    return image, mask
+class Perturbed(NamedTuple):
+    """What comes of a case.
+
+    Attributes:
+        image: (H, W) uint8.
+        mask: (H, W) bool, the reference on its grid.
+        spacing: millimetres between rows and between columns, as a user would give them; None: not given.
+    """
+
+    image: GreyImage
+    mask: BinaryMask
+    spacing: tuple[float, float] | None = None
+
+
+Perturbation = Callable[[GreyImage, BinaryMask, np.random.Generator], Perturbed]
+
+
+def _unchanged(image: GreyImage, mask: BinaryMask, _: np.random.Generator) -> Perturbed:
+    return Perturbed(image, mask)
 
 
 def _window(top: float) -> Perturbation:
     """Another top of the SUV window; above the data's, saturated pixels turn paler, since what they were is lost."""
 
-    def perturb(image: GreyImage, mask: BinaryMask, _: np.random.Generator) -> tuple[GreyImage, BinaryMask]:
+    def perturb(image: GreyImage, mask: BinaryMask, _: np.random.Generator) -> Perturbed:
         grey = (255.0 - image) * DATA_TOP_SUV / top
-        return (255 - np.minimum(grey, 255).round()).astype(np.uint8), mask
+        return Perturbed((255 - np.minimum(grey, 255).round()).astype(np.uint8), mask)
 
     return perturb
 
 
-def _rescaled(factor: float) -> Perturbation:
+def _rescaled(factor: float, *, told: bool) -> Perturbation:
     """Other pixels: the image bilinear (averaged when smaller), the reference by nearest neighbour."""
+    spacing = (PITCH / factor, PITCH / factor) if told else None
 
-    def perturb(image: GreyImage, mask: BinaryMask, _: np.random.Generator) -> tuple[GreyImage, BinaryMask]:
+    def perturb(image: GreyImage, mask: BinaryMask, _: np.random.Generator) -> Perturbed:
         height, width = (round(side * factor) for side in image.shape)
         resized = PillowImage.fromarray(image).resize((width, height), PillowImage.Resampling.BILINEAR)
         reference = PillowImage.fromarray(mask).resize((width, height), PillowImage.Resampling.NEAREST)
-        return np.asarray(resized), np.asarray(reference)
+        return Perturbed(np.asarray(resized), np.asarray(reference), spacing)
 
     return perturb
 
 
-def _mirrored(image: GreyImage, mask: BinaryMask, _: np.random.Generator) -> tuple[GreyImage, BinaryMask]:
-    return image[:, ::-1], mask[:, ::-1]
+def _mirrored(image: GreyImage, mask: BinaryMask, _: np.random.Generator) -> Perturbed:
+    return Perturbed(image[:, ::-1], mask[:, ::-1])
 
 
 def _jpeg(quality: int) -> Perturbation:
-    def perturb(image: GreyImage, mask: BinaryMask, _: np.random.Generator) -> tuple[GreyImage, BinaryMask]:
+    def perturb(image: GreyImage, mask: BinaryMask, _: np.random.Generator) -> Perturbed:
         buffer = io.BytesIO()
         PillowImage.fromarray(image).save(buffer, "JPEG", quality=quality)
-        return np.asarray(PillowImage.open(buffer)), mask
+        return Perturbed(np.asarray(PillowImage.open(buffer)), mask)
 
     return perturb
 
@@ -56,17 +74,29 @@ def _jpeg(quality: int) -> Perturbation:
 def _noisy(sigma: float) -> Perturbation:
     """Gaussian noise, sigma in grey values of 255."""
 
-    def perturb(image: GreyImage, mask: BinaryMask, rng: np.random.Generator) -> tuple[GreyImage, BinaryMask]:
-        return np.clip(image + rng.normal(0, sigma, image.shape).round(), 0, 255).astype(np.uint8), mask
+    def perturb(image: GreyImage, mask: BinaryMask, rng: np.random.Generator) -> Perturbed:
+        return Perturbed(np.clip(image + rng.normal(0, sigma, image.shape).round(), 0, 255).astype(np.uint8), mask)
 
     return perturb
+
+
+def _inverted(image: GreyImage, mask: BinaryMask, _: np.random.Generator) -> Perturbed:
+    return Perturbed(255 - image, mask)
+
+
+def _bordered(image: GreyImage, mask: BinaryMask, _: np.random.Generator) -> Perturbed:
+    sides = ((0, 0), (100, 100))
+    return Perturbed(np.pad(image, sides), np.pad(mask, sides))
 
 
 PERTURBATIONS: dict[str, Perturbation] = {  # the unchanged image first: the others are compared with it
     UNCHANGED: _unchanged,
     **{f"SUV window to {top:g} instead of {DATA_TOP_SUV:g}": _window(top) for top in (4, 5, 8, 10)},
-    **{f"rescaled by {factor:g}": _rescaled(factor) for factor in (0.8, 1.25)},
+    **{f"rescaled by {factor:g}": _rescaled(factor, told=False) for factor in (0.8, 1.25)},
+    **{f"rescaled by {factor:g}, the spacing given": _rescaled(factor, told=True) for factor in (0.5, 2)},
     "mirrored": _mirrored,
+    "inverted": _inverted,
+    "100 px of black at both sides": _bordered,
     "JPEG of quality 75": _jpeg(75),
     **{f"noise of {sigma} grey values": _noisy(sigma) for sigma in (5, 10)},
 }

@@ -1,6 +1,7 @@
 """Robustness: how Dice changes when images differ from those of the training in known ways.
 
-Every patient is predicted by the networks that never saw it, with the decoding and the classifier that ship.
+Every patient is predicted by the networks that never saw it, with the decoding and the classifier that ship, and after the
+repairs that every image gets.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ from mipseg.io.dataset import Case
 from mipseg.metrics import dice_score
 from mipseg.model.classify import Classifier, features
 from mipseg.model.postprocess import binarise_if_patient
+from mipseg.repair import repair
 from mipseg.training.checkpoint import load_ema_network
 from mipseg.training.evaluate import read_report
 from mipseg.training.model_card import REPORT, robustness_table
@@ -115,10 +117,14 @@ def perturb_and_measure(
     for row, case in enumerate(track(patients, "robustness")):
         for column, perturb in enumerate(PERTURBATIONS.values()):
             # The same noise for a case, however many others there are.
-            image, reference = perturb(case.image, case.mask, np.random.default_rng(list(case.id.encode())))
-            probability, logit = predict_fold(folds[case.id], intensity_of_image(image))
-            score = classifier.probability(features(probability, logit))
-            dice[row, column] = dice_score(reference, binarise_if_patient(probability, score, *decoding))
+            changed = perturb(case.image, case.mask, np.random.default_rng(list(case.id.encode())))
+            seen = repair(intensity_of_image(changed.image), changed.spacing)
+            tumour = np.zeros(seen.intensity.shape, bool)
+            if seen.has_body:
+                probability, logit = predict_fold(folds[case.id], seen.intensity)
+                score = classifier.probability(features(probability, logit))
+                tumour = binarise_if_patient(probability, score, *decoding)
+            dice[row, column] = dice_score(changed.mask, seen.restore(tumour))
     difference = dice - dice[:, [0]]
     return {
         name: {
