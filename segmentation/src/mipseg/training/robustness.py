@@ -1,6 +1,6 @@
 """Robustness: how Dice changes when images differ from those of the training in known ways.
 
-Every patient is predicted by the networks that never saw it, with the decoding and the classifier that ship, and after the
+Every patient is predicted by the networks that never saw it, with the decoding and the classifier that ship, after the
 repairs that every image gets.
 """
 
