@@ -65,7 +65,10 @@ def read_report(run: Run, split: Split) -> dict[str, Any]:
         raise ModelError(f"{file} is missing; run `evaluate` first")
     try:
         report: dict[str, Any] = json.loads(file.read_text())
-        for found, (fold, member) in zip(report["identities"], _judged(run, split), strict=True):
+        identities, judged = list(report["identities"]), _judged(run, split)
+        if len(identities) != len(judged):
+            raise ModelError(f"{file} is about {len(identities)} networks, not {len(judged)}; run `evaluate` again")
+        for found, (fold, member) in zip(identities, judged, strict=True):
             Identity(**found).require(run.identity(split, fold, member), file)
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{file} is damaged ({error!r}); run `evaluate` again") from error

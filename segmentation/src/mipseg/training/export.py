@@ -71,10 +71,8 @@ def export(run: Run, split: Split, models: Path = MODELS) -> Path:
     networks = [load_ema_network(run.network_folder(None, m), run.identity(split, None, m)) for m in run.members]
     # Every second network sees the mirror image: both views at the price of one. One alone sees both.
     views = [(network, number % 2 == 1) for number, network in enumerate(networks * (2 if len(networks) == 1 else 1))]
-    members, folder = (
-        [Member(network, mirrored, to_onnx(network)) for network, mirrored in views],
-        models / run.config.name,
-    )
+    members = [Member(network, mirrored, to_onnx(network)) for network, mirrored in views]
+    folder = models / run.config.name
     phantoms = [intensity_of_image(make_phantom(seed).mip) for seed in range(PHANTOMS)]
     write_model(folder, members, report, [*phantoms, *(case.intensity for case in split.cases[::20])])
     return folder

@@ -81,7 +81,7 @@ def render_card(folder: Path) -> str:
         parameters=f"{report['parameters'] / 1e6:.1f}",
         images=f"{report['identity']['config']['images']:,}",
         notes=notes.read_text(encoding="utf-8").strip() if notes.is_file() else "None.",
-        n_networks=len(config.networks),
+        n_networks=len({network.sha256 for network in config.networks}),
         n_folds=len(report["dice"]["per_fold"]),
         patients=report["patients"],
         controls=report["controls"],
