@@ -69,11 +69,11 @@ def test_a_wrong_data_folder_ends_example_in_one_line(tmp_path: Path, monkeypatc
 def test_each_kind_has_its_status(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match=r"^error: no data$"), errors_in_one_line():
         raise DatasetError("no data")
-    monkeypatch.setenv("MIPSEG_FAST", "perhaps")
+    monkeypatch.setenv("MIPSEG_BFLOAT16", "perhaps")
     with pytest.raises(SystemExit) as end, errors_in_one_line():
         Settings()
     assert end.value.code == 2
-    assert capsys.readouterr().err.startswith("error: MIPSEG_FAST: Input should be a valid boolean")
+    assert capsys.readouterr().err.startswith("error: MIPSEG_BFLOAT16: Input should be a valid boolean")
 
 
 def test_bugs_and_a_teams_own_imports_keep_their_traceback() -> None:

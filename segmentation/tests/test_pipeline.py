@@ -128,7 +128,7 @@ def test_label_and_mask_have_one_operating_point(segmenter: Segmenter, phantom: 
     image = phantom(2).mip
     sure = analyze_image(image, segmenter)
     assert (sure.label, sure.threshold) == ("tumor", segmenter.config.min_patient)
-    strict = analyze_image(image, Segmenter(MODELS / Settings().model, fast=True, min_patient=1.0))
+    strict = analyze_image(image, Segmenter(MODELS / Settings().model, min_patient=1.0))
     assert (strict.label, strict.threshold, strict.lesions) == ("healthy", 1.0, [])
 
 

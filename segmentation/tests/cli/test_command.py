@@ -17,7 +17,7 @@ from tests.golden.record import __file__ as golden
 
 SARCOMA = Path(os.environ.get("MIPSEG_TEST_DATA_DIR", "MIPSEG_TEST_DATA_DIR is not set")) / "pet" / "STS_001"
 PHANTOMS = sorted(Path(golden).parent.glob("phantom_*.png"))
-ENVIRONMENT = {**os.environ, "MIPSEG_FAST": "1", "MIPSEG_BFLOAT16": "0"}
+ENVIRONMENT = {**os.environ, "MIPSEG_BFLOAT16": "0"}
 MIPSEG = Path(sys.executable).with_name("mipseg")
 
 
@@ -39,7 +39,7 @@ def test_several_cases_of_which_one_is_broken(tmp_path: Path) -> None:
     }
     assert lines["broken"]["error"] == "the PNG is cut off"
     assert done.stderr == "failed: broken: the PNG is cut off\nerror: 1 of 3 cases failed\n"
-    model = Segmenter(MODELS / Settings().model, fast=True)
+    model = Segmenter(MODELS / Settings().model)
     for file in PHANTOMS[:2]:
         mask = np.asarray(PillowImage.open(tmp_path / "out" / file.stem / "mask.png"))
         assert np.array_equal(mask, analyze_file(file, model).mask[:, :, 0])

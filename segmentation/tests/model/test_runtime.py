@@ -13,7 +13,6 @@ from mipseg.errors import ModelError
 from mipseg.io.arrays import intensity_of_image
 from mipseg.metrics import dice_score
 from mipseg.model import runtime
-from mipseg.model.folder import ATLAS
 from mipseg.model.inference import Network, infer
 from mipseg.model.postprocess import binarise
 from mipseg.model.segmenter import MODELS
@@ -21,7 +20,6 @@ from mipseg.phantom import make_phantom
 from mipseg.settings import Settings
 
 FILE = MODELS / Settings().model / "network-0.onnx"
-HEALTHY = np.load(FILE.parent / ATLAS)  # which this network wants
 OPENVINO = pytest.mark.skipif(
     find_spec("openvino") is None, reason="OPENVINO IS NOT INSTALLED: its wheels are for x86-64"
 )
@@ -29,20 +27,20 @@ OPENVINO = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def bfloat16() -> Network:
-    return Network(3, False, runtime.load_bfloat16(FILE.read_bytes(), 2))
+    return Network(False, runtime.load_bfloat16(FILE.read_bytes(), 2))
 
 
 @pytest.fixture(scope="module")
 def float32() -> Network:
-    return Network(3, False, runtime.load_float32(FILE.read_bytes(), 1))
+    return Network(False, runtime.load_float32(FILE.read_bytes(), 1))
 
 
 @OPENVINO
 @pytest.mark.parametrize(("seed", "height"), [(1, 489), (2, 991), (3, 200)])
 def test_both_runtimes_give_nearly_the_same(bfloat16: Network, float32: Network, seed: int, height: int) -> None:
     intensity = intensity_of_image(make_phantom(seed, height=height).mip)
-    probability, logit = infer(intensity, [bfloat16], HEALTHY)
-    reference, reference_logit = infer(intensity, [float32], HEALTHY)
+    probability, logit = infer(intensity, [bfloat16])
+    reference, reference_logit = infer(intensity, [float32])
     assert np.abs(probability - reference).mean() < 1e-3
     assert logit == pytest.approx(reference_logit, abs=0.1)
     assert dice_score(binarise(reference, 0.4, 0.3), binarise(probability, 0.4, 0.3)) > 0.95
@@ -51,9 +49,9 @@ def test_both_runtimes_give_nearly_the_same(bfloat16: Network, float32: Network,
 @OPENVINO
 def test_threads_at_once_each_get_their_own_answer(bfloat16: Network) -> None:
     images = [intensity_of_image(make_phantom(seed, height=200 + 64 * seed).mip) for seed in range(3) for _ in range(4)]
-    alone = [infer(intensity, [bfloat16], HEALTHY)[0] for intensity in images]
+    alone = [infer(intensity, [bfloat16])[0] for intensity in images]
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda intensity: infer(intensity, [bfloat16], HEALTHY)[0], images))
+        together = list(pool.map(lambda intensity: infer(intensity, [bfloat16])[0], images))
     for one, other in zip(alone, together, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -67,8 +65,8 @@ from mipseg.model.runtime import load_bfloat16
 networks = [load_bfloat16(Path(sys.argv[1]).read_bytes(), 1) for _ in range(2)]
 threading.setprofile(lambda *_: time.sleep(0.001))  # the other thread goes on at every Python call
 answers = []
-channels = np.zeros((3, 64, 64), np.float32)
-threads = [threading.Thread(target=lambda run=run: answers.append(run(channels))) for run in networks]
+image = np.zeros((64, 128), np.float32)
+threads = [threading.Thread(target=lambda run=run: answers.append(run(image))) for run in networks]
 for thread in threads:
     thread.start()
 for thread in threads:
@@ -112,9 +110,9 @@ def test_float32_answers_where_bfloat16_is_not_finite(
 ) -> None:
     content = FILE.read_bytes()
     monkeypatch.setattr(runtime, "_openvino_core", lambda: NotFinite(*answer))
-    channels = np.full((3, 128, 128), 0.3, np.float32)
-    tumour, logit = runtime.load_bfloat16(content, 1)(channels)
-    wanted, wanted_logit = runtime.load_float32(content, 1)(channels)
+    image = np.full((128, 128), 0.3, np.float32)
+    tumour, logit = runtime.load_bfloat16(content, 1)(image)
+    wanted, wanted_logit = runtime.load_float32(content, 1)(image)
     np.testing.assert_array_equal(tumour, wanted)
     assert logit == wanted_logit
     assert [record.getMessage() for record in caplog.records] == [
@@ -124,7 +122,7 @@ def test_float32_answers_where_bfloat16_is_not_finite(
 
 def test_a_finite_answer_of_bfloat16_is_kept(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(runtime, "_openvino_core", lambda: NotFinite(0.5, -1.0))
-    tumour, logit = runtime.load_bfloat16(b"", 1)(np.zeros((3, 64, 128), np.float32))
+    tumour, logit = runtime.load_bfloat16(b"", 1)(np.zeros((64, 128), np.float32))
     assert (tumour == 0.5).all()
     assert logit == -1
     assert not caplog.records
@@ -132,14 +130,14 @@ def test_a_finite_answer_of_bfloat16_is_kept(monkeypatch: pytest.MonkeyPatch, ca
 
 def test_no_finite_answer_in_float32_is_an_error() -> None:
     with pytest.raises(ModelError, match="not finite"):
-        runtime.load_float32(FILE.read_bytes(), 1)(np.full((3, 64, 128), np.nan, np.float32))
+        runtime.load_float32(FILE.read_bytes(), 1)(np.full((64, 128), np.nan, np.float32))
 
 
 @OPENVINO
 @pytest.mark.parametrize("shape", [(2336, 3), (1800, 64), (3000, 33), (9000, 1), (70, 5)])
 def test_strips_that_gave_nan_are_finite(bfloat16: Network, shape: tuple[int, int]) -> None:
     for level in (0, 0.3):
-        probability, logit = infer(np.full(shape, level, np.float32), [bfloat16], HEALTHY)
+        probability, logit = infer(np.full(shape, level, np.float32), [bfloat16])
         assert np.isfinite(probability).all()
         assert math.isfinite(logit)
 

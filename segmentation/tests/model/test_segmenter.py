@@ -14,8 +14,7 @@ import pytest
 from mipseg.errors import ModelError
 from mipseg.io.arrays import intensity_of_image
 from mipseg.metrics import dice_score
-from mipseg.model.folder import ATLAS
-from mipseg.model.inference import Channels, Network, infer
+from mipseg.model.inference import Network, Run, infer
 from mipseg.model.runtime import FLOAT32, load_float32
 from mipseg.model.segmenter import MODELS, Segmenter, load_segmenter
 from mipseg.settings import Settings
@@ -26,9 +25,9 @@ FOLDER = MODELS / Settings().model
 Edit = Callable[[dict[str, Any]], None]
 
 
-def echo(channels: Channels) -> tuple[Intensity, float]:
+def echo(image: Intensity) -> tuple[Intensity, float]:
     """A network that answers with what it sees."""
-    return channels[0], 0.0
+    return image, 0.0
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 991), (400, 1), (63, 65), (426, 400), (991, 400)])
@@ -72,10 +71,11 @@ def test_bfloat16_is_taken_where_it_is_wanted_and_possible(
     assert Segmenter(FOLDER, bfloat16=wanted).runtime[:2] == runtime
 
 
-@pytest.mark.parametrize(("threads", "fast", "each"), [(2, False, 1), (16, False, 2), (2, True, 2), (16, True, 16)])
+@pytest.mark.parametrize(("threads", "each"), [(1, 1), (4, 2), (7, 3)])
 def test_threads_are_shared_between_networks_that_run_at_once(
-    monkeypatch: pytest.MonkeyPatch, threads: int, fast: bool, each: int
+    monkeypatch: pytest.MonkeyPatch, copy: Path, threads: int, each: int
 ) -> None:
+    edit_config(copy, lambda config: config.update(networks=config["networks"][:2]))
     seen = []
 
     def load(_: bytes, count: int) -> Any:
@@ -83,8 +83,8 @@ def test_threads_are_shared_between_networks_that_run_at_once(
         return echo
 
     monkeypatch.setattr(Segmenter, "runtime", FLOAT32._replace(load=load))
-    Segmenter(FOLDER, threads=threads, fast=fast).load()
-    assert seen == [each] * (2 if fast else 8)
+    Segmenter(copy, threads=threads).load()
+    assert seen == [each] * 2
 
 
 def test_mirror_image_gives_nearly_the_mirrored_probabilities(segmenter: Segmenter, phantom: MakePhantom) -> None:
@@ -102,14 +102,14 @@ def copy(tmp_path: Path) -> Path:
 
 @pytest.mark.hazard("H13")
 def test_one_flipped_byte_of_the_weights_is_noticed(copy: Path) -> None:
-    weights = bytearray((copy / "network-3.onnx").read_bytes())
+    weights = bytearray((copy / "network-1.onnx").read_bytes())
     weights[len(weights) // 2] ^= 1
-    (copy / "network-3.onnx").write_bytes(weights)
+    (copy / "network-1.onnx").write_bytes(weights)
     with pytest.raises(ModelError, match="SHA-256 differs"):
         Segmenter(copy).load()
 
 
-@pytest.mark.parametrize("name", ["network-0.onnx", "network-4.onnx", "atlas.npy", "config.json"])
+@pytest.mark.parametrize("name", ["network-0.onnx", "network-1.onnx", "config.json"])
 def test_missing_file_is_named(copy: Path, name: str) -> None:
     (copy / name).unlink()
     with pytest.raises(ModelError, match=name):
@@ -125,13 +125,6 @@ def test_damaged_config_is_named(copy: Path, content: str) -> None:
         Segmenter(copy).load()
 
 
-def test_a_config_that_forgets_the_atlas_is_named(copy: Path) -> None:
-    content = json.loads((copy / "config.json").read_text())
-    (copy / "config.json").write_text(json.dumps({**content, "atlas": None}))
-    with pytest.raises(ModelError, match="wants an atlas"):
-        Segmenter(copy).load()
-
-
 def edit_config(folder: Path, edit: Edit) -> None:
     content = json.loads((folder / "config.json").read_text())
     edit(content)
@@ -142,7 +135,7 @@ def edit_config(folder: Path, edit: Edit) -> None:
     ("edit", "text"),
     [
         (lambda config: config.update(networks=[]), "lists no network"),
-        (lambda config: config["networks"][0].pop("run"), "'run'"),
+        (lambda config: config["networks"][0].pop("mirrored"), "'mirrored'"),
         (lambda config: config["networks"][0].update(colour="red"), "'colour'"),
     ],
 )
@@ -155,28 +148,26 @@ def test_a_config_with_other_fields_is_damaged(copy: Path, edit: Edit, text: str
 def test_the_order_of_the_networks_says_nothing(copy: Path, segmenter: Segmenter, phantom: MakePhantom) -> None:
     edit_config(copy, lambda config: config["networks"].reverse())
     intensity = intensity_of_image(phantom(3, height=200).mip)
-    for fast in (False, True):
-        (one, logit), (two, other_logit) = (
-            Segmenter(folder, fast=fast).probability(intensity) for folder in (FOLDER, copy)
-        )
-        np.testing.assert_allclose(one, two, atol=1e-6)
-        assert logit == pytest.approx(other_logit)
+    (one, logit), (two, other_logit) = (Segmenter(folder).probability(intensity) for folder in (FOLDER, copy))
+    np.testing.assert_allclose(one, two, atol=1e-6)
+    assert logit == pytest.approx(other_logit)
 
 
-def test_fast_is_the_mean_of_its_two_networks_one_of_which_sees_the_mirror_image(
+def test_the_answer_is_the_mean_of_networks_some_of_which_see_the_mirror_image(
     segmenter: Segmenter, phantom: MakePhantom
 ) -> None:
     intensity = intensity_of_image(phantom(3, height=200).mip)
-    upright, mirrored = sorted((n for n in segmenter.config.networks if n.fast), key=lambda network: network.mirrored)
-    runs = [load_float32((FOLDER / network.file).read_bytes(), 1) for network in (upright, mirrored)]
+    alone = []
+    for file in segmenter.config.networks:
+        run = load_float32((FOLDER / file.file).read_bytes(), 1)
 
-    def turned(channels: Channels) -> tuple[Intensity, float]:
-        probability, logit = runs[1](np.ascontiguousarray(channels[:, :, ::-1]))
-        return probability[:, ::-1], logit
+        def turned(image: Intensity, run: Run = run) -> tuple[Intensity, float]:
+            probability, logit = run(np.ascontiguousarray(image[:, ::-1]))
+            return probability[:, ::-1], logit
 
-    networks = Network(upright.in_channels, False, runs[0]), Network(mirrored.in_channels, False, turned)
-    alone = [infer(intensity, [network], np.load(FOLDER / ATLAS)) for network in networks]
-    probability, logit = Segmenter(FOLDER, fast=True).probability(intensity)
+        alone.append(infer(intensity, [Network(False, turned if file.mirrored else run)]))
+    assert 0 < sum(file.mirrored for file in segmenter.config.networks) < len(alone)
+    probability, logit = segmenter.probability(intensity)
     np.testing.assert_allclose(probability, np.mean([answer for answer, _ in alone], 0), atol=1e-3)
     assert logit == pytest.approx(np.mean([logit for _, logit in alone]), abs=1e-2)
 
@@ -185,19 +176,10 @@ def test_fast_is_the_mean_of_its_two_networks_one_of_which_sees_the_mirror_image
 def test_least_probability_of_a_patient_can_be_set(
     phantom: MakePhantom, min_patient: float | None, marks: bool
 ) -> None:
-    segmenter = Segmenter(FOLDER, fast=True, min_patient=min_patient)
+    segmenter = Segmenter(FOLDER, min_patient=min_patient)
     tumour, _, has_tumour = segmenter.segment(intensity_of_image(phantom(2).mip))
     assert tumour.any() == marks
     assert 0.1 < has_tumour < 1
-
-
-def test_fast_needs_no_other_networks(copy: Path, segmenter: Segmenter) -> None:
-    for network in segmenter.config.networks:
-        if not network.fast:
-            (copy / network.file).unlink()
-    Segmenter(copy, fast=True).load()
-    with pytest.raises(ModelError, match="can't read"):
-        Segmenter(copy).load()
 
 
 def test_digest_changes_with_any_network(segmenter: Segmenter) -> None:

@@ -81,7 +81,7 @@ def test_docs(service: Server) -> None:
 
 
 def test_not_ready_before_the_warm_up_and_ready_after_it() -> None:
-    go, unused = threading.Event(), Segmenter(MODELS / Settings().model, fast=True)
+    go, unused = threading.Event(), Segmenter(MODELS / Settings().model)
 
     def waits(img: Image) -> Mask:
         assert go.wait(10)
@@ -178,7 +178,7 @@ def test_a_damaged_model_is_never_ready(copied_model: Path, damage: str) -> None
         (weights if damage == "no weights" else config).unlink()
 
     async def scenario() -> None:
-        segmenter = Segmenter(copied_model, fast=True)
+        segmenter = Segmenter(copied_model)
         app = create_app(lambda img: segment_image(img, segmenter), segmenter, Settings())
         async with running(app) as client:
             assert await ready(client, 60 if damage == "none" else 0.5) == (damage == "none")

@@ -7,7 +7,7 @@ import pytest
 
 from mipseg.io.dataset import Case
 from mipseg.phantom import make_phantom
-from mipseg.training.config import Config, Stage
+from mipseg.training.config import Config
 from mipseg.training.runs import Run
 from mipseg.training.split import Split
 
@@ -39,24 +39,31 @@ def split(cases: list[Case]) -> Split:
 
 
 @pytest.fixture(scope="session")
+def unlabelled(cases: list[Case]) -> list[Case]:
+    """Two patients whose masks nobody drew."""
+    drawn = [make_phantom(seed, height=128, width=128).mip for seed in (20, 21)]
+    return [Case(f"unlabelled_{number}", image, np.zeros(image.shape, bool)) for number, image in enumerate(drawn)]
+
+
+@pytest.fixture(scope="session")
 def config() -> Config:
     """A schedule of a few seconds."""
     return Config(
         name="tiny",
+        members=1,
         seed=3,
         pixel_unshuffle=4,
         channels=(8, 8, 8, 8, 8),
-        atlas=False,
+        images=8,
+        batch=2,
         learning_rate=3e-3,
         warmup_steps=2,
         ema_decay=0.9,
-        hard_mining_fraction=0.5,
+        unlabelled_fraction=0.0,
         window_jitter=0.4,
         compose_patients=0.5,
         compose_controls=0.5,
         cross_entropy=2.0,
-        refit_images=0,
-        stages=(Stage(2, 4, 2), Stage(1, 4, 2)),
     )
 
 
@@ -64,12 +71,12 @@ def config() -> Config:
 def trained_run(config: Config, split: Split, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Both folds of the tiny run, trained and predicted. Shared: copy its folder before changing it."""
     torch = pytest.importorskip("torch", reason="PyTorch is not installed: uv sync --extra train")
-    from mipseg.training.fold import train_fold  # noqa: PLC0415
+    from mipseg.training.fold import train_network  # noqa: PLC0415
     from mipseg.training.train import Options  # noqa: PLC0415
 
     run = Run(config, tmp_path_factory.mktemp("runs") / config.name)
     for fold in range(2):
-        train_fold(run, fold, split, Options(torch.device("cpu")))
+        train_network(run, fold, 0, split, Options(torch.device("cpu")))
     return run
 
 

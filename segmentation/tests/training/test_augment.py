@@ -12,207 +12,285 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed: uv sync -
 from torch import Tensor  # noqa: E402
 
 from mipseg.io.dataset import Case  # noqa: E402
-from mipseg.model.atlas import SHAPE  # noqa: E402
-from mipseg.training.augment import (  # noqa: E402
-    COARSE_FRAME,
-    COMPOSED,
-    FRAME,
-    Sampler,
-    learn,
-    make_sampler,
-    make_subject,
-)
+from mipseg.metrics import NEIGHBOURS  # noqa: E402
+from mipseg.training import augment as module  # noqa: E402
+from mipseg.training.augment import FRAME, MAX_LESIONS, Batch, Sampler  # noqa: E402
 from mipseg.training.config import Config  # noqa: E402
-from mipseg.training.geometry import Geometry  # noqa: E402
+from mipseg.training.geometry import ELASTIC_GRID, Geometry, Random  # noqa: E402
+from mipseg.training.stock import Stock, make_stock  # noqa: E402
+from tests.training.draws import within_3_sigma  # noqa: E402
+
+CPU = torch.device("cpu")
+LESION, BODY = 0.9, 0.6  # intensities of the flat cases; a lesion that is copied at the lowest gain is still hotter
 
 
-def new_sampler(cases: Sequence[Case], config: Config, downscale: int = 1) -> Sampler:
-    return make_sampler(cases, None, downscale, config, torch.ones(len(cases)))
+def sampler_of(stock: Stock, config: Config, seed: int = 0) -> Sampler:
+    return Sampler(stock, config, Random(seed, CPU))
 
 
-def draw(sampler: Sampler, count: int, seed: int = 0) -> tuple[Tensor, Tensor, list[int]]:
-    """(B, C, H, W) images, (B, H, W) masks and the numbers of the cases."""
-    rng = np.random.default_rng(seed)
-    examples = [sampler.draw(rng) for _ in range(count)]
-    images, masks = torch.stack([e.image for e in examples]), torch.stack([e.mask for e in examples])
-    return images, masks, [int(e.case) for e in examples]
+def draw(
+    cases: Sequence[Case], config: Config, size: int, seed: int = 0, unlabelled: Sequence[Case] = (), share: float = 0
+) -> Batch:
+    return sampler_of(make_stock(cases, unlabelled, CPU), config, seed).draw(size, share)
 
 
-def unmoved(sampler: Sampler, frame: tuple[int, int]) -> Sampler:
-    """The same sampler without any change of geometry or intensity."""
-    still = Geometry(np.eye(2), False, np.zeros(2), 0.0, 0.0, None)
-    return replace(
-        sampler, frame=frame, draw_geometries=lambda *_: (still, still), change_intensity=lambda image, *_: image
-    )
+def grey(intensity: float | npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
+    return np.rint(255 - 255 * np.asarray(intensity)).astype(np.uint8)
 
 
-@pytest.mark.parametrize(("downscale", "frame"), [(1, FRAME), (2, COARSE_FRAME)])
-def test_images_keep_their_contract(cases: list[Case], config: Config, downscale: int, frame: tuple[int, int]) -> None:
-    images, masks, numbers = draw(new_sampler(cases, config, downscale), 6)
-    assert images.shape == (6, 1, *frame)
-    assert masks.shape == (6, *frame)
-    assert (images.dtype, masks.dtype) == (torch.float32, torch.bool)
-    assert 0 <= images.min() < images.max() <= 1
-    assert masks.any()
-    assert set(numbers) <= {COMPOSED, *range(8)}
+def flat_case(name: str, intensity: float, side: int = 64) -> Case:
+    """A body of even intensity that fills the image; a patient has two lesions of `LESION` in it."""
+    mask = np.zeros((side, side), bool)
+    if name.startswith("patient"):
+        mask[10:20, 10:20] = mask[40:50, 30:40] = True
+    return Case(name, grey(np.where(mask, LESION, intensity)), mask)
 
 
-def test_same_seed_same_images(cases: list[Case], config: Config) -> None:
-    first, second, other = (draw(new_sampler(cases, config), 3, seed) for seed in (5, 5, 6))
-    assert torch.equal(first[0], second[0])
-    assert torch.equal(first[1], second[1])
-    assert not torch.equal(first[0], other[0])
+@pytest.fixture
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bodies, and lesions that are copied beside, stay where they are; nothing is bent, and intensities stay."""
+    anywhere = module.draw_anywhere
+
+    def unmoved(_: Random, centre: Tensor, height: Tensor, rows: int) -> Geometry:
+        size = len(centre)
+        return Geometry(
+            torch.eye(2).expand(size, 2, 2), torch.full((size, 2), rows / 2), torch.zeros(size, 2, *ELASTIC_GRID)
+        )
+
+    def unbent(*arguments: object) -> Geometry:
+        geometry = anywhere(*arguments)  # type: ignore[arg-type]
+        return replace(geometry, elastic=torch.zeros_like(geometry.elastic))
+
+    monkeypatch.setattr(module, "FRAME", (64, 64))
+    monkeypatch.setattr(module, "draw_body", unmoved)
+    monkeypatch.setattr(module, "draw_anywhere", unbent)
+    monkeypatch.setattr(module, "draw_beside", lambda _, body, __: body)
+    monkeypatch.setattr(module, "change_intensity", lambda image, *_: image)
 
 
-def test_controls_stay_empty_without_composition(cases: list[Case], config: Config) -> None:
-    only_controls = replace(config, patient_fraction=0.0, compose_controls=0.0)
-    _, masks, numbers = draw(new_sampler(cases, only_controls), 8)
-    assert not masks.any()
-    assert set(numbers) <= {4, 5, 6, 7}
+@pytest.fixture
+def plain(config: Config) -> Config:
+    """No lesions are added."""
+    return replace(config, compose_patients=0.0, compose_controls=0.0, anywhere=0.0)
 
 
-def test_composition_adds_lesions_where_it_is_hot(cases: list[Case], config: Config) -> None:
-    composed = replace(config, patient_fraction=0.0, compose_controls=1.0)
-    plain = replace(composed, compose_controls=0.0)
-    images, masks, numbers = draw(new_sampler(cases, composed), 12)
-    assert numbers == [COMPOSED] * 12
-    assert masks.flatten(1).any(1).float().mean() > 0.5
-    inside = images[:, 0][masks].mean()
-    assert inside > 2 * draw(new_sampler(cases, plain), 12)[0][:, :, 100:300, 100:220].mean()
+def test_images_keep_their_contract(cases: list[Case], unlabelled: list[Case], config: Config) -> None:
+    image, target = draw(cases, config, 6, unlabelled=unlabelled, share=0.3)
+    assert image.shape == target.shape == (6, 1, *FRAME)
+    assert image.dtype == target.dtype == torch.float32
+    assert 0 <= image.min() < 0.01
+    assert 0.5 < image.max() <= 1
+    assert target.unique().tolist() == [0, 1]  # nobody has labelled the other patients yet
+    assert target.flatten(1).any(1).any()
 
 
-def test_mask_moves_with_the_image(config: Config) -> None:
+def test_the_same_seed_gives_the_same_batch(cases: list[Case], config: Config) -> None:
+    first, second, other = (draw(cases, replace(config, anywhere=0.5), 3, seed) for seed in (5, 5, 6))
+    assert torch.equal(first.image, second.image)
+    assert torch.equal(first.target, second.target)
+    assert not torch.equal(first.image, other.image)
+
+
+def test_controls_stay_empty_without_composition(cases: list[Case], plain: Config) -> None:
+    assert not draw(cases, replace(plain, patient_fraction=0.0), 8).target.any()
+    assert draw(cases, replace(plain, patient_fraction=1.0), 8).target.flatten(1).any(1).all()
+
+
+def test_without_controls_everyone_is_a_patient(cases: list[Case], plain: Config) -> None:
+    assert draw(cases[:4], replace(plain, patient_fraction=0.0), 8).target.flatten(1).any(1).all()
+
+
+def test_target_moves_with_the_image(plain: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     # An image that is its own mask: whatever the geometry does, both must stay equal.
-    image = np.full((448, 320), 255, np.uint8)
-    mask = np.zeros(image.shape, bool)
+    mask = np.zeros((448, 320), bool)
     mask[100:250, 90:220] = True
-    image[mask] = 0
-    sampler = new_sampler([Case("patient_000", image, mask)], replace(config, compose_patients=0.0))
-    images, masks, _ = draw(replace(sampler, change_intensity=lambda image, *_: image), 8)
-    for intensity, reference in zip(images, masks, strict=True):
-        assert torch.equal(intensity[0] > 0.5, reference)
+    monkeypatch.setattr(module, "change_intensity", lambda image, *_: image)
+    batch = draw([Case("patient_000", grey(mask), mask)], plain, 12)
+    assert torch.equal((batch.image > 0.5).float(), batch.target)
+    areas = batch.target.sum((1, 2, 3))
+    assert areas.min() < 0.8 * mask.sum() < 1.2 * mask.sum() < areas.max()
+    for reference in batch.target[:, 0]:
         # The body's middle stays about in the frame's.
         assert reference.nonzero()[:, 1].float().mean() == pytest.approx(FRAME[1] / 2, abs=25)
 
 
-def test_maps_of_the_atlas_move_with_the_image_and_get_no_lesions(cases: list[Case], config: Config) -> None:
-    def images(share: float) -> Tensor:
-        sampler = new_sampler(cases, replace(config, patient_fraction=0.0, compose_controls=share))
-        subjects = [replace(s, channels=torch.cat([s.channels, s.channels, s.channels / 2])) for s in sampler.subjects]
-        return draw(replace(sampler, subjects=subjects, change_intensity=lambda image, *_: image), 6)[0]
-
-    plain, composed = images(0.0), images(1.0)
-    assert plain.shape == (6, 3, *FRAME)
-    assert torch.equal(plain[:, 1], plain[:, 0])
-    assert torch.allclose(plain[:, 2], plain[:, 0] / 2)
-    assert torch.allclose(composed[:, 2], composed[:, 1] / 2)
-    assert (composed[:, 0] > composed[:, 1] + 0.1).any()
-
-
-def test_a_subject_has_the_maps_of_the_atlas(cases: list[Case]) -> None:
-    atlas = np.stack([np.full(SHAPE, 0.2), np.full(SHAPE, 0.1)]).astype(np.float32)
-    subject = make_subject(cases[0], atlas, 2)
-    assert subject.channels.shape == (3, 64, 64)
-    assert torch.allclose(subject.channels[1:], torch.tensor([0.2, 0.1])[:, None, None])
-
-
-def test_downscaled_subject_keeps_mean_intensity(cases: list[Case]) -> None:
-    full, half = (make_subject(cases[0], None, downscale) for downscale in (1, 2))
-    assert half.channels.shape == (1, *(side // 2 for side in full.channels.shape[1:]))
-    assert half.channels.mean().item() == pytest.approx(full.channels.mean().item(), abs=1e-4)
-
-
-def flat_case(name: str, intensity: float) -> Case:
-    """A body of even intensity; a patient has two lesions of 0.8 in it."""
-    mask = np.zeros((64, 64), bool)
-    if name.startswith("patient"):
-        mask[10:20, 10:20] = mask[40:50, 30:40] = True
-    return Case(name, np.where(mask, 51, round(255 - 255 * intensity)).astype(np.uint8), mask)
-
-
-def still_sampler(cases: Sequence[Case], config: Config) -> Sampler:
-    return unmoved(new_sampler(cases, config), (64, 64))
-
-
-def test_composition_is_the_maximum_of_body_and_lesions(config: Config) -> None:
-    donor, body = flat_case("patient_000", 0.7), flat_case("control_000", 0.6)
-    composed = replace(config, patient_fraction=0.0, compose_controls=1.0)
-    images, masks, _ = draw(still_sampler([donor, body], composed), 40)
+def test_composition_is_the_pixelwise_maximum_of_body_and_lesions(plain: Config, still: None) -> None:
+    donor, body = flat_case("patient_000", 0.7), flat_case("control_000", BODY)
+    image, target = draw([donor, body], replace(plain, patient_fraction=0.0, compose_controls=1.0), 60)
     # Whole lesions are taken, sometimes one and sometimes both.
-    assert {int(mask.sum()) for mask in masks} == {100, 200}
-    near = ndimage.binary_dilation(donor.mask, np.ones((3, 3)), iterations=2)
-    for image, mask in zip(images[:, 0].numpy(), masks.numpy(), strict=True):
-        assert not (mask & ~donor.mask).any()
-        np.testing.assert_allclose(image[~near], 0.6, atol=1e-5)
-        middle = image[ndimage.binary_erosion(mask, iterations=3)]
-        assert 0.6 - 1e-5 <= middle.min() <= middle.max() <= min(1.0, 0.8 * math.exp(0.3)) + 1e-5
-    assert images.max() > 0.8
+    assert {int(area) for area in target.sum((1, 2, 3))} == {100, 200}
+    compared = 0
+    for composed, kept in zip(image[:, 0].numpy(), target[:, 0].numpy() > 0.5, strict=True):
+        assert not (kept & ~donor.mask).any()
+        outline = np.minimum(2 * ndimage.uniform_filter(ndimage.uniform_filter(kept.astype(float), 3), 3), 1)
+        middle = composed[ndimage.binary_erosion(kept, iterations=3)]
+        assert BODY < middle.min() == middle.max() <= 1
+        if middle[0] < 1:  # else its factor was cut off
+            compared += 1
+            assert math.exp(-0.3) - 0.01 < middle[0] / LESION < math.exp(0.3)
+            expected = np.maximum(BODY, outline * np.where(donor.mask, middle[0], 0.7 / LESION * middle[0]))
+            np.testing.assert_allclose(composed, expected, atol=0.01)
+    assert compared > 20
 
 
-def test_lesions_are_added_to_patients_and_controls_in_their_own_shares(config: Config) -> None:
-    cases = [flat_case("patient_000", 0.4), flat_case("control_000", 0.6)]
-    chosen = replace(config, patient_fraction=0.8, compose_patients=0.0, compose_controls=1.0)
-    images, masks, numbers = draw(still_sampler(cases, chosen), 100)
-    assert masks.flatten(1).any(1).all()
-    patients = torch.tensor(numbers) == 0
-    assert 0.65 < patients.float().mean() < 0.95
-    assert torch.allclose(images[patients].amax((1, 2, 3)), torch.tensor(0.8))
-    assert {number for number in numbers if number} == {COMPOSED}
+def test_patients_and_controls_get_lesions_in_their_own_shares(plain: Config, still: None) -> None:
+    cases = [flat_case("patient_000", 0.4), flat_case("control_000", 0.5)]
+    some = replace(plain, patient_fraction=0.6, compose_controls=0.45)
+    image, target = draw(cases, some, 500)
+    controls = image[:, 0, 0, 0] > 0.45
+    assert within_3_sigma(int(controls.sum()), 500, 0.4)
+    changed = target[controls].flatten(1).any(1)
+    assert within_3_sigma(int(changed.sum()), len(changed), 0.45)
+    # Nothing was added to the patients: they are all the same.
+    assert torch.equal(image[~controls], image[~controls][:1].expand(int((~controls).sum()), -1, -1, -1))
 
 
-@pytest.mark.parametrize(("hard", "low", "high"), [(0.0, 0.35, 0.65), (0.5, 0.65, 0.85), (1.0, 0.95, 1.0)])
-def test_costly_cases_are_drawn_more_often(config: Config, hard: float, low: float, high: float) -> None:
-    cases = [flat_case("patient_000", 0.5), flat_case("control_000", 0.2), flat_case("control_001", 0.6)]
-    plain = replace(config, patient_fraction=0.0, compose_controls=0.0, hard_mining_fraction=hard)
-    sampler = still_sampler(cases, plain)
-    for _ in range(20):
-        learn(sampler.costs, torch.tensor([1, 2]), torch.tensor([0.0, 1.0]))
-    _, _, numbers = draw(sampler, 200)
-    assert set(numbers) <= {1, 2}
-    assert low <= np.mean(np.array(numbers) == 2) <= high
+def test_a_patient_gets_lesions_of_any_patient(plain: Config, still: None) -> None:
+    mask = np.zeros((64, 64), bool)
+    mask[40:44, 4:8] = True
+    cases = [flat_case("patient_000", 0.4), Case("patient_001", grey(np.where(mask, LESION, 0.2)), mask)]
+    image, target = draw(cases, replace(plain, patient_fraction=1.0, compose_patients=0.6), 500)
+    first = image[:, 0, 0, 0] > 0.3
+    own = torch.where(first[:, None, None], torch.from_numpy(cases[0].mask), torch.from_numpy(mask))
+    assert target[:, 0][own].all()
+    changed = (target[:, 0] != own).flatten(1).any(1)
+    assert within_3_sigma(int(changed.sum()), 500, 0.3)  # half of the donors are the patient itself
 
 
-def test_a_cost_follows_the_latest_ones_and_composed_images_say_nothing() -> None:
-    costs = torch.ones(3)
-    learn(costs, torch.tensor([1, COMPOSED, 1]), torch.tensor([0.5, 0.0, 0.0]))
-    assert costs.tolist() == pytest.approx([1.0, (1 - 0.4 * 0.5) * 0.6, 1.0])
+def test_the_kinds_are_drawn_in_their_shares(plain: Config, still: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FRAME", (16, 16))
+    levels = {"patient_000": 0.4, "control_000": 0.2, "control_001": 0.6}
+    cases = [flat_case(name, level, 16) for name, level in levels.items()]
+    more = [flat_case("unlabelled_a", 0.8, 16), flat_case("unlabelled_b", 1.0, 16)]
+    image, _ = draw(cases, replace(plain, patient_fraction=0.6), 2000, unlabelled=more, share=0.2)
+    level = (image[:, 0, 0, 0] * 10).round()
+    for value, share in ((4, 0.8 * 0.6), (2, 0.8 * 0.4 / 2), (6, 0.8 * 0.4 / 2), (8, 0.1), (10, 0.1)):
+        assert within_3_sigma(int((level == value).sum()), 2000, share), value
 
 
-def test_the_window_is_changed_as_far_as_configured(config: Config) -> None:
-    body = Case("control_000", np.full((600, 600), 178, np.uint8), np.zeros((600, 600), bool))
-
-    def brightness(window: float) -> npt.NDArray[np.float32]:
-        plain = replace(config, patient_fraction=0.0, compose_controls=0.0, window_jitter=window)
-        images, _, _ = draw(new_sampler([body], plain), 40)
-        return np.asarray(images[:, 0, 150:300, 100:220].mean((1, 2)).numpy())
-
-    assert brightness(0.0).max() < 0.55
-    assert brightness(0.9).max() > 0.6
-    assert brightness(0.9).min() < 0.7 * brightness(0.0).min()
+def label_of(case: Case) -> npt.NDArray[np.uint8]:
+    """A lesion of 30 pixels at the lower left."""
+    label = np.zeros(case.image.shape, np.uint8)
+    label[50:56, 5:10] = 255
+    return label
 
 
-def test_images_are_mirrored_turned_and_change_in_brightness(config: Config) -> None:
-    mask = np.zeros((448, 320), bool)
-    mask[100:140, 140:180] = mask[300:320, 100:120] = True
-    case = Case("patient_000", np.where(mask, 100, 255).astype(np.uint8), mask)
-    images, masks, _ = draw(new_sampler([case], replace(config, patient_fraction=1.0, compose_patients=0.0)), 40)
-    ways = []
-    for reference in masks.numpy():
-        labels, count = ndimage.label(reference)
-        if count == 2:
-            large, small = sorted((1, 2), key=lambda n: -(labels == n).sum())
-            (y0, x0), (y1, x1) = ndimage.center_of_mass(reference, labels, [large, small])
-            ways.append(math.degrees(math.atan2(x1 - x0, y1 - y0)))
-    turned = np.array(ways)
-    assert (turned > 0).mean() == pytest.approx(0.5, abs=0.3)  # unturned: 16 degrees to the left, or to the right
-    assert np.abs(turned).std() > 3
-    assert images.amax((1, 2, 3)).std() > 0.05
+def test_patients_without_labels_are_neither_drawn_nor_donors(plain: Config, still: None) -> None:
+    cases, other = [flat_case("patient_000", 0.1), flat_case("control_000", 0.1)], flat_case("unlabelled_a", 1.0)
+    composed = replace(plain, compose_patients=1.0, compose_controls=1.0)
+    stock = make_stock(cases, [other], CPU)
+    image, target = sampler_of(stock, composed).draw(500, 0)
+    assert image[:, 0, 0, 0].max() < 0.2
+    assert not target[:, 0, 50:].any()
+    # Once they have labels, their lesions are taken as often as those of the one patient.
+    stock.set_targets([2], [label_of(other)])
+    image, target = sampler_of(stock, composed).draw(500, 0)
+    assert image[:, 0, 0, 0].max() < 0.2
+    assert within_3_sigma(int(target[:, 0, 50:].flatten(1).any(1).sum()), 500, 0.5)
 
 
-def test_added_lesions_lie_elsewhere_than_the_donor_has_them(config: Config) -> None:
+def test_soft_targets_keep_their_value(plain: Config, still: None) -> None:
+    other = flat_case("unlabelled_a", 0.5)
+    stock = make_stock([flat_case("patient_000", 0.1)], [other], CPU)
+    label = label_of(other)
+    label[20:30, 20:30] = 51
+    stock.set_targets([1], [label])
+    image, target = sampler_of(stock, plain).draw(40, 0.5)
+    soft = image[:, 0, 0, 0] > 0.3
+    assert 10 < soft.sum() < 30
+    expected = torch.from_numpy(label / np.float32(255))
+    assert torch.allclose(target[soft], expected.expand(int(soft.sum()), 1, 64, 64), atol=1e-6)
+    assert target[~soft].unique().tolist() == [0, 1]
+
+
+def test_no_more_than_the_most_lesions_are_copied(plain: Config, still: None) -> None:
+    mask = np.zeros((64, 64), bool)
+    mask[2::6, 2::6] = mask[3::6, 2::6] = mask[2::6, 3::6] = mask[3::6, 3::6] = True  # 121 squares
+    donor = Case("patient_000", grey(mask * 1.0), mask)
+    composed = replace(plain, patient_fraction=0.0, compose_controls=1.0)
+    _, target = draw([donor, flat_case("control_000", 0.1)], composed, 300)
+    counts = [ndimage.label(reference, NEIGHBOURS)[1] for reference in target[:, 0].numpy()]
+    assert (min(counts), max(counts)) == (1, MAX_LESIONS)
+    assert np.mean(counts) == pytest.approx((1 + MAX_LESIONS) / 2, abs=1)
+
+
+TRUNK, LIMB = slice(24, 48), slice(0, 8)  # columns
+
+
+def body_with_limb() -> npt.NDArray[np.float64]:
+    """A trunk of 0.2, and a limb of 0.2 at the image's left edge that no lesion ever was in."""
+    body = np.zeros((64, 64))
+    body[:, TRUNK] = body[:, LIMB] = 0.2
+    return body
+
+
+def control(body: npt.NDArray[np.float64]) -> Case:
+    return Case("control_000", grey(body), np.zeros(body.shape, bool))
+
+
+def patient_with_one_lesion() -> Case:
+    mask = np.zeros((64, 64), bool)
+    mask[30:34, 34:38] = True
+    return Case("patient_000", grey(np.where(mask, 0.9, body_with_limb())), mask)
+
+
+def test_lesions_laid_anywhere_reach_limbs(plain: Config, still: None) -> None:
+    cases = [patient_with_one_lesion(), control(body_with_limb())]
+    composed = replace(plain, patient_fraction=0.0, compose_controls=1.0)
+    _, beside = draw(cases, composed, 100)
+    assert not beside[..., LIMB].any()
+    _, target = draw(cases, replace(composed, anywhere=1.0), 400)
+    marked = target[:, 0][target.flatten(1).any(1)]
+    assert len(marked) > 380
+    columns = (marked.sum(1) * (torch.arange(64) + 0.5)).sum(1) / marked.sum((1, 2))
+    in_limb = int((columns < 9).sum())  # what is cut off at the edge moves the middle a little
+    assert within_3_sigma(in_limb, len(marked), 0.25)  # 8 of the body's 32 columns
+    rows = (marked.sum(2) * (torch.arange(64) + 0.5)).sum(1) / marked.sum((1, 2))
+    assert rows.min() < 6
+    assert rows.max() > 58
+    areas = marked.sum((1, 2))
+    assert areas.min() < 16
+    assert areas.max() > 100
+
+
+def test_a_lesion_is_not_marked_where_the_body_is_hotter(plain: Config, still: None) -> None:
+    body = body_with_limb()
+    body[:, 34:38] = 1.0  # a hot stripe in the trunk's middle
+    cases = [patient_with_one_lesion(), control(body)]
+    composed = replace(plain, patient_fraction=0.0, compose_controls=1.0, anywhere=1.0)
+    image, target = draw(cases, composed, 200)
+    assert not target[..., 34:38].any()
+    assert target[..., [33, 38]].any((0, 1, 2)).all()
+    # What is marked is hotter than the body was there.
+    before = torch.from_numpy(body).float().expand_as(image)
+    assert (image > before)[target > 0].all()
+    assert (image >= before - 0.01).all()
+
+
+def test_only_the_share_anywhere_is_laid_anywhere(plain: Config, still: None) -> None:
+    cases = [patient_with_one_lesion(), control(body_with_limb())]
+    composed = replace(plain, patient_fraction=0.0, compose_controls=1.0, anywhere=0.25)
+    _, target = draw(cases, composed, 1000)
+    beside = (target[:, 0] == torch.from_numpy(cases[0].mask)).flatten(1).all(1)
+    assert within_3_sigma(int(beside.sum()), 1000, 0.75)
+
+
+def test_lesions_of_one_tumour_stay_together_anywhere(plain: Config, still: None) -> None:
+    # Two spots 10 px apart may be one tumour in three dimensions; a third is 50 px away.
+    mask = np.zeros((64, 64), bool)
+    mask[5:8, 10:13] = mask[5:8, 20:23] = mask[55:58, 15:18] = True
+    donor = Case("patient_000", grey(mask * 0.9), mask)
+    composed = replace(plain, patient_fraction=0.0, compose_controls=1.0, anywhere=1.0)
+    _, target = draw([donor, control(np.full((64, 64), 0.1))], composed, 100)
+    counts = np.bincount([ndimage.label(reference, NEIGHBOURS)[1] for reference in target[:, 0].numpy()])
+    assert len(counts) == 3  # never three
+    assert counts[2] > 20
+
+
+def test_added_lesions_lie_elsewhere_than_the_donor_has_them(plain: Config) -> None:
     mask = np.zeros((448, 320), bool)
     mask[100:120, 100:120] = mask[300, 200] = True  # the pixel keeps the body's middle off the lesion
-    case = Case("patient_000", np.where(mask, 0, 255).astype(np.uint8), mask)
-    _, masks, _ = draw(new_sampler([case], replace(config, patient_fraction=1.0, compose_patients=1.0)), 12)
-    large = [np.bincount(ndimage.label(mask)[0].ravel())[1:] > 100 for mask in masks.numpy()]
+    case = Case("patient_000", grey(mask), mask)
+    _, target = draw([case], replace(plain, patient_fraction=1.0, compose_patients=1.0), 12)
+    large = [np.bincount(ndimage.label(reference)[0].ravel())[1:] > 100 for reference in target[:, 0].numpy()]
     assert max(int(sizes.sum()) for sizes in large) == 2

@@ -6,26 +6,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: uv sync --extra train")
 pytest.importorskip("onnx", reason="onnx is not installed: uv sync --extra train")
 pytest.importorskip("sklearn", reason="scikit-learn is not installed: uv sync --extra train")
 
 from mipseg.errors import DatasetError  # noqa: E402
+from mipseg.io.dataset import Case  # noqa: E402
 from mipseg.training import command_line as module  # noqa: E402
-from mipseg.training.config import CONFIGS  # noqa: E402
+from mipseg.training.config import CONFIGS, load_config  # noqa: E402
 from mipseg.training.predict import PROBABILITIES, read_probabilities  # noqa: E402
-from mipseg.training.runs import Run, load_run  # noqa: E402
+from mipseg.training.runs import Run  # noqa: E402
 from mipseg.training.split import Split  # noqa: E402
 from mipseg.training.train import Options, TimeIsUpError  # noqa: E402
 
 
 @dataclass
 class Called:
-    """What the command line called, in order, and the options of the last call."""
+    """What the command line called, in order, and the options and the data of the last training."""
 
     work: list[tuple[Any, ...]] = field(default_factory=list)
     options: Options | None = None
+    split: Split | None = None
 
 
 Call = Callable[..., Called]
@@ -39,12 +42,9 @@ def call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, split: Split) -> Call:
     monkeypatch.setattr(module, "read_folds", lambda _: {c.id: n % 5 for n, c in enumerate(split.cases)})
     called = Called()
 
-    def train_fold(run: Run, fold: int, split: Split, options: Options) -> None:
-        called.work.append(("train_fold", run.config.name, fold))
-        called.options = options
-
-    def refit(run: Run, split: Split, options: Options) -> None:
-        called.work.append(("refit", run.config.name))
+    def train_network(run: Run, fold: int | None, member: int, split: Split, options: Options) -> None:
+        called.work.append(("train", fold, member))
+        called.options, called.split = options, split
 
     def note(name: str, answer: str) -> None:
         def noted(run: Run, split: Split, *others: object) -> str:
@@ -53,8 +53,7 @@ def call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, split: Split) -> Call:
 
         monkeypatch.setattr(module, name, noted)
 
-    monkeypatch.setattr(module, "train_fold", train_fold)
-    monkeypatch.setattr(module, "refit", refit)
+    monkeypatch.setattr(module, "train_network", train_network)
     note("evaluate", "")
     note("export", "")
     note("measure_robustness", "| table |\n")
@@ -68,21 +67,55 @@ def call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, split: Split) -> Call:
     return run
 
 
-def test_run_does_everything_in_order(call: Call) -> None:
-    folds = [("train_fold", name, fold) for name in ("unet_v6", "unet_v8") for fold in range(5)]
-    assert call("run").work == [*folds, ("evaluate", "unet_v8"), ("refit", "unet_v8"), ("export", "unet_v8")]
+@pytest.fixture
+def three(tmp_path: Path) -> str:
+    """A configuration of three members."""
+    file = tmp_path / "three.toml"
+    file.write_text('name = "three"\nmembers = 3\n')
+    return str(file)
+
+
+def test_run_does_everything_in_order(call: Call, three: str) -> None:
+    folds = [("train", fold, member) for fold in range(5) for member in range(3)]
+    shipped = [("train", None, member) for member in range(3)]
+    assert call("run", three).work == [*folds, ("evaluate", "three"), *shipped, ("export", "three")]
+
+
+def test_what_ships_is_the_default(call: Call) -> None:
+    assert call("evaluate").work == [("evaluate", "unet_v11")]
 
 
 @pytest.mark.parametrize("name", ["refit", "final"])
-def test_refit_alone(call: Call, name: str) -> None:
-    assert call(name).work == [("refit", "unet_v8")]
+def test_refit_trains_on_all_cases(call: Call, three: str, name: str) -> None:
+    assert call(name, three).work == [("train", None, member) for member in range(3)]
 
 
-def test_one_fold(call: Call) -> None:
-    called = call("fold", "--fold", "3")
-    assert called.work == [("train_fold", "unet_v8", 3)]
+def test_one_fold(call: Call, three: str) -> None:
+    called = call("fold", three, "--fold", "3")
+    assert called.work == [("train", 3, member) for member in range(3)]
     assert called.options is not None
     assert called.options.deadline == math.inf
+
+
+def test_one_member(call: Call, three: str) -> None:
+    assert call("fold", three, "--fold", "3", "--member", "2").work == [("train", 3, 2)]
+    assert call("refit", three, "--member", "0").work[1:] == [("train", None, 0)]
+
+
+def test_patients_without_reference_come_from_the_folder_that_is_named(
+    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, unlabelled: list[Case]
+) -> None:
+    monkeypatch.delenv("MIPSEG_UNLABELLED_DIR", raising=False)
+    without = call("refit").split
+    assert without is not None
+    assert without.unlabelled == []
+    for case in unlabelled:
+        Image.fromarray(case.image).save(tmp_path / f"{case.id[-1]}.png")
+    monkeypatch.setenv("MIPSEG_UNLABELLED_DIR", str(tmp_path))
+    split = call("refit").split
+    assert split is not None
+    assert [case.id for case in split.unlabelled] == ["unlabelled_0", "unlabelled_1"]
+    assert (split.unlabelled[1].image == unlabelled[1].image).all()
 
 
 def test_device_and_time_are_passed_on(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,11 +125,19 @@ def test_device_and_time_are_passed_on(call: Call, monkeypatch: pytest.MonkeyPat
     assert options is not None
     assert options.device.type == "cuda"
     assert options.deadline == 1150
-    assert options.workers >= 1
 
 
 @pytest.mark.parametrize(
-    "arguments", [["fold"], ["evaluate", "--fold", "1"], ["train"], ["run", "--minutes", "0"], ["run", "--device", "x"]]
+    "arguments",
+    [
+        ["fold"],
+        ["evaluate", "--fold", "1"],
+        ["refit", "--fold", "1"],
+        ["run", "--member", "1"],
+        ["train"],
+        ["run", "--minutes", "0"],
+        ["run", "--device", "x"],
+    ],
 )
 def test_wrong_use(call: Call, arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as failed:
@@ -114,13 +155,13 @@ def test_old_names_are_understood_and_not_shown(call: Call, capsys: pytest.Captu
 
 @pytest.mark.parametrize("name", ["failure-cases", "worst"])
 def test_failure_cases_prints_its_list(call: Call, capsys: pytest.CaptureFixture[str], name: str) -> None:
-    assert call(name, "--count", "4").work == [("draw_failure_cases", "unet_v8", 4)]
+    assert call(name, "--count", "4").work == [("draw_failure_cases", "unet_v11", 4)]
     assert capsys.readouterr().out == "1. list\n"
 
 
 @pytest.mark.parametrize("name", ["robustness", "shifts"])
 def test_robustness_prints_its_table(call: Call, capsys: pytest.CaptureFixture[str], name: str) -> None:
-    assert call(name, "--device", "cpu").work == [("measure_robustness", "unet_v8", torch.device("cpu"))]
+    assert call(name, "--device", "cpu").work == [("measure_robustness", "unet_v11", torch.device("cpu"))]
     assert capsys.readouterr().out == "| table |\n"
 
 
@@ -135,10 +176,12 @@ def fails(call: Call, capsys: pytest.CaptureFixture[str], *arguments: str) -> st
 
 
 def test_what_is_wrong_is_one_line(
-    call: Call, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    call: Call, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, three: str
 ) -> None:
     assert fails(call, capsys, "evaluate", str(tmp_path / "no.toml")).startswith("error: can't read ")
     assert fails(call, capsys, "fold", "--fold", "5") == "error: --fold 5: there are folds 0 to 4\n"
+    assert fails(call, capsys, "refit", three, "--member", "3") == "error: --member 3: three has members 0 to 2\n"
+    assert fails(call, capsys, "refit", three, "--member=-1") == "error: --member -1: three has members 0 to 2\n"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert fails(call, capsys, "run", "--device", "cuda").startswith("error: --device cuda: PyTorch finds no")
 
@@ -155,7 +198,7 @@ def test_time_that_is_up_is_no_error(
     def stop(*_: object) -> None:
         raise TimeIsUpError("stopped at step 7 of 9 of fold3")
 
-    monkeypatch.setattr(module, "train_fold", stop)
+    monkeypatch.setattr(module, "train_network", stop)
     call("fold", "--fold", "3", "--minutes", "2")
     assert capsys.readouterr().out == ("stopped at step 7 of 9 of fold3, after 2 minutes; the same command goes on\n")
 
@@ -163,25 +206,24 @@ def test_time_that_is_up_is_no_error(
 def test_an_edited_copy_under_the_same_name_is_trained_and_kept_apart(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, split: Split, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tiny = (
-        "channels = [8, 8, 8]\natlas = false\npixel_unshuffle = 4\n[[stages]]\ndownscale = 2\nimages = 2\nbatch = 2\n"
-    )
-    file = tmp_path / "unet_v8.toml"
-    file.write_text(f'name = "unet_v8"\nlearning_rate = 1e-3\n{tiny}')
+    tiny = "channels = [8, 8, 8]\npixel_unshuffle = 4\nimages = 2\nbatch = 2\nunlabelled_fraction = 0.0\nmembers = 1\n"
+    file = tmp_path / "unet_v11.toml"
+    file.write_text(f'name = "unet_v11"\nlearning_rate = 1e-3\n{tiny}')
     monkeypatch.setattr(module, "project_root", lambda: tmp_path)
     monkeypatch.setattr(module, "load_dataset", lambda _: split.cases)
     monkeypatch.setattr(module, "read_folds", lambda _: split.folds)
     monkeypatch.setattr(sys, "argv", ["training", "fold", str(file), "--fold", "0", "--device", "cpu"])
     module.main()
-    trained = load_run(file, tmp_path / "runs")
-    probabilities = trained.fold_folder(0) / PROBABILITIES
-    assert read_probabilities(probabilities, trained.identity(split, 0))
-    file.write_text(f'name = "unet_v8"\nlearning_rate = 5e-4\n{tiny}')
+    trained = Run(load_config(file), tmp_path / "runs/unet_v11")
+    probabilities = trained.network_folder(0, 0) / PROBABILITIES
+    assert read_probabilities(probabilities, trained.identity(split, 0, 0))
+    file.write_text(f'name = "unet_v11"\nlearning_rate = 5e-4\n{tiny}')
     with pytest.raises(SystemExit) as failed:
         module.main()
     assert failed.value.code == 1
     assert "config.learning_rate is 0.001, not 0.0005" in capsys.readouterr().err
-    monkeypatch.setattr(sys, "argv", ["training", "fold", str(CONFIGS / "unet_v8.toml"), "--fold", "0"])
+    monkeypatch.delenv("MIPSEG_UNLABELLED_DIR", raising=False)
+    monkeypatch.setattr(sys, "argv", ["training", "fold", str(CONFIGS / "unet_v11.toml"), "--fold", "0"])
     with pytest.raises(SystemExit):
         module.main()
-    assert "config.atlas is false, not true" in capsys.readouterr().err
+    assert "MIPSEG_UNLABELLED_DIR has to name a folder" in capsys.readouterr().err

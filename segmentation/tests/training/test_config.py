@@ -1,20 +1,20 @@
+import json
 import re
 import tomllib
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from mipseg.errors import ConfigError
-from mipseg.training.config import CONFIGS, Config, Stage, load_config
-from mipseg.training.runs import load_run
+from mipseg.training.config import CONFIGS, Config, load_config
 
 FILES = sorted(CONFIGS.glob("*.toml"))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_configurations_name_themselves_and_runs_that_there_are(file: Path) -> None:
-    assert load_run(file, Path("runs")).config.name == file.stem
+def test_configurations_name_themselves(file: Path) -> None:
+    assert load_config(file).name == file.stem
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -24,21 +24,26 @@ def test_configurations_state_only_what_differs_from_the_defaults(file: Path) ->
     assert {name for name in stated if resolved[name] == defaults[name]} == set()
 
 
-def test_configurations_that_ship_are_those_that_the_model_needs() -> None:
-    run = load_run(CONFIGS / "unet_v8.toml", Path("runs"))
-    needed = {member.config.name for member in run.members}
-    needed |= {member.init.config.name for member in run.members if member.init}
-    assert needed == {file.stem for file in FILES}
+def test_every_field_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    other = {
+        "name": "mine", "members": 5, "seed": 7, "pixel_unshuffle": 4, "channels": (8, 16, 24),
+        "images": 1000, "batch": 8,
+        "learning_rate": 1e-3, "weight_decay": 0.5, "warmup_steps": 3, "ema_decay": 0.5, "patient_fraction": 0.9,
+        "unlabelled_fraction": 0.1, "label_at": (0.5,), "window_jitter": 0.1, "compose_patients": 0.2,
+        "compose_controls": 0.3, "anywhere": 0.6, "cross_entropy": 2.0, "image_dice": 0.7,
+    }  # fmt: skip
+    lines = [f"{name} = {json.dumps(value)}\n" for name, value in other.items()]
+    file.write_text("".join(lines))
+    assert asdict(load_config(file)) == other
+    assert {name for name, value in asdict(Config("any")).items() if value == other[name]} == set()
 
 
-def test_every_field_is_read() -> None:
-    config = load_config(CONFIGS / "unet_v8.toml")
-    assert (config.ensemble, config.channels) == (("unet_v6",), (16, 16, 32, 64, 128, 256))
-    assert config.stages == (Stage(2, 14000, 4), Stage(1, 18000, 4))
-    assert config.steps == 8000
-    start = load_config(CONFIGS / "unet_v6.toml")
-    assert (start.init_from, start.channels, start.atlas) == ("unet_v5", (16, 32, 64, 128, 256), False)
-    assert (start.stages, start.learning_rate, start.hard_mining_fraction) == ((Stage(1, 8000, 4),), 1.5e-3, 0.5)
+def test_steps_and_those_of_labelling_follow_from_the_images() -> None:
+    config = Config("any", images=1000, batch=8, label_at=(0.0, 0.25, 0.7), unlabelled_fraction=0.1)
+    assert config.steps == 125
+    assert config.label_steps == (0, 31, 87)
+    assert replace(config, unlabelled_fraction=0.0).label_steps == ()
 
 
 @pytest.mark.parametrize(
@@ -46,12 +51,13 @@ def test_every_field_is_read() -> None:
     [
         ("sed = 11", "sed: Unexpected"),
         ('seed = "many"', "seed: Input should be a valid integer"),
-        ("[[stages]]\ndownscale = 1\nimages = 4\nbatches = 4", "stages.0.batch: Field required; stages.0.batches: Un"),
-        ("[[stages]]\ndownscale = 1\nimages = 4\nbatch = 0", "stages.0.batch: Input should be greater than or equal"),
-        ("stages = []", "stages: Tuple should have at least 1 item"),
+        ("batch = 0", "batch: Input should be greater than or equal to 1"),
+        ("members = 0", "members: Input should be greater than or equal to 1"),
+        ("label_at = [0.4, 1.2]", "label_at.1: Input should be less than or equal to 1"),
+        ("atlas = true", "atlas: Unexpected"),
+        ("stages = []", "stages: Unexpected"),
         ("channels = [8, 8]", "channels: Tuple should have at least 3 items"),
         ("patient_fraction = 1.5", "patient_fraction: Input should be less than or equal to 1"),
-        ('ensemble = ["../other"]', "ensemble.0: String should match pattern"),
         ("seed 8", "line 2"),
     ],
 )

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,18 +15,16 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed: uv sync --
 
 from mipseg.errors import ModelError  # noqa: E402
 from mipseg.io.dataset import Case  # noqa: E402
-from mipseg.model.atlas import AtlasGrid  # noqa: E402
-from mipseg.model.inference import infer  # noqa: E402
+from mipseg.model.inference import Network, infer  # noqa: E402
 from mipseg.model.segmenter import Segmenter  # noqa: E402
 from mipseg.training.checkpoint import load_ema_network, save_checkpoint  # noqa: E402
 from mipseg.training.config import Config  # noqa: E402
 from mipseg.training.evaluate import make_report, read_report  # noqa: E402
-from mipseg.training.export import Member, Part, deal_parts, export, replaced, write_model  # noqa: E402
+from mipseg.training.export import Member, export, replaced, write_model  # noqa: E402
 from mipseg.training.model_card import render_card  # noqa: E402
 from mipseg.training.model_selection import SearchSpace, cross_validate  # noqa: E402
 from mipseg.training.network import UNet  # noqa: E402
 from mipseg.training.predict import as_network  # noqa: E402
-from mipseg.training.refit import shipped_networks  # noqa: E402
 from mipseg.training.runs import Run  # noqa: E402
 from mipseg.training.split import Split  # noqa: E402
 from mipseg.training.train import Job, begin  # noqa: E402
@@ -44,59 +43,48 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def one_fold(split: Split) -> Split:
-    """One network of each run ships then: to export one takes seconds."""
-    return Split(split.cases, dict.fromkeys(split.folds, 0))
-
-
-@pytest.fixture(scope="module")
-def run(config: Config, split: Split, one_fold: Split, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Two runs that ship together, the second with an atlas; random weights whose answers differ between pixels."""
-    runs = tmp_path_factory.mktemp("runs")
-    small = replace(config, channels=(4, 4, 4))
-    other = Run(replace(small, name="other", pixel_unshuffle=2, atlas=True, seed=5), runs / "other")
-    run = Run(small, runs / "tiny", ensemble=(other,))
-    for source in shipped_networks(run, one_fold):
-        state = begin(Job(source.run.config, source.identity, source.folder, split.cases), CPU)
+def run(config: Config, split: Split, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run of two members: random weights whose answers differ between pixels."""
+    run = Run(replace(config, channels=(4, 4, 4), members=2), tmp_path_factory.mktemp("runs") / "tiny")
+    for member in run.members:
+        identity, folder = run.identity(split, None, member), run.network_folder(None, member)
+        state = begin(Job(run.config, 5 + member, identity, folder, split.cases), CPU)
         with torch.no_grad():
             state.ema_network.tumour.weight *= 120
-        source.folder.mkdir(parents=True)
-        save_checkpoint(state, source.folder, source.identity)
-    identities = {member.config.name: [member.identity(one_fold, 0).to_json()] for member in run.members}
-    report = {"identities": identities} | make_report(cross_validate(synthetic_answers(split), SPACE), SPACE)
-    (run.folder / "report.json").write_text(json.dumps(report))
+        folder.mkdir(parents=True)
+        save_checkpoint(state, folder, identity)
+    write_report(run, split)
     return run
 
 
+def write_report(run: Run, split: Split) -> None:
+    networks = [run.identity(split, fold, member).to_json() for fold in range(split.count) for member in run.members]
+    report = {"identities": networks} | make_report(cross_validate(synthetic_answers(split), SPACE), SPACE)
+    (run.folder / "report.json").write_text(json.dumps(report))
+
+
 @pytest.fixture(scope="module")
-def folder(run: Run, one_fold: Split, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(run: Run, split: Split, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The exported model folder."""
-    return export(run, one_fold, tmp_path_factory.mktemp("models"))
+    return export(run, split, tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture(scope="module")
-def members(run: Run, one_fold: Split, folder: Path) -> list[Member]:
+def members(run: Run, split: Split, folder: Path) -> list[Member]:
     """What was exported."""
     return [
         Member(
-            source,
-            Part(mirrored=number == 1, fast=True),
-            load_ema_network(source.folder, source.identity),
+            load_ema_network(run.network_folder(None, number), run.identity(split, None, number)),
+            number == 1,
             (folder / f"network-{number}.onnx").read_bytes(),
         )
-        for number, source in enumerate(shipped_networks(run, one_fold))
+        for number in run.members
     ]
 
 
 @pytest.fixture(scope="module")
-def report(run: Run, one_fold: Split) -> dict[str, Any]:
-    return read_report(run, one_fold) | {"robustness": None}
-
-
-@pytest.fixture(scope="module")
-def atlas(folder: Path) -> AtlasGrid:
-    grid: AtlasGrid = np.load(folder / "atlas.npy")
-    return grid
+def report(run: Run, split: Split) -> dict[str, Any]:
+    return read_report(run, split) | {"robustness": None}
 
 
 @pytest.fixture(scope="module")
@@ -111,45 +99,49 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_configuration_says_of_each_network_what_it_is(folder: Path, report: dict[str, Any]) -> None:
     content = json.loads((folder / "config.json").read_text())
     sha256 = {name: hashlib.sha256(data).hexdigest() for name, data in contents(folder).items()}
-    shared = {"fold": 0, "refit": False, "fast": True}
     assert content == {
         "name": "tiny",
         "networks": [
-            {"file": "network-0.onnx", "sha256": sha256["network-0.onnx"], "run": "tiny"}
-            | shared
-            | {"in_channels": 1, "mirrored": False},
-            {"file": "network-1.onnx", "sha256": sha256["network-1.onnx"], "run": "other"}
-            | shared
-            | {"in_channels": 3, "mirrored": True},
+            {"file": "network-0.onnx", "sha256": sha256["network-0.onnx"], "mirrored": False},
+            {"file": "network-1.onnx", "sha256": sha256["network-1.onnx"], "mirrored": True},
         ],
-        "atlas": sha256["atlas.npy"],
         "temperature": 0.5,
         "min_peak": 0.02,
         "min_patient": 0.05,
         "classifier": report["classifier"],
     }
-    assert set(sha256) == {
-        "README.md",
-        "atlas.npy",
-        "config.json",
-        "network-0.onnx",
-        "network-1.onnx",
-        "report.json",
-    }
+    assert sha256["network-0.onnx"] != sha256["network-1.onnx"]
+    assert set(sha256) == {"README.md", "config.json", "network-0.onnx", "network-1.onnx", "report.json"}
 
 
-def test_exported_folder_gives_the_same_answers(folder: Path, members: list[Member], atlas: AtlasGrid) -> None:
-    segmenter = Segmenter(folder, threads=1)
-    originals = [as_network(member.network, CPU, mirrored=member.part.mirrored) for member in members]
+def assert_same_answers(segmenter: Segmenter, originals: list[Network]) -> None:
     for shape in ((70, 90), (128, 128), (1, 1)):
         image = np.random.default_rng(0).random(shape, np.float32)
-        reference, logit = infer(image, originals, atlas)
+        reference, logit = infer(image, originals)
         assert shape == (1, 1) or reference.std() > 0.01  # there is something to compare
         probability, exported_logit = segmenter.probability(image)
         difference = np.abs(probability - reference)  # weights are rounded to 8 bits
         assert difference.mean() < 1e-3
         assert difference.max() < 0.03
         assert exported_logit == pytest.approx(logit, abs=1e-2)
+
+
+def test_exported_folder_gives_the_same_answers(folder: Path, members: list[Member]) -> None:
+    originals = [as_network(member.network, CPU, mirrored=member.mirrored) for member in members]
+    assert_same_answers(Segmenter(folder, threads=1), originals)
+
+
+def test_a_single_member_sees_both_views(run: Run, split: Split, members: list[Member], tmp_path: Path) -> None:
+    # The number of members decides nothing about the weights of each, so the first one can ship alone.
+    single = replace(run, config=replace(run.config, members=1), folder=tmp_path / "single")
+    shutil.copytree(run.network_folder(None, 0), single.network_folder(None, 0))
+    write_report(single, split)
+    folder = export(single, split, tmp_path / "models")
+    networks = json.loads((folder / "config.json").read_text())["networks"]
+    assert [network["mirrored"] for network in networks] == [False, True]
+    originals = [as_network(members[0].network, CPU, mirrored=mirrored) for mirrored in (False, True)]
+    assert_same_answers(Segmenter(folder, threads=1), originals)
+    assert "- **Networks**: 1 residual U-Nets" in (folder / "README.md").read_text()
 
 
 def test_order_of_the_networks_does_not_matter(folder: Path, images: list[Intensity], tmp_path: Path) -> None:
@@ -179,21 +171,6 @@ def test_model_card_comes_with_the_folder(folder: Path) -> None:
     assert (folder / "README.md").read_text() == render_card(folder)
 
 
-def test_every_run_sees_both_views_and_has_a_part_in_the_fast_setting(run: Run, split: Split) -> None:
-    five = Split(split.cases, {case.id: number % 5 for number, case in enumerate(split.cases)})
-    names = [source.run.config.name for source in shipped_networks(run, five)]
-    assert list(zip(names, deal_parts(8), strict=True)) == [
-        ("tiny", (False, True)),  # mirrored, fast
-        ("other", (True, True)),
-        ("other", (False, False)),
-        ("tiny", (True, False)),
-        ("tiny", (False, False)),
-        ("other", (True, False)),
-        ("other", (False, False)),
-        ("tiny", (True, False)),
-    ]
-
-
 @pytest.fixture
 def earlier(tmp_path: Path) -> Path:
     """A model folder of an earlier export."""
@@ -207,39 +184,38 @@ def earlier(tmp_path: Path) -> Path:
 def test_new_folder_replaces_the_earlier_one(
     members: list[Member],
     report: dict[str, Any],
-    atlas: AtlasGrid,
     images: list[Intensity],
     folder: Path,
     earlier: Path,
 ) -> None:
-    write_model(earlier, members, atlas, report, images)
+    write_model(earlier, members, report, images)
     assert contents(earlier) == contents(folder)
     assert list(earlier.parent.iterdir()) == [earlier]
 
 
 def test_networks_that_disagree_leave_the_earlier_model_whole(
-    members: list[Member], report: dict[str, Any], atlas: AtlasGrid, images: list[Intensity], earlier: Path
+    members: list[Member], report: dict[str, Any], images: list[Intensity], earlier: Path
 ) -> None:
     before = contents(earlier)
-    other = UNet((4, 4, 4), 4, atlas=False).eval()
+    other = UNet((4, 4, 4), 4).eval()
     wrong = [members[0]._replace(network=other), members[1]]
     with pytest.raises(ModelError, match=r"disagree on image 0: Dice 0\.\d{4} .*; probabilities differ by 0\.\d{4}"):
-        write_model(earlier, wrong, atlas, report, images)
+        write_model(earlier, wrong, report, images)
     assert contents(earlier) == before
     assert list(earlier.parent.iterdir()) == [earlier]
 
 
 def test_a_first_export_that_fails_leaves_nothing(
-    members: list[Member], report: dict[str, Any], atlas: AtlasGrid, images: list[Intensity], tmp_path: Path
+    members: list[Member], report: dict[str, Any], images: list[Intensity], tmp_path: Path
 ) -> None:
-    wrong = [members[0]._replace(network=UNet((4, 4, 4), 4, atlas=False).eval()), members[1]]
+    wrong = [members[0]._replace(network=UNet((4, 4, 4), 4).eval()), members[1]]
     with pytest.raises(ModelError, match="disagree"):
-        write_model(tmp_path / "models/tiny", wrong, atlas, report, images)
+        write_model(tmp_path / "models/tiny", wrong, report, images)
     assert not any((tmp_path / "models").iterdir())
 
 
 def test_a_crash_in_the_middle_leaves_the_earlier_model_whole(
-    members: list[Member], report: dict[str, Any], atlas: AtlasGrid, images: list[Intensity], earlier: Path
+    members: list[Member], report: dict[str, Any], images: list[Intensity], earlier: Path
 ) -> None:
     before = contents(earlier)
     fresh: list[Path] = []
@@ -250,7 +226,7 @@ def test_a_crash_in_the_middle_leaves_the_earlier_model_whole(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write_model(earlier, members, atlas, report, interrupted())
+        write_model(earlier, members, report, interrupted())
     assert len(fresh) == 1  # the new folder was there beside the earlier one
     assert contents(earlier) == before
     assert list(earlier.parent.iterdir()) == [earlier]
@@ -275,6 +251,14 @@ def test_a_rename_that_fails_brings_the_earlier_model_back(earlier: Path) -> Non
         fresh.rmdir()  # nothing is left to rename
     assert contents(earlier) == before
     assert list(earlier.parent.iterdir()) == [earlier]
+
+
+def test_export_needs_every_network(run: Run, split: Split, tmp_path: Path) -> None:
+    copy = replace(run, folder=Path(shutil.copytree(run.folder, tmp_path / "tiny")))
+    (copy.network_folder(None, 1) / "checkpoint.pt").unlink()
+    with pytest.raises(ModelError, match=r"all/member1/checkpoint\.pt is missing"):
+        export(copy, split, tmp_path / "models")
+    assert not (tmp_path / "models").exists()
 
 
 def test_export_needs_a_report(config: Config, split: Split, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 import json
 import re
-import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,8 +10,10 @@ from mipseg.model.segmenter import MODELS
 from mipseg.settings import Settings
 from mipseg.training.model_card import (
     CARD,
+    FIELDS,
     NOTES,
     REPORT,
+    card_report,
     render_card,
     robustness_table,
     summarise_identities,
@@ -19,13 +21,71 @@ from mipseg.training.model_card import (
 )
 
 FOLDERS = sorted(path.parent for path in MODELS.glob(f"*/{CARD}"))
+FOUND = {"share": 0.27, "lesions": 311}
+LESIONS = {
+    "sensitivity": 0.61,
+    "ppv": 0.72,
+    "f1": 0.66,
+    "sensitivity_by_px": {"1-9": FOUND, "10-49": FOUND},
+    "ppv_by_px": {"1-9": {"share": 0.49, "lesions": 204}, "10-49": {"share": None, "lesions": 0}},
+}
+REPORT_OF_RUN: dict[str, Any] = {
+    "patients": 142,
+    "controls": 342,
+    "dice": {
+        "mean": 0.7754,
+        "median": 0.813,
+        "interval_95": [0.75, 0.8],
+        "deciles": [0.1, 0.904],
+        "per_fold": [0.7, 0.81],
+        "patients_from": {"0.0": 1, "0.25": 9, "0.5": 40, "0.75": 92},
+    },
+    "lesions": {"any_overlap": LESIONS, "iou_0.1": LESIONS | {"f1": 0.5}},
+    "false_lesion_px": 20,
+    "controls_without_false_lesion": 0.74,
+    "by_min_patient": [
+        {"min_patient": 0.0, "dice": 0.78, "controls_without_false_lesion": 0.6},
+        {"min_patient": 0.05, "dice": 0.7754, "controls_without_false_lesion": 0.74},
+    ],
+    "classification": {"auc": 0.95, "auc_summed_probability": 0.9, "auc_head": 0.92, "brier": 0.08},
+    "calibration_curve": [{"predicted": 0.96, "observed": 0.99, "cases": 93}],
+    "lowest_dice": {"patient_000": 0.125},
+    "dice_of_cases": {"patient_000": 0.125},
+}
+IDENTITY = {
+    "config": {"channels": [16, 32, 64], "images": 90000},
+    "config_hash": "c" * 64,
+    "data_hash": "d" * 64,
+    "split_hash": "e" * 64,
+    "unlabelled_hash": "f" * 64,
+    "commit": "abc",
+    "dirty": False,
+    "versions": {"torch": "2.1"},
+}
+MEASURED = {
+    "unchanged": {"dice": 0.75, "difference": 0.0, "interval_95": (0.0, 0.0)},
+    "mirrored": {"dice": 0.7, "difference": -0.05, "interval_95": (-0.08, 0.01)},
+}
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A copy of the shipped model's texts."""
-    for name in ("config.json", REPORT, NOTES):
-        shutil.copy(MODELS / Settings().model / name, tmp_path / name)
+    """The texts of a model folder of two networks."""
+    config = {
+        "name": "mine",
+        "networks": [
+            {"file": "network-0.onnx", "sha256": "a" * 64, "mirrored": False},
+            {"file": "network-1.onnx", "sha256": "b" * 64, "mirrored": True},
+        ],
+        "temperature": 0.4,
+        "min_peak": 0.3,
+        "min_patient": 0.05,
+        "classifier": {"mean": [0] * 5, "scale": [1] * 5, "weights": [0] * 5, "bias": 0},
+    }
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    report = card_report(REPORT_OF_RUN | {"identities": [IDENTITY] * 4, "robustness": MEASURED}, 1_940_000)
+    (tmp_path / REPORT).write_text(json.dumps(report))
+    (tmp_path / NOTES).write_text("What was found out.\n")
     return tmp_path
 
 
@@ -46,24 +106,43 @@ def test_there_is_a_shipped_card() -> None:
 
 
 def test_numbers_come_from_the_report(folder: Path) -> None:
-    shipped = render_card(folder)
-    assert (
-        "| Dice over 142 patients | **mean 0.775** (95 % bootstrap interval 0.750 to 0.800), median 0.813 |" in shipped
-    )
-    assert "| **0.05** (default) | 0.768 | 74% |" in shipped
-    assert "| 1-9 px | 27% of 311 | 49% of 204 |" in shipped
-    assert "| Patients by Dice | 0.0 to 0.25: 1; 0.25 to 0.5: 9; 0.5 to 0.75: 40; 0.75 to 1.0: 92 |" in shipped
-    other = change(folder, patients=7, lowest_dice={"patient_000": 0.125}, calibration_curve=[])
-    assert "| Dice over 7 patients |" in other
-    assert "cross-validation: patient_000 0.12." in other
-    assert "| 0.96 | 0.99 | 93 |" in shipped
-    assert "| 0.96 | 0.99 | 93 |" not in other
+    card = render_card(folder)
+    for line in (
+        "| Dice over 142 patients | **mean 0.775** (95 % bootstrap interval 0.750 to 0.800), median 0.813 |",
+        "| Patients by Dice | 0.0 to 0.25: 1; 0.25 to 0.5: 9; 0.5 to 0.75: 40; 0.75 to 1.0: 92 |",
+        "| Mean Dice of the folds | 0.700, 0.810 |",
+        "| Controls without a false lesion of 20 px or more | 74% of 342 |",
+        "| Lesions, any overlap | sensitivity 0.61, positive predictive value 0.72, F1 0.66 |",
+        "| 0 | 0.780 | 60% |",
+        "| **0.05** (default) | 0.775 | 74% |",
+        "| 1-9 px | 27% of 311 | 49% of 204 |",
+        "| 10-49 px | 27% of 311 | none |",
+        "| 0.96 | 0.99 | 93 |",
+        "| mirrored | 0.700 | -0.050 (-0.080 to +0.010) |",
+    ):
+        assert f"{line}\n" in card
+    assert "Dice from lowest to highest, in tenths: 0.10, 0.90." in card
+    assert "marked in 26% of the controls (20 px or more)" in card
+    assert "cross-validation: patient_000 0.12." in card
+    assert "## Notes on these networks\n\nWhat was found out.\n" in card
+    assert "| Dice over 7 patients |" in change(folder, patients=7)
 
 
-def test_lesions_of_a_size_that_none_has(folder: Path) -> None:
-    lesions = json.loads((folder / REPORT).read_text())["lesions"]
-    lesions["any_overlap"]["ppv_by_px"]["250+"] = {"share": None, "lesions": 0}
-    assert "| 250+ px | 96% of 215 | none |" in change(folder, lesions=lesions)
+def test_the_networks_are_described(folder: Path) -> None:
+    card = render_card(folder)
+    assert card.startswith("# Model card: mine\n")
+    assert "- **Networks**: 2 residual U-Nets with BatchNorm of 1.9 million parameters each (channels 16-32-64" in card
+    assert "each network saw 90,000 augmented images" in card
+    assert "| `network-0.onnx` | no |\n| `network-1.onnx` | yes |\n" in card
+    assert "(temperature 0.4, least peak 0.3, least probability of a tumour 0.05)" in card
+    assert "Cross-validation in 2 folds on 142 patients and 342 controls" in card
+
+
+def test_one_network_that_sees_both_views_is_one(folder: Path) -> None:
+    content = json.loads((folder / "config.json").read_text())
+    content["networks"][1]["sha256"] = content["networks"][0]["sha256"]
+    (folder / "config.json").write_text(json.dumps(content))
+    assert "- **Networks**: 1 residual U-Nets" in render_card(folder)
 
 
 def test_notes_and_robustness_may_be_missing(folder: Path) -> None:
@@ -73,23 +152,32 @@ def test_notes_and_robustness_may_be_missing(folder: Path) -> None:
     assert re.search(r"## Robustness.*It was not measured\.\n", card, re.DOTALL)
 
 
-def test_identity_of_the_runs_is_shown(folder: Path) -> None:
-    fold = {"config_hash": "c" * 64, "data_hash": "d" * 64, "split_hash": "e" * 64, "dirty": False, "commit": "abc"}
-    folds = [fold | {"versions": {"torch": "2.1"}}, fold | {"versions": {"torch": "2.2"}, "dirty": True}]
-    summary = summarise_identities(folds)
-    assert change(folder, identities={"tiny": summary}).endswith(
-        f"| tiny | `{'c' * 12}` | `{'d' * 12}` | `{'e' * 12}` | abc, abc with changes | torch 2.1, torch 2.2 |\n"
+def test_a_model_folder_keeps_no_list_of_all_cases(folder: Path) -> None:
+    report = json.loads((folder / REPORT).read_text())
+    assert set(report) == {*FIELDS, "identity", "parameters"}
+    assert "dice_of_cases" not in report
+
+
+def test_identity_of_the_run_is_shown(folder: Path) -> None:
+    networks = [IDENTITY, IDENTITY | {"versions": {"torch": "2.2"}, "dirty": True}]
+    lines = change(folder, identity=summarise_identities(networks)).splitlines()[-6:]
+    assert lines == [
+        f"| config | `{'c' * 12}` |",
+        f"| data | `{'d' * 12}` |",
+        f"| split | `{'e' * 12}` |",
+        f"| unlabelled | `{'f' * 12}` |",
+        "| commit of the code | abc, abc with changes |",
+        "| versions | torch 2.1, torch 2.2 |",
+    ]
+    outside = summarise_identities(
+        [IDENTITY | {"versions": {}, "commit": None, "dirty": None, "unlabelled_hash": None}]
     )
-    outside = summarise_identities([fold | {"versions": {}, "commit": None, "dirty": None}])
-    assert change(folder, identities={"tiny": outside}).endswith(f"| `{'e' * 12}` | unknown |  |\n")
+    lines = change(folder, identity=outside).splitlines()[-3:]
+    assert lines == ["| unlabelled | `none` |", "| commit of the code | unknown |", "| versions |  |"]
 
 
 def test_robustness_shows_differences_to_the_unchanged_image() -> None:
-    measured = {
-        "unchanged": {"dice": 0.75, "difference": 0.0, "interval_95": (0.0, 0.0)},
-        "mirrored": {"dice": 0.7, "difference": -0.05, "interval_95": (-0.08, 0.01)},
-    }
-    assert robustness_table(measured).splitlines()[2:] == [
+    assert robustness_table(MEASURED).splitlines()[2:] == [
         "| unchanged | 0.750 |  |",
         "| mirrored | 0.700 | -0.050 (-0.080 to +0.010) |",
     ]

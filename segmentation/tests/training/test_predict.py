@@ -15,7 +15,9 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def networks(trained_run: Run, split: Split) -> list[UNet]:
-    return [load_ema_network(trained_run.fold_folder(fold), trained_run.identity(split, fold)) for fold in range(2)]
+    return [
+        load_ema_network(trained_run.network_folder(fold, 0), trained_run.identity(split, fold, 0)) for fold in range(2)
+    ]
 
 
 @pytest.fixture

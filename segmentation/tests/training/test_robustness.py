@@ -108,7 +108,7 @@ def evaluated(trained_run: Run, split: Split, tmp_path: Path) -> Run:
 def test_run_is_measured_and_kept(evaluated: Run, split: Split) -> None:
     assert read_robustness(evaluated) is None
     # The network of fold 1 now takes everything for tumour, so that one can tell the networks of the folds apart.
-    file = evaluated.fold_folder(1) / CHECKPOINT
+    file = evaluated.network_folder(1, 0) / CHECKPOINT
     content = torch.load(file, weights_only=True)
     content["ema_network"]["tumour.bias"] += 40
     torch.save(content, file)
@@ -120,7 +120,7 @@ def test_run_is_measured_and_kept(evaluated: Run, split: Split) -> None:
     report, dice = read_report(evaluated, split), []
     classifier, decoding = Classifier(**report["classifier"]), Decoding(**report["decoding"])
     for fold in (0, 1):
-        network = load_ema_network(evaluated.fold_folder(fold), evaluated.identity(split, fold))
+        network = load_ema_network(evaluated.network_folder(fold, 0), evaluated.identity(split, fold, 0))
         for case in split.left_out(fold)[:2]:  # the patients
             probability, logit = predict([network], case.intensity, CPU)
             score = classifier.probability(features(probability, logit))

@@ -8,6 +8,7 @@ import pytest
 from mipseg.errors import DatasetError
 from mipseg.io.dataset import Case
 from mipseg.training import split as module
+from mipseg.training.identity import hash_cases, hash_folds
 from mipseg.training.split import FOLDS_FILE, Split, make_folds, read_folds
 
 
@@ -76,3 +77,14 @@ def test_a_split_parts_the_cases(split: Split) -> None:
     assert split.count == 2
     assert [case.id for case in split.left_out(1)] == ["patient_001", "patient_003", "control_005", "control_007"]
     assert [case.id for case in split.training(1)] == ["patient_000", "patient_002", "control_004", "control_006"]
+    assert split.training(None) == split.cases
+    assert split.left_out(None) == []
+
+
+def test_hashes_are_of_the_cases_their_folds_and_the_patients_without_reference(
+    split: Split, unlabelled: list[Case]
+) -> None:
+    assert split.hashes == (hash_cases(split.cases), hash_folds(split.folds), None)
+    # The fold of a case that is not here says nothing.
+    more = Split(split.cases, {**split.folds, "patient_999": 1}, unlabelled)
+    assert more.hashes == (*split.hashes[:2], hash_cases(unlabelled))

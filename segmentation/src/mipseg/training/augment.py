@@ -6,7 +6,6 @@ lesions of one patient laid onto another body by pixelwise maximum are a correct
 A batch is drawn at once, on the device that trains: a GPU is fed by itself, and a CPU needs no other process.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -23,8 +22,6 @@ LARGEST = 80.0  # px, the greatest extent to which a lesion is enlarged: 16 cm
 CELL = 8  # px of a place where a lesion may be laid
 BODY = 0.03  # mean intensity of a cell from which it belongs to the body
 PATIENT, CONTROL, UNLABELLED = range(3)
-
-ChangeIntensity = Callable[[Tensor, float, Random], Tensor]
 
 
 class Batch(NamedTuple):
@@ -103,8 +100,7 @@ class Sampler:
         chosen = torch.where(anywhere[:, None], near, self._some(stock.counts[donors], near.shape[1]))
         table = torch.zeros((size, near.shape[1] + 1), device=stock.device)
         table[:, 1:] = chosen & (torch.arange(near.shape[1], device=stock.device) < stock.counts[donors, None])
-        labels = stock.components[donors].long().flatten(1).clamp(max=near.shape[1])
-        selected = table.gather(1, labels).view(stock.images[donors].shape)
+        selected = table.gather(1, stock.components[donors].long().flatten(1)).view(stock.images[donors].shape)
         layers = torch.stack([stock.images[donors].float() / 255, selected], 1)
         lesions, keep = warp(geometry, FRAME, layers).unbind(1)
         keep = (keep > 0.5).float()

@@ -99,7 +99,7 @@ def load_ema_network(folder: Path, expected: Identity) -> UNet:
 def _load(folder: Path, expected: Identity, device: torch.device) -> dict[str, Any]:
     file = folder / CHECKPOINT
     if not file.is_file():
-        raise ModelError(f"{file} is missing; train {folder.name} first")
+        raise ModelError(f"{file} is missing; train that network first")
     content: dict[str, Any] = torch.load(file, map_location=device, weights_only=True)
     if "identity" not in content:
         raise ModelError(f"{file} was made by an older version; train it again")

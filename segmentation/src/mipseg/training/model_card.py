@@ -80,7 +80,7 @@ def render_card(folder: Path) -> str:
         networks=_network_table(config.networks),
         architectures=_architecture_table(report["architectures"]),
         notes=notes.read_text(encoding="utf-8").strip() if notes.is_file() else "None.",
-        n_networks=len(config.networks),
+        n_networks=len({network.sha256 for network in config.networks}),
         n_folds=len(report["dice"]["per_fold"]),
         members=" and ".join(report["ensemble"]),
         patients=report["patients"],

@@ -124,7 +124,7 @@ def read_probabilities(file: Path, expected: Identity) -> dict[str, Answer]:
 def _read(file: Path, expected: Identity, names: Sequence[str] | None) -> dict[str, Any]:
     """The arrays of some names, or of all that there are but the identity."""
     if not file.is_file():
-        raise ModelError(f"{file} is missing; train {file.parent.name} first")
+        raise ModelError(f"{file} is missing; train that network first")
     try:
         with np.load(file) as arrays:
             if IDENTITY not in arrays:

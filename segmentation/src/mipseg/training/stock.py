@@ -24,7 +24,7 @@ class Stock:
     Attributes:
         images: (N, H, W) uint8, air = 0, hottest = 255.
         targets: (N, H, W) uint8, 255 times the probability of tumour: 0 or 255 where a reference says so.
-        components: (N, H, W) int16 labels of the components of certain tumour, 0 where there is none.
+        components: (N, H, W) int16 labels of the components of certain tumour, 0 where there is none; at most C.
         counts: (N,) number of components.
         places: (N, C, 2) float32 (x, y) of each component's middle.
         extents: (N, C) float32 square root of each component's area, px.
@@ -58,6 +58,7 @@ class Stock:
         for number, target in zip(numbers, targets, strict=True):
             labels, count = ndimage.label(target >= CERTAIN, NEIGHBOURS)
             count = min(count, self.places.shape[1])
+            labels[labels > count] = 0  # more than there is room for
             rows, columns = target.shape
             self.targets[number, :rows, :columns] = torch.from_numpy(target).to(self.device)
             self.components[number, :rows, :columns] = torch.from_numpy(labels.astype(np.int16)).to(self.device)

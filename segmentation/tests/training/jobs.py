@@ -1,0 +1,48 @@
+"""Trainings of tiny networks, for the tests of the training loop; needs PyTorch."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mipseg.io.dataset import Case
+from mipseg.training import train as module
+from mipseg.training.augment import Batch
+from mipseg.training.checkpoint import State
+from mipseg.training.config import Config
+from mipseg.training.identity import DataHashes, Identity, make_identity
+from mipseg.training.train import Job, Options, train_step
+
+CPU = torch.device("cpu")
+OPTIONS = Options(CPU)
+EVERY_STEP = Options(CPU, checkpoint_seconds=0)
+HASHES = DataHashes("d" * 64, "s" * 64, None)
+
+
+def identity_of(config: Config) -> Identity:
+    """The identity of a network of some data."""
+    return make_identity(config, HASHES, None, 0)
+
+
+def new_job(config: Config, folder: Path, cases: Sequence[Case], unlabelled: Sequence[Case] = ()) -> Job:
+    """A network to train on some cases."""
+    return Job(config, config.seed, identity_of(config), folder, cases, unlabelled)
+
+
+def checkpoint(folder: Path) -> dict[str, Any]:
+    """The content of a checkpoint."""
+    content: dict[str, Any] = torch.load(folder / "checkpoint.pt", weights_only=True)
+    return content
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """Let training be interrupted before a step."""
+
+    def interrupted(state: State, batch: Batch, config: Config) -> object:
+        if state.step == step:
+            raise KeyboardInterrupt
+        return train_step(state, batch, config)
+
+    monkeypatch.setattr(module, "train_step", interrupted)
