@@ -46,6 +46,6 @@ def _record(case: str, kind: str) -> dict[str, Any]:
     return {
         "case": case, "kind": kind, "input_sha256": "a" * 64, "version": "0.1.0", "model": "unet_v8",
         "model_sha256": "b" * 64, "runtime": "onnxruntime float32", "has_tumour": 0.966, "warnings": [],
-        "options": {**options, "fast": False, "min_patient": None},
+        "options": {**options, "min_patient": None},
         "files": ["mip.png", "mask.png", "overlay.png"],
     }  # fmt: skip

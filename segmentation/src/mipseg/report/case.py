@@ -111,7 +111,7 @@ def _method(record: Mapping[str, Any], made: datetime) -> list[tuple[str, str]]:
     options = record["options"]
     least = "the model's" if options["min_patient"] is None else fixed(options["min_patient"])
     rows = [
-        ("Model", f"{record['model']}{', fast' if options['fast'] else ''} (SHA-256 {record['model_sha256'][:12]}…)"),
+        ("Model", f"{record['model']} (SHA-256 {record['model_sha256'][:12]}…)"),
         ("Version", f"MIPseg {record['version']}, {record['runtime']}"),
         ("Input", f"{'image' if record['kind'] == 'image' else 'volume'} (SHA-256 {record['input_sha256'][:12]}…)"),
         ("Operating point", least),
