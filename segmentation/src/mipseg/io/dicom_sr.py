@@ -53,7 +53,7 @@ def make_dicom_report(
     images: Sequence[Dataset],
     maker: Maker,
 ) -> Dataset:
-    """Make a group of measurements for the patient, which says whether any lesion was detected, and one for each segment.
+    """Make a group of measurements for the patient, which says whether any lesion was detected, and one for each.
 
     What could not be measured is left out.
 
