@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -176,14 +177,16 @@ class _Part:
             if tumour[max(z - 1, 0) : z + 2, max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2].any():
                 tumour[seed] = True  # the edge of a lesion
                 continue
-            lesion = self._connected(
-                seed, lambda box, level=level: (self.values[box] >= level) & near[box] & ~tumour[box]
-            )
+            lesion = self._connected(seed, partial(self._free, level, near, tumour))
             hidden = self._behind(seed, level, lesion)
             if hidden is not None:
                 explained[lesion.rays] |= lesion.shadow
                 lesion = hidden
             tumour[lesion.box] |= lesion.inside
+
+    def _free(self, level: float, near: BinaryVoxels, tumour: BinaryVoxels, box: Box) -> BinaryVoxels:
+        """The voxels of a box that are hot enough, near enough and in no lesion yet."""
+        return np.asarray((self.values[box] >= level) & near[box] & ~tumour[box])
 
     def _within_reach(self, depth: npt.NDArray[Any] | int) -> BinaryVoxels:
         """The voxels of the component's rays that lie near enough to a depth."""
