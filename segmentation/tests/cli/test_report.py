@@ -102,6 +102,17 @@ def test_a_damaged_case_is_named_and_the_others_are_done(mipseg: Command, out: P
     assert page.tables["1"][1][0] == "ball"
 
 
+def test_new_results_take_the_report_of_the_old_ones_away(
+    mipseg: Command, out: Path, image: Path, no_pango: None
+) -> None:
+    mipseg("report", out)
+    mipseg("segment", image, "-o", out)
+    assert (out / "patient_7" / "report.html").is_file()
+    mipseg("segment", image, "-o", out, "--force")
+    assert not (out / "patient_7" / "report.html").exists()
+    assert (out / "ball" / "report.html").is_file()
+
+
 def test_nothing_to_report(mipseg: Command, tmp_path: Path) -> None:
     answer = mipseg("report", tmp_path)
     message = f"error: {tmp_path} holds no results; `mipseg segment INPUT -o {tmp_path}` writes them\n"
