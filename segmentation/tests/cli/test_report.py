@@ -17,13 +17,12 @@ from tests.report.pango import need_pango
 
 @pytest.fixture
 def out(mipseg: Command, image: Path, volume: Path, tmp_path: Path) -> Path:
-    """Results of an image and a volume, and a run that also names a broken file."""
-    broken = tmp_path / "broken.png"
+    """Results of an image and a volume, and a run on a broken file; one by one, which takes no pool of processes."""
+    broken, out = tmp_path / "broken.png", tmp_path / "out"
     broken.write_bytes(b"\x89PNG\r\n\x1a\n")
-    run = tmp_path / "out" / "run.json"
-    answer = mipseg("segment", image, volume, broken, "-o", tmp_path / "out", "--jobs", "1", "--report", run)
-    assert answer.code == 1
-    return tmp_path / "out"
+    for file, code in ((image, 0), (volume, 0), (broken, 1)):
+        assert mipseg("segment", file, "-o", out, "--report", out / "run.json").code == code
+    return out
 
 
 @pytest.fixture
