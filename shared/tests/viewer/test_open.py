@@ -129,7 +129,7 @@ def test_the_old_picture_goes_at_once_and_cancel_gives_up(
     shown.wait_for_selector("#name:text-is('second.png')")
     assert shown.locator("#picture, #panel").locator("visible=true").count() == 0
     wait_for(shown, held, 1)
-    shown.wait_for_selector("text=Sending the image …")
+    shown.wait_for_selector("text=Sending the file …")
     with shown.expect_event("requestfailed"):  # the service is told as well
         shown.keyboard.press("Escape")
     shown.wait_for_selector("[data-phase=start]")

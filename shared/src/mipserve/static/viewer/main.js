@@ -34,7 +34,7 @@ canvas.onpick = ({ x, y }, isClick) => {
 };
 const opener = new Opener(store);
 showStage(canvas);
-showFinding(store, fetch("static/warnings.json").then((answer) => answer.json()), watchStatus());
+showFinding(store, fetch("static/warnings.json").then((answer) => answer.json(), () => ({})), watchStatus());
 showVolume(store);
 connectPoint(store, () => opener.predict());
 connectDisplay(store, (pixelSize) => opener.again(pixelSize));

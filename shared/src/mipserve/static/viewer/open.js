@@ -74,7 +74,7 @@ export class Opener {
     const onstep = (text, share) => this.store.update({ step: { text, share } });
     // First of all: nothing of the last image may stand under the new one's name.
     this.store.update({ ...START, ...this.#kept(), ...about, phase: "working" });
-    onstep("Sending the image …", 0);
+    onstep("Sending the file …", 0);
     try {
       const shown = await segment(file, { pixelSize, onstep, signal: running.signal });
       if (running === this.#running) this.store.update(shown);

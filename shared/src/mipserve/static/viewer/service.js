@@ -60,7 +60,7 @@ function post(address, form, onstep, signal) {
   return new Promise((done, fail) => {
     const request = new XMLHttpRequest();
     request.open("POST", address);
-    request.upload.onprogress = ({ loaded, total }) => onstep("Sending the image …", loaded / total);
+    request.upload.onprogress = ({ loaded, total }) => onstep("Sending the file …", loaded / total);
     request.upload.onload = () => onstep("Looking for tumours …", null);
     request.onload = () => done({ status: request.status, text: request.responseText });
     request.onerror = () => fail(new ServiceError("The service does not answer", "Is it still running? Try it again."));
