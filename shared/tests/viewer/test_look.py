@@ -43,7 +43,15 @@ def test_table_and_picture_are_linked(shown: Any, place: Any) -> None:
 
 
 def test_keys_go_from_lesion_to_lesion(shown: Any) -> None:
-    for key, wanted in (("n", ["1"]), ("n", ["2"]), ("n", ["1"]), ("p", ["2"]), ("Escape", [])):
+    for key, wanted in (
+        ("n", ["1"]),
+        ("n", ["2"]),
+        ("n", ["1"]),
+        ("p", ["2"]),
+        ("Escape", []),
+        ("p", ["2"]),
+        ("Escape", []),
+    ):
         shown.keyboard.press(key)
         assert marked(shown, "selected") == wanted
     shown.keyboard.press("o")

@@ -18,6 +18,7 @@ import { watchStatus } from "./status.js";
 import { Store } from "./store.js";
 import { LesionTable } from "./table.js";
 import { START } from "./types.js";
+import { showVolume } from "./volume.js";
 
 const store = new Store(START);
 store.subscribe(["mask", "spacing"], (state) => {
@@ -33,7 +34,8 @@ canvas.onpick = ({ x, y }, isClick) => {
 };
 const opener = new Opener(store);
 showStage(canvas);
-showFinding(store, fetch("static/warnings.json").then((answer) => answer.json()), watchStatus());
+showFinding(store, fetch("static/warnings.json").then((answer) => answer.json(), () => ({})), watchStatus());
+showVolume(store);
 connectPoint(store, () => opener.predict());
 connectDisplay(store, (pixelSize) => opener.again(pixelSize));
 connectCompare(store, fetchReference);
