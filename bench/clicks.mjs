@@ -12,7 +12,7 @@ import { FEATURES, Neighbourhood } from "../shared/src/mipserve/static/viewer/co
 import { measureLesions } from "../shared/src/mipserve/static/viewer/lesions.js";
 
 const CLICKS = 10;
-const EXAMPLES = { errors: 3, least: 4, rows: 1200, far: 0.02 }; // errors per state, of so many pixels, rows of each
+const EXAMPLES = { errors: 2, least: 4, rows: 400, far: 0.02 }; // errors per state, of so many pixels, rows of each
 const DRAG = [0, -2, -1.5, -1, -0.5, 0.5, 1, 1.5, 2]; // how far a hand may drag an outline, in log odds
 
 /** The components of an error, the largest first, with the click at the centre of each. */

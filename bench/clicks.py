@@ -18,9 +18,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from bench.clicks_fit import Rule, fit_rule, read_examples, write_rule
 from scipy import stats
 
-from bench.clicks_fit import Rule, fit_rule, read_examples, write_rule
 from mipseg.io.dataset import Case, load_dataset
 from mipseg.model.postprocess import binarise
 from mipseg.settings import Settings

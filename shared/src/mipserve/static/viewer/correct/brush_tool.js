@@ -3,7 +3,7 @@ import { strokePixels } from "./brush.js";
 /** @typedef {import("../types.js").Point} Point */
 /** @typedef {import("../types.js").State} State */
 
-const RADII = [0.5, 1.5, 2.5, 4, 6, 9, 14, 20];
+const RADII = [0.5, 1.7, 2.5, 4.7, 7, 10, 14, 20]; // pixels
 
 /** Paints or wipes what a round brush passes; a stroke is one correction. */
 export class BrushTool {

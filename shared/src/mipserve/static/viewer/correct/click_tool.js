@@ -14,7 +14,7 @@ export class ClickTool {
   #pressed = null;
   /** @type {{key: string, mask: Uint8Array, correction: import("./grow.js").Correction} | null} the last proposal */
   #last = null;
-  /** @type {Point | null} where the pointer is, a pixel of the image */
+  /** @type {Point | null} where the pointer is, in pixels and parts of them */
   place = null;
 
   /** @param {import("./editor.js").Editor} editor */
@@ -28,8 +28,9 @@ export class ClickTool {
    * @returns {import("./grow.js").Correction | null} null: it is outside of the image
    */
   proposal(state) {
-    if (!this.place || !isInside(this.place, state)) return null;
-    const { x, y } = this.place, key = `${x} ${y} ${this.#more}`;
+    if (!this.place) return null;
+    const x = Math.floor(this.place.x), y = Math.floor(this.place.y), key = `${x} ${y} ${this.#more}`;
+    if (x < 0 || y < 0 || x >= state.width || y >= state.height) return null;
     if (this.#last?.key !== key || this.#last.mask !== state.mask) {
       this.#last = { key, mask: state.mask, correction: correctionAt(state, x, y, this.#more) };
     }
@@ -43,14 +44,14 @@ export class ClickTool {
 
   /** @param {number} x @param {number} y @param {PointerEvent} event */
   down(x, y, event) {
-    this.place = pixelAt(x, y);
+    this.place = { x, y };
     this.#pressed = { clientX: event.clientX, more: this.#more };
   }
 
   /** @param {number} x @param {number} y @param {PointerEvent} event */
   move(x, y, event) {
     if (this.#pressed) this.#more = this.#pressed.more + (event.clientX - this.#pressed.clientX) / DRAG;
-    else this.place = pixelAt(x, y);
+    else this.place = { x, y };
   }
 
   up() {
@@ -66,22 +67,12 @@ export class ClickTool {
 
   /** Do what was proposed. */
   apply() {
-    const correction = this.proposal(this.editor.store.state);
-    if (correction && this.place) {
-      const click = { ...this.place, adds: correction.adds };
-      this.editor.correct(correction.pixels, correction.adds, click);
+    const { state } = this.editor.store, correction = this.proposal(state);
+    if (correction) {
+      const { adds, pixels } = correction, [pixel] = pixels, x = pixel % state.width;
+      this.editor.correct(pixels, adds, { x, y: (pixel - x) / state.width, adds });
     }
     this.#more = 0;
     this.place = null; // what was just done is seen before the next proposal
   }
 }
-
-/**
- * @param {number} x
- * @param {number} y
- * @returns {Point} whole numbers
- */
-export const pixelAt = (x, y) => ({ x: Math.floor(x), y: Math.floor(y) });
-
-/** @param {Point} place @param {State} state */
-export const isInside = ({ x, y }, { width, height }) => x >= 0 && y >= 0 && x < width && y < height;

@@ -15,7 +15,13 @@ export class Cross {
    * @param {() => import("./preview.js").Corrector | null} current the tool
    */
   constructor(canvas, current) {
-    canvas.element.addEventListener("pointermove", () => { this.place = null; });
+    canvas.store.subscribe(["selected"], ({ selected }) => {
+      if (selected) this.place = null; // it begins anew, at that lesion
+    });
+    canvas.element.addEventListener("pointermove", () => {
+      this.place = null;
+      if (current()) canvas.draw();
+    });
     canvas.element.addEventListener("keydown", (event) => {
       const tool = current();
       if (!tool || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -23,7 +29,7 @@ export class Cross {
       else if (event.key !== "Enter") return;
       event.preventDefault();
       event.stopImmediatePropagation(); // the arrows move the picture otherwise
-      tool.place = this.place;
+      tool.place = this.place && { x: this.place.x + 0.5, y: this.place.y + 0.5 };
       if (event.key === "Enter" && this.place) tool.apply();
       canvas.draw();
     }, { capture: true });

@@ -11,11 +11,12 @@ const UNIT = 3; // of the distances: three to a pixel
  * @returns {Float32Array} pixels; 0 along the border
  */
 export function signedDistance(mask, width) {
-  const toMask = chamfer(mask, 1, width), toRest = chamfer(mask, 0, width);
-  return Float32Array.from(mask, (value, pixel) => {
-    if (value > 1) return 0;
-    return (value ? -toRest[pixel] : toMask[pixel]) / UNIT;
-  });
+  const toMask = chamfer(mask, 1, width), toRest = chamfer(mask, 0, width), distance = new Float32Array(mask.length);
+  for (let pixel = 0; pixel < mask.length; pixel++) {
+    if (mask[pixel] === 0) distance[pixel] = toMask[pixel] / UNIT;
+    else if (mask[pixel] === 1) distance[pixel] = -toRest[pixel] / UNIT;
+  }
+  return distance;
 }
 
 /**
@@ -24,15 +25,25 @@ export function signedDistance(mask, width) {
  * @param {number} width
  */
 function chamfer(mask, wanted, width) {
-  const far = new Int16Array(mask.length).fill(FAR), height = mask.length / width;
-  for (let pixel = 0; pixel < mask.length; pixel++) if (mask[pixel] === wanted) far[pixel] = 0;
-  /** @param {number} pixel @param {number} back 1 or -1: from which side */
-  const relax = (pixel, back) => {
-    const across = Math.min(far[pixel - back], far[pixel - back * width]) + 3;
-    const slanted = Math.min(far[pixel - back * (width - 1)], far[pixel - back * (width + 1)]) + 4;
-    far[pixel] = Math.min(far[pixel], across, slanted);
-  };
-  for (let y = 1; y < height - 1; y++) for (let x = 1; x < width - 1; x++) relax(y * width + x, 1);
-  for (let y = height - 2; y > 0; y--) for (let x = width - 2; x > 0; x--) relax(y * width + x, -1);
+  const far = new Int16Array(mask.length);
+  for (let pixel = 0; pixel < mask.length; pixel++) far[pixel] = mask[pixel] === wanted ? 0 : FAR;
+  const first = width + 1, last = mask.length - width - 2; // the pixels at both ends of the rows are border
+  for (let pixel = first; pixel <= last; pixel++) if (mask[pixel] < 2) relax(far, pixel, -1, -width);
+  for (let pixel = last; pixel >= first; pixel--) if (mask[pixel] < 2) relax(far, pixel, 1, width);
   return far;
+}
+
+/**
+ * @param {Int16Array} far
+ * @param {number} pixel
+ * @param {number} side step to the neighbour in the row that was dealt with before
+ * @param {number} row step to the row that was dealt with before
+ */
+function relax(far, pixel, side, row) {
+  let least = far[pixel];
+  if (far[pixel + side] + 3 < least) least = far[pixel + side] + 3;
+  if (far[pixel + row] + 3 < least) least = far[pixel + row] + 3;
+  if (far[pixel + row + 1] + 4 < least) least = far[pixel + row + 1] + 4;
+  if (far[pixel + row - 1] + 4 < least) least = far[pixel + row - 1] + 4;
+  far[pixel] = least;
 }
