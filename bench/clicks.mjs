@@ -12,14 +12,17 @@ import { FEATURES, Neighbourhood } from "../shared/src/mipserve/static/viewer/co
 import { measureLesions } from "../shared/src/mipserve/static/viewer/lesions.js";
 
 const CLICKS = 10;
-const EXAMPLES = { errors: 2, least: 4, rows: 400, far: 0.02 }; // errors per state, of so many pixels, rows of each
-const DRAG = [0, -2, -1.5, -1, -0.5, 0.5, 1, 1.5, 2]; // how far a hand may drag an outline, in log odds
+const EXAMPLES = { clicks: 6, least: 4, rows: 400, far: 0.02 }; // of the first clicks on errors of so many pixels
+const DRAG = [0, -1.5, -0.75, 0.75, 1.5]; // how far a hand may drag an outline, in log odds
 
 /** The components of an error, the largest first, with the click at the centre of each. */
 function errorsOf({ reference, mask, width }) {
   const errors = [];
   for (const adds of [true, false]) {
-    const wrong = mask.map((inside, pixel) => (adds ? reference[pixel] & (1 - inside) : inside & (1 - reference[pixel])));
+    const wrong = new Uint8Array(mask.length);
+    for (let pixel = 0; pixel < wrong.length; pixel++) {
+      wrong[pixel] = adds ? reference[pixel] & (1 - mask[pixel]) : mask[pixel] & (1 - reference[pixel]);
+    }
     const nothing = { intensity: wrong, probability: wrong, spacing: null };
     const { labels, lesions } = measureLesions(wrong, width, nothing);
     for (const { id, area, bbox } of lesions) errors.push({ adds, id, area, bbox, labels });
@@ -61,8 +64,9 @@ function corrected(mask, { adds, pixels }) {
 function click(state, error, drag, times) {
   const { x, y } = centreOf(error, state.width);
   if (!state.rule) {
-    const pixels = [...state.mask.keys()].filter((pixel) => error.labels[pixel] === error.id);
-    return { x, y, mask: corrected(state.mask, { adds: error.adds, pixels }) };
+    const mask = state.mask.slice();
+    for (let pixel = 0; pixel < mask.length; pixel++) if (error.labels[pixel] === error.id) mask[pixel] ^= 1;
+    return { x, y, mask };
   }
   const masks = (drag ? DRAG : [0]).map((more) => {
     const start = performance.now(), correction = correctionAt(state, x, y, more, state.rule);
@@ -77,13 +81,13 @@ function click(state, error, drag, times) {
 function writeExamples(file, state, error, index) {
   const { x, y } = centreOf(error, state.width), around = new Neighbourhood(state, x, y);
   const own = around.removes ? 1 : 0, near = 3 * Math.sqrt(error.area) + 6, wanted = [];
-  around.mask.forEach((inside, pixel) => {
-    if (inside !== own) return;
+  for (let pixel = 0; pixel < around.mask.length; pixel++) {
+    if (around.mask[pixel] !== own) continue;
     const column = pixel % around.width, row = (pixel - column) / around.width;
-    const [px, py] = [around.origin.x + column, around.origin.y + row], place = py * state.width + px;
-    const isNear = Math.hypot(px - x, py - y) <= near || error.labels[place] === error.id;
+    const dx = around.origin.x + column - x, dy = around.origin.y + row - y, place = (y + dy) * state.width + x + dx;
+    const isNear = dx * dx + dy * dy <= near * near || error.labels[place] === error.id;
     if (isNear || Math.random() < EXAMPLES.far) wanted.push([pixel, place]);
-  });
+  }
   const kept = wanted.filter(() => Math.random() * wanted.length < EXAMPLES.rows);
   const rows = new Float32Array(kept.length * (FEATURES + 2));
   kept.forEach(([pixel, place], n) => {
@@ -110,12 +114,8 @@ for (const { id, width, height, rule } of JSON.parse(readFileSync(`${folder}/cas
   };
   cases[id] = [diceOf(state.reference, state.mask)];
   for (let n = 0; n < CLICKS; n++) {
-    const errors = errorsOf(state);
-    if (file) {
-      for (const error of errors.slice(0, EXAMPLES.errors)) {
-        if (error.area >= EXAMPLES.least) writeExamples(file, state, error, index);
-      }
-    }
+    const errors = file && n >= EXAMPLES.clicks ? [] : errorsOf(state);
+    if (file && errors[0]?.area >= EXAMPLES.least) writeExamples(file, state, errors[0], index);
     if (errors.length) {
       const { x, y, mask } = click(state, errors[0], options.drag, times);
       state.clicks.push({ x, y, adds: errors[0].adds });

@@ -30,7 +30,7 @@ RULE = HERE.parent / "shared/src/mipserve/static/viewer/correct/rule.js"
 FOLDS = json.loads((HERE.parent / "segmentation/src/mipseg/training/folds.json").read_text())
 TEMPERATURE, MIN_PEAK = 0.5, 0.3  # of the model that ships
 ROUNDS = 3  # of fitting; from the second on the rule also sees the masks that the rule of the round before made
-SHOWN = (0, 1, 2, 3, 5, 10)
+SHOWN = (0, 1, 2, 3, 5, 10)  # clicks
 
 
 def main() -> None:

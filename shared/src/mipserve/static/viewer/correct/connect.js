@@ -30,8 +30,8 @@ export function connectCorrections(canvas, keys) {
     canvas.draw();
   };
   addTools(canvas, editor, addButton);
-  addButton("−", "a smaller region or brush", ",", () => resize(-1)).ariaLabel = "Smaller";
-  addButton("+", "a larger region or brush", ".", () => resize(1)).ariaLabel = "Larger";
+  addButton("Smaller", "a smaller region or brush", ",", () => resize(-1));
+  addButton("Larger", "a larger region or brush", ".", () => resize(1));
   const undo = addButton("↶", "undo", "z", () => editor.undo()), redo = addButton("↷", "redo", "y", () => editor.redo());
   [undo.ariaLabel, redo.ariaLabel] = ["Undo", "Redo"];
   editor.onchange = () => [undo.disabled, redo.disabled] = [!editor.canUndo, !editor.canRedo];
