@@ -106,7 +106,7 @@ def test_codes_algorithm_and_tracking(tmp_path: Path) -> None:
 
 
 def test_who_outlined_a_lesion_is_said(tmp_path: Path) -> None:
-    volume = _volume(tmp_path / "pet")
+    volume = pet_volume(tmp_path / "pet")
     images = source_images(volume.source)
     assert not isinstance(images, str)
     segmentation = make_dicom_seg(LABELS, volume.source, images, MAKER, {1: "semiautomatic", 2: "manual"})

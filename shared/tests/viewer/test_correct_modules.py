@@ -8,6 +8,9 @@ import numpy.typing as npt
 import pytest
 from scipy import ndimage
 
+from mipseg.metrics import dice_score
+from mipseg.phantom import make_phantom
+
 Call = Callable[..., Any]
 TOWARDS = [[0] * 14 + [1] + [0] * 7]  # of a rule that looks at the pixel's level in intensity alone
 AT_LEAST_128 = {"add": [{"weights": TOWARDS, "bias": [-127.5 / 255]}], "remove": [], "cut": 0}
@@ -156,3 +159,53 @@ def test_history_goes_back_and_forth(page: Any) -> None:
         }"""
     )
     assert steps == [129, 128, 127, 128, False, 500, 128, 98, 30, 30]
+
+
+@pytest.fixture
+def doubtful_phantom() -> tuple[dict[str, Any], npt.NDArray[np.bool_], tuple[int, int]]:
+    """A phantom whose largest lesion the model saw, but did not mark; that lesion; and its middle, x and y."""
+    phantom = make_phantom(4, height=991)
+    labels, _ = ndimage.label(phantom.mask)
+    lesion = labels == np.bincount(labels.ravel())[1:].argmax() + 1
+    probability = 250 * ndimage.gaussian_filter(phantom.mask.astype(float), 1.5) * np.where(lesion, 0.2, 1)
+    depth = ndimage.distance_transform_edt(lesion)
+    y, x = np.unravel_index(depth.argmax(), depth.shape)
+    state = picture(255 - phantom.mip, probability > 100)
+    state["probability"] = {"bytes": probability.astype(int).ravel().tolist()}
+    return state, lesion, (int(x), int(y))
+
+
+def test_the_rule_finds_the_outline_of_a_missed_lesion(call: Call, doubtful_phantom: Any) -> None:
+    state, lesion, (x, y) = doubtful_phantom
+    added = call("grow", "correctionAt", state, x, y)
+    assert added["adds"]
+    assert dice_score(lesion, region(added, lesion.shape)) > 0.7
+
+
+def test_the_rule_removes_what_should_not_be_there(call: Call, doubtful_phantom: Any) -> None:
+    state, lesion, _ = doubtful_phantom
+    too_much = np.zeros(lesion.shape, bool)
+    too_much[900:912, 150:165] = True  # in the legs, where nothing is hot
+    state["mask"] = {"bytes": too_much.astype(int).ravel().tolist()}
+    removed = call("grow", "correctionAt", state, 157, 905)
+    assert not removed["adds"]
+    assert dice_score(too_much, region(removed, lesion.shape)) > 0.9
+
+
+def test_an_outline_is_there_within_a_frame(page: Any, doubtful_phantom: Any) -> None:
+    state, _, (x, y) = doubtful_phantom
+    times = page.evaluate(
+        """async ([state, x, y]) => {
+          const { correctionAt } = await import("/static/viewer/correct/grow.js"), times = [];
+          for (const name of ["intensity", "probability", "mask"]) state[name] = new Uint8Array(state[name].bytes);
+          for (let n = 0; n < 60; n++) {
+            const start = performance.now();
+            correctionAt(state, x + n % 5, y + n % 7);
+            times.push(performance.now() - start);
+          }
+          return times;
+        }""",
+        [state, x, y],
+    )
+    print(f"outline: fastest {min(times):.1f} ms, median {np.median(times):.1f} ms, slowest {max(times):.1f} ms")
+    assert np.percentile(times, 25) < 16
