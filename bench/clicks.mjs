@@ -12,7 +12,7 @@ import { FEATURES, Neighbourhood } from "../shared/src/mipserve/static/viewer/co
 import { measureLesions } from "../shared/src/mipserve/static/viewer/lesions.js";
 
 const CLICKS = 10;
-const EXAMPLES = { clicks: 6, least: 4, rows: 400, far: 0.02 }; // of the first clicks on errors of so many pixels
+const EXAMPLES = { errors: 2, least: 4, rows: 500, far: 0.02 }; // errors of so many pixels at a time, rows of each
 const DRAG = [0, -1.5, -0.75, 0.75, 1.5]; // how far a hand may drag an outline, in log odds
 
 /** The components of an error, the largest first, with the click at the centre of each. */
@@ -114,8 +114,10 @@ for (const { id, width, height, rule } of JSON.parse(readFileSync(`${folder}/cas
   };
   cases[id] = [diceOf(state.reference, state.mask)];
   for (let n = 0; n < CLICKS; n++) {
-    const errors = file && n >= EXAMPLES.clicks ? [] : errorsOf(state);
-    if (file && errors[0]?.area >= EXAMPLES.least) writeExamples(file, state, errors[0], index);
+    const errors = errorsOf(state);
+    for (const error of file ? errors.slice(0, EXAMPLES.errors) : []) {
+      if (error.area >= EXAMPLES.least) writeExamples(file, state, error, index);
+    }
     if (errors.length) {
       const { x, y, mask } = click(state, errors[0], options.drag, times);
       state.clicks.push({ x, y, adds: errors[0].adds });
