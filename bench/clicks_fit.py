@@ -53,7 +53,7 @@ def read_examples(files: Sequence[tuple[Path, list[dict[str, Any]]]]) -> Example
     return Examples(
         numbers=table[:, :-2],
         belongs=belongs,
-        weight=np.where(is_wrong > belongs, 0, np.repeat(np.float32(weights), count)),
+        weight=np.where(is_wrong > belongs, 0, np.repeat(np.array(weights, np.float32), count)),
         removes=np.repeat([click["removes"] for click in index], count),
         case=np.repeat([click["id"] for click in index], count),
     )
@@ -88,7 +88,8 @@ def _fit(examples: Examples, chosen: npt.NDArray[np.bool_]) -> list[dict[str, An
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
-    layers = [(layer.weight.detach().numpy(), layer.bias.detach().numpy()) for layer in network[::2]]
+    linear = [part for part in network if isinstance(part, nn.Linear)]
+    layers = [(part.weight.detach().numpy(), part.bias.detach().numpy()) for part in linear]
     weights, bias = layers[0]
     layers[0] = weights / spread, bias - weights @ (mean / spread)  # so that the page need not standardise
     return [{"weights": _rounded(weights), "bias": _rounded(bias)} for weights, bias in layers]

@@ -13,7 +13,8 @@ def saved_mask(page: Any) -> npt.NDArray[np.bool_]:
     """What the button saves, also while a pointer is held, when nothing else can be clicked."""
     with page.expect_download() as download:
         page.evaluate("document.getElementById('save-mask').click()")
-    return np.asarray(Image.open(download.value.path()).convert("L")) == 255
+    grey = np.asarray(Image.open(download.value.path()).convert("L"))
+    return np.asarray(grey == 255)
 
 
 def choose(page: Any, tool: str) -> None:
