@@ -2,6 +2,7 @@
 import { followAddress } from "./address.js";
 import { Canvas } from "./canvas.js";
 import { connectCompare } from "./compare.js";
+import { connectCorrections } from "./correct/connect.js";
 import { connectDisplay } from "./display.js";
 import { at, onclick } from "./dom.js";
 import { connectFiles } from "./files.js";
@@ -40,7 +41,7 @@ connectPoint(store, () => opener.predict());
 connectDisplay(store, (pixelSize) => opener.again(pixelSize));
 connectCompare(store, fetchReference);
 connectSave(store, table, canvas.layers);
-connectKeys(canvas, table);
+connectCorrections(canvas, connectKeys(canvas, table));
 connectFiles((files) => opener.open(files));
 onclick("cancel", () => opener.cancel());
 document.addEventListener("keydown", ({ key }) => key === "Escape" && store.state.phase === "working" && opener.cancel());

@@ -59,6 +59,7 @@
  * @property {number} threshold a pixel is tumour from this 255 p on; 256: none is
  * @property {number} temperature that softens the probabilities, see `expectedDice`
  * @property {number} ownThreshold the position at which the mask is the model's own
+ * @property {import("./correct/grow.js").Click[]} clicks that led to the mask
  * @property {boolean} edited whether the mask was corrected by hand
  * @property {Uint16Array | Uint32Array} labels of the lesions, 0 outside
  * @property {Lesion[]} lesions largest first; follows the mask by itself
@@ -78,7 +79,7 @@ export const START = {
   phase: "start", name: "", sample: "", step: { text: "", share: null }, problem: null, answer: null, volume: null,
   width: 0, height: 0, spacing: null,
   intensity: new Uint8Array(), probability: new Uint8Array(), mask: new Uint8Array(), ownMask: new Uint8Array(),
-  threshold: 256, ownThreshold: 256, temperature: 1, edited: false,
+  threshold: 256, ownThreshold: 256, temperature: 1, clicks: [], edited: false,
   labels: new Uint32Array(), lesions: [], selected: 0, hovered: 0, reference: null, referenceProblem: "",
   darkIsHot: true, outline: true, fill: 0.25, heat: false, compare: false,
 };
