@@ -15,7 +15,7 @@ from mipseg.io.volume import Source, Volume
 from mipseg.metrics import dice_score
 from mipseg.model.segmenter import Segmentation, Segmenter
 from mipseg.phantom import make_volume_phantom
-from mipseg.volume_pipeline import VolumeOptions, analyze_volume
+from mipseg.volume_pipeline import CORRECTED, VolumeOptions, analyze_volume, correct_volume
 from tests.volumes import ball, make_volume, volume_of_phantom
 
 SHAPE = (110, 50, 100)
@@ -152,3 +152,31 @@ def test_where_there_is_no_body_there_is_no_tumour() -> None:
     result = analyze_volume(make_volume(np.full(SHAPE, 0.05)), Everything())
     assert result.warnings == ["uniform"]
     assert (result.segmentation.has_tumour, result.lesions) == (0.0, [])
+
+
+def test_a_corrected_mask_is_grown_and_measured_anew() -> None:
+    volume = make_volume(two_lesions())
+    result = analyze_volume(volume, Threshold())
+    large, small = result.lesions
+    mask = result.segmentation.tumour.copy()
+    mask[: mask.shape[0] // 2] = False  # the large one, near the head
+    row = int(abs(result.mip.rows - 60).argmin())
+    column = int(abs(result.mip.columns - 25).argmin())
+    mask[row - 10 : row + 11, column - 10 : column + 11] = True  # what the model does not mark
+
+    corrected, origins = correct_volume(volume, result, 255 * mask.astype(np.uint8), "suv4")
+    kept = corrected.labels[20, 30, 40]
+    assert corrected.lesions[kept - 1].mtv_ml == pytest.approx(small.mtv_ml, rel=0.2)
+    assert corrected.labels[80, 20, 70] == 0
+    assert origins == {number: "semiautomatic" if number == kept else "manual" for number in (1, 2)}
+    assert corrected.patient.lesions == 2
+    np.testing.assert_array_equal(corrected.segmentation.tumour, mask)
+    assert corrected.warnings == [*result.warnings, CORRECTED]
+    assert result.lesions == [large, small]
+
+
+def test_a_corrected_mask_has_the_images_shape() -> None:
+    volume = make_volume(two_lesions())
+    result = analyze_volume(volume, Threshold())
+    with pytest.raises(ArgumentError, match=r"the mask's shape is \(3, 4\), but the image's is"):
+        correct_volume(volume, result, np.zeros((3, 4), bool))

@@ -250,7 +250,7 @@ def test_a_reloading_service_is_replaced_whole(start: Callable[..., Any], port: 
     assert new.log.count("ending_port_holder") == 2
     page = httpx.get(new.url("/"))
     assert page.headers["content-type"] == "text/html; charset=utf-8"
-    assert "Find the tumours in a MIP-PET image" in page.text
+    assert "Find the tumours in a PET scan" in page.text
     new.process.send_signal(signal.SIGINT)  # Ctrl-C
     assert new.process.wait(15) == 0
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -24,7 +25,9 @@ FLOOR_SUV = 2.5  # below, 41 % of a peak is no lesion's edge but the body's back
 FIXED_SUV = 4.0  # Barrington et al. 2021, Eur J Nucl Med Mol Imaging 48:2395-2404
 REACH = 2.0  # radii of the mask's component that a lesion may reach from the hottest voxel of each ray, along the ray
 AROUND_MM = 30.0  # how far around a component a hot organ is looked for
+_FIRST_REACH = 16  # voxels around a seed that are looked at first
 
+Box: TypeAlias = tuple[slice, slice, slice]
 Level: TypeAlias = Callable[[float], float]
 """The value from which on voxels belong to a lesion with this peak."""
 
@@ -94,6 +97,29 @@ def _radius(rays: BinaryMask, spacing: tuple[float, float, float]) -> float:
 
 
 @dataclass(frozen=True, eq=False)
+class _Region:
+    """Voxels that are connected.
+
+    Attributes:
+        box: of a part of the volume (z, Y, x), which holds them all.
+        inside: which of the box's voxels they are.
+    """
+
+    box: Box
+    inside: BinaryVoxels
+
+    @property
+    def rays(self) -> tuple[slice, slice]:
+        """The box as it is seen along the rays."""
+        return self.box[0], self.box[2]
+
+    @property
+    def shadow(self) -> BinaryMask:
+        """Which of the box's rays they lie on."""
+        return np.asarray(self.inside.any(axis=1))
+
+
+@dataclass(frozen=True, eq=False)
 class _Part:
     """A part of the volume with one component of the mask, or some of it, and what lies around its rays.
 
@@ -151,12 +177,16 @@ class _Part:
             if tumour[max(z - 1, 0) : z + 2, max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2].any():
                 tumour[seed] = True  # the edge of a lesion
                 continue
-            lesion = self._connected(seed, (self.values >= level) & near & ~tumour)
+            lesion = self._connected(seed, partial(self._free, level, near, tumour))
             hidden = self._behind(seed, level, lesion)
             if hidden is not None:
-                explained |= lesion.any(axis=1)
+                explained[lesion.rays] |= lesion.shadow
                 lesion = hidden
-            tumour |= lesion
+            tumour[lesion.box] |= lesion.inside
+
+    def _free(self, level: float, near: BinaryVoxels, tumour: BinaryVoxels, box: Box) -> BinaryVoxels:
+        """The voxels of a box that are hot enough, near enough and in no lesion yet."""
+        return np.asarray((self.values[box] >= level) & near[box] & ~tumour[box])
 
     def _within_reach(self, depth: npt.NDArray[Any] | int) -> BinaryVoxels:
         """The voxels of the component's rays that lie near enough to a depth."""
@@ -164,28 +194,48 @@ class _Part:
         gap = np.abs(np.arange(self.values.shape[1], dtype=np.int16)[:, None] - centre)  # voxels; small, since many
         return np.asarray(self.rays[:, None] & (gap <= int(self.reach_mm / self.spacing[1])))
 
-    def _connected(self, seed: tuple[int, int, int], allowed: BinaryVoxels) -> BinaryVoxels:
-        labels, _ = ndimage.label(allowed, NEIGHBOURS_18)
-        return np.asarray(labels == labels[seed])
+    def _connected(self, seed: tuple[int, int, int], allowed: Callable[[Box], BinaryVoxels]) -> _Region:
+        """What is connected to a seed. It is looked for in a small box first, since most lesions are small."""
+        reach = _FIRST_REACH
+        while True:
+            start = [max(at - reach, 0) for at in seed]
+            z, y, x = (slice(first, at + reach + 1) for first, at in zip(start, seed, strict=True))
+            labels, _ = ndimage.label(allowed((z, y, x)), NEIGHBOURS_18)
+            inside = labels == labels[tuple(at - first for at, first in zip(seed, start, strict=True))]
+            if not self._reaches_beyond(inside, start):
+                return _Region((z, y, x), inside)
+            reach *= 2
 
-    def _is_contained(self, region: BinaryVoxels) -> bool:
-        shadow = region.any(axis=1)
-        return 2 * int((shadow & self.rays).sum()) >= int(shadow.sum())
+    def _reaches_beyond(self, inside: BinaryVoxels, start: list[int]) -> bool:
+        """Whether a region touches a face of its box that is not one of the part as well."""
+        for axis, first in enumerate(start):
+            near, far = (inside.take(index, axis).any() for index in (0, -1))
+            if (near and first > 0) or (far and first + inside.shape[axis] < self.values.shape[axis]):
+                return True
+        return False
 
-    def _behind(self, seed: tuple[int, int, int], level: float, lesion: BinaryVoxels) -> BinaryVoxels | None:
+    def _is_contained(self, region: _Region) -> bool:
+        return 2 * int((region.shadow & self.rays[region.rays]).sum()) >= int(region.shadow.sum())
+
+    def _behind(self, seed: tuple[int, int, int], level: float, lesion: _Region) -> _Region | None:
         """The lesion on the same rays that a hotter organ hides; None where the seed's own is one, or no other is."""
-        organ = self._connected(seed, self.values >= level)
+        organ = self._connected(seed, lambda box: self.values[box] >= level)
         if self._is_contained(organ):
             return None
-        outside = ~ndimage.binary_dilation(organ, NEIGHBOURS_18)
+        outside = np.ones(self.values.shape, bool)
+        outside[organ.box] = ~organ.inside
+        outside = ~ndimage.binary_dilation(~outside, NEIGHBOURS_18)
         peaks = outside & self.rays[:, None] & (self.values == ndimage.maximum_filter(self.values, 3))
         if not peaks.any():
             return None
         place = np.unravel_index(np.where(peaks, self.values, -np.inf).argmax(), peaks.shape)
         peak = int(place[0]), int(place[1]), int(place[2])
         hot = (self.values >= self.level(float(self.values[peak]))) & outside
-        if not hot[peak] or not self._is_contained(self._connected(peak, hot)):
+        if not hot[peak] or not self._is_contained(self._connected(peak, lambda box: hot[box])):
             return None
-        hidden = self._connected(peak, hot & self._within_reach(peak[1]))
-        shadow = lesion.any(axis=1)
-        return hidden if 2 * int((hidden.any(axis=1) & shadow).sum()) >= int(shadow.sum()) else None
+        within = hot & self._within_reach(peak[1])
+        hidden = self._connected(peak, lambda box: within[box])
+        shadow = np.zeros(self.rays.shape, bool)
+        shadow[hidden.rays] = hidden.shadow
+        shared = int((shadow[lesion.rays] & lesion.shadow).sum())
+        return hidden if 2 * shared >= int(lesion.shadow.sum()) else None

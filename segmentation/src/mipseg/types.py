@@ -1,6 +1,6 @@
 """The arrays that travel through the package, named once."""
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -28,3 +28,6 @@ Spacing: TypeAlias = tuple[float, float]
 
 Voxels: TypeAlias = npt.NDArray[np.float32]
 """A volume, (Z, Y, X) float32: from feet to head, from front to back, from the patient's right to left."""
+
+Origin: TypeAlias = Literal["automatic", "semiautomatic", "manual"]
+"""Who found and outlined a lesion: the model; the model, but its mask was corrected; a person."""

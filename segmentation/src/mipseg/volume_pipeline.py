@@ -1,8 +1,10 @@
 """One volume, one result: the only place that puts the steps for volumes together."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mipseg.growing import Rule, grow
 from mipseg.io.volume import Volume
@@ -12,9 +14,11 @@ from mipseg.measure.regions import References, find_references, percist_level
 from mipseg.model.segmenter import Segmentation, Segmenter
 from mipseg.projection import Mip, project
 from mipseg.repair import InputWarning, Repaired, doubts, repair
+from mipseg.types import Origin
 
 _REPAIRS = {InputWarning.BORDER_REMOVED, InputWarning.INVERTED}  # are not done to a volume's image
 _ORIENTATION = "orientation: the body does not seem to stand upright with its head up; the header may be wrong"
+CORRECTED = "corrected: the mask was corrected by hand"
 HEIGHTS_M = (0.3, 2.5)  # of people; what lies outside was given in another unit
 
 
@@ -80,6 +84,41 @@ def analyze_volume(volume: Volume, segmenter: Segmenter, options: VolumeOptions 
     doubtful = [*_doubts_of(seen), *doubts(mip.intensity, segmentation.tumour)]
     warnings = [*volume.warnings, *mip.warnings, *doubtful]
     return VolumeResult(mip, segmentation, labels, lesions, patient, references, warnings)
+
+
+def correct_volume(
+    volume: Volume, result: VolumeResult, mask: npt.NDArray[Any], rule: Rule = "41%max"
+) -> tuple[VolumeResult, dict[int, Origin]]:
+    """Estimate the tumour in 3-D again, from a mask of the projection that a person corrected, and measure it.
+
+    Args:
+        volume: as it was analysed.
+        result: of the analysis.
+        mask: (H, W) of the projection; what is not 0 is tumour.
+        rule: how lesions grow from it; see `mipseg.growing.grow`.
+
+    Returns:
+        The result with the corrected mask in place of the model's, and the origin of each lesion by its number: lesions
+        on rays of which the model marked any are semi-automatic, all others manual.
+
+    Raises:
+        ArgumentError: a mask of another shape, or a rule that the volume does not allow.
+    """
+    liver = result.references.liver
+    labels = label_lesions(grow(volume, result.mip, mask, rule, None if liver is None else percist_level(liver)))
+    lesions = measure_volume(volume, labels)
+    seen = result.mip.rays_of(result.segmentation.tumour)
+    found = set(np.unique(labels.transpose(0, 2, 1)[seen]).tolist())
+    origins: dict[int, Origin] = {lesion.id: "semiautomatic" if lesion.id in found else "manual" for lesion in lesions}
+    corrected = replace(
+        result,
+        segmentation=result.segmentation._replace(tumour=np.asarray(mask) != 0),
+        labels=labels,
+        lesions=lesions,
+        patient=measure_patient(lesions, *_body_of(volume)),
+        warnings=[*result.warnings, CORRECTED],
+    )
+    return corrected, origins
 
 
 def _nothing(mip: Mip) -> Segmentation:

@@ -1,11 +1,14 @@
 """`mipseg evaluate`: numbers that can be worked out by hand."""
 
 import json
+from base64 import b64decode
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image as PillowImage
 
 from mipseg.io.write import write_png
 from tests.cli.conftest import Command
@@ -220,7 +223,11 @@ def test_results_of_segment_bring_probability_and_image(mipseg: Command, image: 
     write_png(tmp_path / "reference" / "7.png", np.zeros((120, 400), np.uint8))
     answer = mipseg("evaluate", tmp_path / "reference", tmp_path / "out", "--json", "--html", tmp_path / "page.html")
     assert json.loads(answer.stdout)["calibration"] == [{"predicted": 1.0, "observed": 0.0, "cases": 1}]
-    assert "Image of 7" in read_page((tmp_path / "page.html").read_text()).pictures
+    (shown,) = [
+        a["src"] for tag, a in read_page((tmp_path / "page.html").read_text()).tags if a.get("alt") == "Image of 7"
+    ]
+    with PillowImage.open(BytesIO(b64decode(shown.partition(",")[2]))) as picture:
+        assert picture.getextrema() == (0, 255)  # not white: mip.png, which lies beside the mask
 
 
 @pytest.mark.parametrize(("arguments", "problem"), [

@@ -17,13 +17,12 @@ from tests.report.pango import need_pango
 
 @pytest.fixture
 def out(mipseg: Command, image: Path, volume: Path, tmp_path: Path) -> Path:
-    """Results of an image and a volume, and a run that also names a broken file."""
-    broken = tmp_path / "broken.png"
+    """Results of an image and a volume, and a run on a broken file; one by one, which takes no pool of processes."""
+    broken, out = tmp_path / "broken.png", tmp_path / "out"
     broken.write_bytes(b"\x89PNG\r\n\x1a\n")
-    run = tmp_path / "out" / "run.json"
-    answer = mipseg("segment", image, volume, broken, "-o", tmp_path / "out", "--jobs", "1", "--report", run)
-    assert answer.code == 1
-    return tmp_path / "out"
+    for file, code in ((image, 0), (volume, 0), (broken, 1)):
+        assert mipseg("segment", file, "-o", out, "--report", out / "run.json").code == code
+    return out
 
 
 @pytest.fixture
@@ -100,6 +99,17 @@ def test_a_damaged_case_is_named_and_the_others_are_done(mipseg: Command, out: P
     page = read_page((out / "report.html").read_text())
     assert page.facts["Segmented"] == "1"
     assert page.tables["1"][1][0] == "ball"
+
+
+def test_new_results_take_the_report_of_the_old_ones_away(
+    mipseg: Command, out: Path, image: Path, no_pango: None
+) -> None:
+    mipseg("report", out)
+    mipseg("segment", image, "-o", out)
+    assert (out / "patient_7" / "report.html").is_file()
+    mipseg("segment", image, "-o", out, "--force")
+    assert not (out / "patient_7" / "report.html").exists()
+    assert (out / "ball" / "report.html").is_file()
 
 
 def test_nothing_to_report(mipseg: Command, tmp_path: Path) -> None:

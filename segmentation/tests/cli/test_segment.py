@@ -66,6 +66,9 @@ def test_volume(mipseg: Command, volume: Path, tmp_path: Path) -> None:
     assert lesion["mtv_ml"] == pytest.approx(truth.sum() * 0.064)
     assert (lesion["suv_max"], lesion["suv_mean"]) == (10, 10)
     assert lesion["centroid_mm"] == pytest.approx([48, 80, 100])
+    # 5.5 voxels of 4 mm above the middle of 80 rows of 2 mm, 7.5 to the right of the patient from that of 400 columns
+    assert lesion["mip_px"] == [39.5 - 5.5 * 2, 199.5 - 7.5 * 2]
+    assert np.argwhere(np.asarray(PillowImage.open(folder / "mask.png"))).mean(axis=0) == pytest.approx([28.5, 184.5])
     assert record["patient"]["dmax_mm"] is None
     assert record["patient"]["reasons"]["dmax_mm"] == "two lesions are needed"
 

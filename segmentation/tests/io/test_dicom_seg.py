@@ -105,6 +105,19 @@ def test_codes_algorithm_and_tracking(tmp_path: Path) -> None:
     assert (segmentation.ContentDate, segmentation.ContentTime) == ("20260102", "030405")
 
 
+def test_who_outlined_a_lesion_is_said(tmp_path: Path) -> None:
+    volume = pet_volume(tmp_path / "pet")
+    images = source_images(volume.source)
+    assert not isinstance(images, str)
+    segmentation = make_dicom_seg(LABELS, volume.source, images, MAKER, {1: "semiautomatic", 2: "manual"})
+    assert segmentation is not None
+    by_model, by_person = segmentation.SegmentSequence
+    assert (by_model.SegmentAlgorithmType, by_person.SegmentAlgorithmType) == ("SEMIAUTOMATIC", "MANUAL")
+    assert by_model.SegmentAlgorithmName == "MIPseg net"
+    assert "SegmentAlgorithmName" not in by_person
+    assert "SegmentationAlgorithmIdentificationSequence" not in by_person
+
+
 def test_the_same_result_gives_the_same_bytes(tmp_path: Path) -> None:
     volume = pet_volume(tmp_path / "pet")
     for name in ("a", "b"):

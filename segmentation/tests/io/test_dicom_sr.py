@@ -80,20 +80,20 @@ def test_each_measure_of_each_segment(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("with_lesions", "presence", "wanted"),
+    ("with_lesions", "answer", "wanted"),
     [
-        (True, "52101004", {("246206008", "1"): 2, ("126032", TOTAL, "ml"): 12.52, ("126033", TOTAL, "g"): 50.06}),
-        (False, "272519000", {("246206008", "1"): 0, ("126032", TOTAL, "ml"): 0}),
+        (True, "260373001", {("246206008", "1"): 2, ("126032", TOTAL, "ml"): 12.52, ("126033", TOTAL, "g"): 50.06}),
+        (False, "260415000", {("246206008", "1"): 0, ("126032", TOTAL, "ml"): 0}),
     ],
-    ids=["present", "absent"],
+    ids=["detected", "not detected"],
 )
-def test_whether_there_is_any_tumour(with_lesions: bool, presence: str, wanted: Measured, tmp_path: Path) -> None:
+def test_whether_any_tumour_was_detected(with_lesions: bool, answer: str, wanted: Measured, tmp_path: Path) -> None:
     report = written_report(tmp_path, with_lesions=with_lesions)
     groups = list(groups_of(report))
     assert len(groups) == (3 if with_lesions else 1)
     name, group = groups[0]
     assert name == "All lesions"
-    assert [concept(item) for item in group.ContentSequence if code(item) == "121052"] == [presence]
+    assert [concept(item) for item in group.ContentSequence if code(item) == "121052"] == [answer]
     assert measured(group) == wanted
 
 

@@ -22,7 +22,11 @@ TRACER = {"RadionuclideTotalDose": 350e6, "RadionuclideHalfLife": F18, "Radiopha
 
 def scan(maker: str, **attributes: Any) -> list[Dataset]:
     """A series of three beds of two slices, whose frames name their own times."""
-    fixed = {"Manufacturer": maker, "RescaleSlope": SLOPE, "ActualFrameDuration": str(int(BED_S * 1000))}
+    fixed: dict[str, Any] = {
+        "Manufacturer": maker,
+        "RescaleSlope": SLOPE,
+        "ActualFrameDuration": str(int(BED_S * 1000)),
+    }
     slices = make_slices(**(fixed | TRACER | attributes))
     for index, header in enumerate(slices):
         start = index // 2 * BED_S

@@ -23,7 +23,8 @@ def volume_record(case: str = "patient_1", lesions: int = 2, **changes: Any) -> 
 def volume_lesion(number: int) -> dict[str, Any]:
     return {
         "id": number, "area_mm2": 111.0, "mtv_ml": 10 / number, "suv_max": 12.345, "suv_mean": 5.0, "suv_peak": 9.876,
-        "tlg_g": 50 / number, "centroid_mm": [10.4, -20.6, 300.0 + number], "reasons": {},
+        "tlg_g": 50 / number, "centroid_mm": [10.4, -20.6, 300.0 + number],
+        "mip_px": [50.0 + number, 70.5], "reasons": {},
     }  # fmt: skip
 
 

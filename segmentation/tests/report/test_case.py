@@ -74,7 +74,8 @@ def test_picture_is_cut_to_the_body_and_lesions_have_their_numbers() -> None:
     assert (mark.number, mark.row, mark.column) == (1, 48, 64 - 38 + 3)
     assert figure.mm_per_px is None
     figure = make_figure(MIP, TUMOUR, volume_record())
-    assert (figure.marks, figure.mm_per_px) == ((), 2)
+    assert [(mark.number, mark.row, mark.column) for mark in figure.marks] == [(1, 57, 40.5), (2, 58, 40.5)]
+    assert figure.mm_per_px == 2
     texts = [a for tag, a in page_of(volume_record(), figure).tags if tag == "line"]
     assert [float(a["x2"]) - float(a["x1"]) for a in texts] == [50, 50]  # 10 cm
 

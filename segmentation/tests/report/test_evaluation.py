@@ -90,3 +90,12 @@ def test_two_predictions_compared() -> None:
     assert page.facts["Clean controls"] == "0, the other's 1, of 1"
     dots = [a["class"] for tag, a in page.tags if tag == "circle" and a["class"] != "dot"]
     assert dots == ["win"]
+
+
+def test_one_lesion_found_by_two_true_ones() -> None:
+    scores = Scores("px")
+    reference, prediction = mask((0, 0, 12)), mask((0, 0, 4), (6, 6, 4), (30, 30, 4))
+    scores.add(score_case("a", reference, prediction), reference, prediction)
+    rows = {row[0]: row[1:] for table in page_of(scores).tables.values() for row in table}
+    assert rows["10-35 px"] == ["0", "0", MISSING, "3", "2", "67%"]
+    assert rows["from 100 px"] == ["1", "1", "100%", "0", "0", MISSING]

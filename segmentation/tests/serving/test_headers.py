@@ -108,9 +108,10 @@ def test_named_origins_may_call() -> None:
     }  # fmt: skip
     allowed = ask(app, "OPTIONS", "/tumor/predict", headers=preflight)
     assert (allowed.status_code, allowed.headers["access-control-allow-origin"]) == (200, ORIGIN)
-    assert "POST" in allowed.headers["access-control-allow-methods"]
+    assert allowed.headers["access-control-allow-methods"] == "GET, POST, DELETE"
     answer = ask(app, "POST", "/tumor/predict", headers={"Origin": ORIGIN}, json={"img": GOOD})
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, ORIGIN)
+    assert answer.headers["access-control-expose-headers"] == "X-Request-ID, X-Input-Warning, Location"
     refused = ask(app, "POST", "/tumor/predict", headers={"Origin": ORIGIN}, content=b"x")
     assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (400, ORIGIN)
     stranger = ask(app, "GET", "/livez", headers={"Origin": "https://evil.example"})

@@ -181,7 +181,7 @@ def test_nine_uploads_at_once_are_too_many() -> None:
             assert_problem(refused, 503, "busy")
             free.set()
             ended = [answer.status_code for answer in await asyncio.gather(*others)]
-            again = await client.post("/v1/segment", files={"file": b"neither"})
+            again = await client.post("/v1/segment", files={"file": PNG[:5000]})
             return [*ended, again.status_code]
 
     assert asyncio.run(scenario()) == [400] * 8 + [422]

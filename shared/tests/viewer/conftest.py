@@ -150,6 +150,15 @@ def shown(page: Any, file: str) -> Any:
 
 
 @pytest.fixture
+def place(shown: Any) -> Any:
+    """Where on the page a place of the image is, while the whole image is shown."""
+    box = shown.locator("#picture").bounding_box()
+    scale = min((box["width"] - 24) / 80, (box["height"] - 24) / 100)
+    left, top = (box["x"] + (box["width"] - 80 * scale) / 2), (box["y"] + (box["height"] - 100 * scale) / 2)
+    return lambda x, y: (left + scale * (x + 0.5), top + scale * (y + 0.5))
+
+
+@pytest.fixture
 def drop(page: Any) -> Callable[..., None]:
     """Drops files anywhere on the page."""
 

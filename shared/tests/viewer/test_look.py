@@ -11,15 +11,6 @@ DRAWN = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(d
 A, B = (35, 15), (47, 52)  # x and y inside of the two lesions
 
 
-@pytest.fixture
-def place(shown: Any) -> Any:
-    """Where on the page a place of the image is, while the whole image is shown."""
-    box = shown.locator("#picture").bounding_box()
-    scale = min((box["width"] - 24) / 80, (box["height"] - 24) / 100)
-    left, top = (box["x"] + (box["width"] - 80 * scale) / 2), (box["y"] + (box["height"] - 100 * scale) / 2)
-    return lambda x, y: (left + scale * (x + 0.5), top + scale * (y + 0.5))
-
-
 def marked(page: Any, kind: str) -> list[str]:
     return list(page.locator(f"#lesions tr.{kind} td:first-child").all_inner_texts())
 
@@ -43,7 +34,15 @@ def test_table_and_picture_are_linked(shown: Any, place: Any) -> None:
 
 
 def test_keys_go_from_lesion_to_lesion(shown: Any) -> None:
-    for key, wanted in (("n", ["1"]), ("n", ["2"]), ("n", ["1"]), ("p", ["2"]), ("Escape", [])):
+    for key, wanted in (
+        ("n", ["1"]),
+        ("n", ["2"]),
+        ("n", ["1"]),
+        ("p", ["2"]),
+        ("Escape", []),
+        ("p", ["2"]),
+        ("Escape", []),
+    ):
         shown.keyboard.press(key)
         assert marked(shown, "selected") == wanted
     shown.keyboard.press("o")

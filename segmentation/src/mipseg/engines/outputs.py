@@ -14,6 +14,7 @@ from mipseg.io.volume import Volume
 from mipseg.io.write import write_nifti, write_png
 from mipseg.measure.lesions_2d import Lesion
 from mipseg.pipeline import Result
+from mipseg.projection import Mip
 from mipseg.types import BinaryMask, GreyImage, Probability
 from mipseg.volume_pipeline import VolumeResult
 
@@ -91,7 +92,10 @@ def write_volume(folder: Path, volume: Volume, result: VolumeResult, job: Job, i
         "kind": volume.source.kind,
         "has_tumour": result.segmentation.has_tumour,
         "patient": asdict(result.patient),
-        "lesions": [asdict(lesion) for lesion in result.lesions],
+        "lesions": [
+            {**asdict(lesion), "mip_px": _mip_pixel(volume, result.mip, lesion.centroid_mm)}
+            for lesion in result.lesions
+        ],
         "references": asdict(result.references),
         "warnings": list(result.warnings),
         "mask_sha256": hashlib.sha256(volume.source.restore(mask).data).hexdigest(),
@@ -126,6 +130,14 @@ def _write_dicom(folder: Path, volume: Volume, result: VolumeResult, job: Job, i
             return {"seg.dcm": NO_SEGMENT}
         segmentation.save_as(folder / "seg.dcm")
     return {}
+
+
+def _mip_pixel(volume: Volume, mip: Mip, place_mm: tuple[float, float, float]) -> tuple[float, float]:
+    """Row and column of `mip.png` at which a place (LPS) shows, counted from the upper left pixel's 0."""
+    z, _, x = np.linalg.solve(volume.affine, [*place_mm, 1])[:3]
+    rows, columns = mip.rows, mip.columns  # head first; from the patient's right
+    row = np.interp(z, rows[::-1], np.arange(rows.size)[::-1])
+    return round(float(row), 1), round(float(np.interp(x, columns, np.arange(columns.size))), 1)
 
 
 def _write_pngs(folder: Path, mip: GreyImage, tumour: BinaryMask, probability: Probability) -> None:

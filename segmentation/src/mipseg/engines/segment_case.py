@@ -20,6 +20,7 @@ from mipseg.io.volume import Volume
 from mipseg.io.write import replaced_files, write_json
 from mipseg.model.segmenter import load_segmenter
 from mipseg.pipeline import analyze_file
+from mipseg.report import PAGE, PDF
 from mipseg.volume_pipeline import VolumeOptions, analyze_volume
 
 EXTRA = "pip install 'mipseg[volume]'"
@@ -93,7 +94,8 @@ def _segment(case: Case, job: Job, steps: Steps) -> Outcome:
         if (earlier := done_before(case, job)) is not None:
             return earlier
         key = job.key(case.sha256())
-        with replaced_files(folder, (*FILES, RECORD), RECORD) as partial:
+        # A report of earlier results goes with them.
+        with replaced_files(folder, (*FILES, PAGE, PDF, RECORD), RECORD) as partial:
             record = {"case": case.name, **key, **_write(found, job, partial, json.dumps(key), steps)}
             write_json(partial / RECORD, record)
     return _outcome(case, "done", record, steps.seconds)

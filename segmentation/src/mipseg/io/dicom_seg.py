@@ -1,6 +1,6 @@
 """A mask as DICOM Segmentation, voxel by voxel on the slices that it was made from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from scipy import ndimage
 
 from mipseg.io.dicom_out import MANUFACTURER, Maker
 from mipseg.io.volume import Source
+from mipseg.types import Origin
 
 SERIES_NUMBER = 9001  # far from those of scanners
 
@@ -26,14 +27,21 @@ def lesion_name(number: int) -> str:
     return f"Lesion {number}"
 
 
-def make_dicom_seg(labels: npt.NDArray[Any], source: Source, images: Sequence[Dataset], maker: Maker) -> Dataset | None:
-    """Make one segment for each lesion, coded as neoplasm and determined by an algorithm.
+def make_dicom_seg(
+    labels: npt.NDArray[Any],
+    source: Source,
+    images: Sequence[Dataset],
+    maker: Maker,
+    origins: Mapping[int, Origin] | None = None,
+) -> Dataset | None:
+    """Make one segment for each lesion, coded as neoplasm.
 
     Args:
         labels: (Z, Y, X) unsigned, of the volume's grid: each lesion's number from 1 on, 0 outside.
         source: the volume's, of kind `dicom`.
         images: headers of its slices, as `source_images` gives them.
         maker: what made it.
+        origins: of each lesion by its number; None: the model found them all.
 
     Returns:
         The object; None where no slice shows a lesion, since a segmentation needs a segment.
@@ -54,7 +62,10 @@ def make_dicom_seg(labels: npt.NDArray[Any], source: Source, images: Sequence[Da
         source_images=images[shown],
         pixel_array=on_slices,
         segmentation_type=SegmentationTypeValues.BINARY,
-        segment_descriptions=[_describe(segment, number, maker) for segment, number in enumerate(present, 1)],
+        segment_descriptions=[
+            _describe(segment, number, maker, (origins or {}).get(number, "automatic"))
+            for segment, number in enumerate(present, 1)
+        ],
         series_instance_uid=maker.uid("seg series"),
         series_number=SERIES_NUMBER,
         sop_instance_uid=maker.uid("seg"),
@@ -72,14 +83,14 @@ def make_dicom_seg(labels: npt.NDArray[Any], source: Source, images: Sequence[Da
     return segmentation
 
 
-def _describe(segment: int, number: int, maker: Maker) -> SegmentDescription:
+def _describe(segment: int, number: int, maker: Maker, origin: Origin) -> SegmentDescription:
     return SegmentDescription(
         segment_number=segment,
         segment_label=lesion_name(number),
         segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
         segmented_property_type=codes.SCT.Neoplasm,
-        algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
-        algorithm_identification=maker.algorithm(),
+        algorithm_type=SegmentAlgorithmTypeValues[origin.upper()],
+        algorithm_identification=None if origin == "manual" else maker.algorithm(),
         tracking_uid=maker.uid(f"lesion {number}"),
         tracking_id=lesion_name(number),
     )

@@ -28,6 +28,8 @@ from mipseg.io.dicom_seg import SERIES_NUMBER, lesion_name
 
 _SUV = codes.DCM.Suvbw, codes.UCUM.StandardizedUptakeValueBodyWeight
 _MILLILITRE, _GRAM = Code("ml", "UCUM", "milliliter"), Code("g", "UCUM", "gram")
+# Not "present" and "absent": that is for a reader to say.
+_DETECTED, _NOT_DETECTED = Code("260373001", "SCT", "Detected"), Code("260415000", "SCT", "Not detected")
 # Name of the measure, concept, unit, and how the concept was derived from the voxels.
 _Measures = tuple[tuple[str, Code, Code, Code | None], ...]
 _OF_LESION: _Measures = (
@@ -51,7 +53,7 @@ def make_dicom_report(
     images: Sequence[Dataset],
     maker: Maker,
 ) -> Dataset:
-    """Make a group of measurements for the patient, which says whether there is any lesion, and one for each segment.
+    """Make a group of measurements for the patient, which says whether any lesion was detected, and one for each.
 
     What could not be measured is left out.
 
@@ -97,13 +99,13 @@ def make_dicom_report(
 
 
 def _patient_group(patient: Mapping[str, Any], maker: Maker) -> MeasurementsAndQualitativeEvaluations:
-    presence = codes.SCT.Present if patient["lesions"] else codes.SCT.Absent
+    found = _DETECTED if patient["lesions"] else _NOT_DETECTED
     return MeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(uid=maker.uid("all lesions"), identifier="All lesions"),
         finding_type=codes.SCT.Neoplasm,
         algorithm_id=_algorithm(maker),
         measurements=_measurements(patient, _OF_PATIENT),
-        qualitative_evaluations=[QualitativeEvaluation(codes.DCM.PresenceOfProperty, presence)],
+        qualitative_evaluations=[QualitativeEvaluation(codes.DCM.PresenceOfProperty, found)],
     )
 
 

@@ -37,7 +37,7 @@ class Figure:
         overlay: address of the other.
         width: pixels.
         height: pixels.
-        marks: where the lesions' numbers go; of volumes none, whose lesions overlap in the projection.
+        marks: where the lesions' numbers go.
         mm_per_px: None where it is not known, as of images.
         caption: of the second picture.
         alt: the second picture in words.
@@ -152,13 +152,13 @@ def make_figure(mip: GreyImage, tumour: BinaryMask, record: Mapping[str, Any]) -
     body = body_columns(mip, tumour)
     is_image, count = record["kind"] == "image", len(record["lesions"])
     number = "no lesion" if count == 0 else "1 lesion" if count == 1 else f"{count} lesions"
-    numbered = ", with their numbers" if is_image and count else ""
+    numbered = ", with their numbers" if count else ""
     return Figure(
         image=data_url(mip[:, body]),
         overlay=data_url(overlay_image(mip, tumour)[:, body]),
         width=body.stop - body.start,
         height=mip.shape[0],
-        marks=_marks(record["lesions"], body.start) if is_image else (),
+        marks=_marks(record["lesions"], body.start),
         mm_per_px=None if is_image else PITCH_MM,
         caption=f"The same with {number} in orange{numbered}",
         alt=f"The same image with {number} marked",
@@ -166,6 +166,10 @@ def make_figure(mip: GreyImage, tumour: BinaryMask, record: Mapping[str, Any]) -
 
 
 def _marks(lesions: Sequence[Mapping[str, Any]], left: int) -> tuple[Mark, ...]:
-    return tuple(
-        Mark(lesion["id"], round(lesion["centroid"][0] + 6, 1), lesion["bbox"][3] - left + 3) for lesion in lesions
-    )
+    """The numbers, each at the right of its lesion: of its box in an image, of its middle in a volume's projection."""
+    marks = []
+    for lesion in lesions:
+        is_volume = "mip_px" in lesion
+        row, column = lesion["mip_px"] if is_volume else (lesion["centroid"][0], lesion["bbox"][3])
+        marks.append(Mark(lesion["id"], round(row + 6, 1), round(column + (8 if is_volume else 3) - left, 1)))
+    return tuple(marks)

@@ -6,12 +6,11 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+from mipseg.report import PAGE, PDF
 from mipseg.report.charts import log_histogram
 from mipseg.report.html import fixed, render
 from mipseg.report.measures import OF_PATIENT
 from mipseg.report.words import LIMITS, VOLUME_LIMITS, anonymous
-
-PAGE, PDF = "report.html", "report.pdf"  # in the folder of each case; the first one also beside those folders
 
 
 @dataclass(frozen=True)

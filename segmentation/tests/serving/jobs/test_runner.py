@@ -143,6 +143,9 @@ def test_a_job_that_ran_at_the_end_is_done_by_the_next_service(monkeypatch: pyte
     assert children() == []
     with running(monkeypatch, tmp_path, DONE) as jobs:
         assert jobs.wait(job, "done").interruptions == 0
+        jobs.runner.stop()
+        jobs.runner.start()  # an application may begin twice
+        jobs.wait(jobs.add(), "done")
 
 
 def test_a_folder_that_becomes_free_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Jobs of a whole service: from the upload to the files, restarts, crashes, and predictions beside a job."""
 
 import asyncio
+import stat
 import statistics
 import time
 from collections.abc import Iterator
@@ -110,6 +111,9 @@ def test_a_nifti_and_a_zip_of_dicom_from_upload_to_files(
             if file["name"] != "measurements.csv":
                 assert answer.content == (job.out / "upload" / file["name"]).read_bytes()
         assert outcome.lesions
+        folder = server.log_file.parent / "jobs" / location[-32:]
+        assert {file.name for file in folder.iterdir()} == {"job.json", "results"}
+        assert {stat.S_IMODE(file.stat().st_mode) for file in (folder / "results/upload").iterdir()} == {0o600}
     assert PATIENT not in server.log()
     assert not [line for line in server.log().splitlines() if any(url[-32:] in line for url in locations.values())]
 

@@ -182,6 +182,15 @@ def test_a_restart_goes_on(make_store: MakeStore) -> None:
     assert begun.id == running.id
 
 
+def test_a_restart_keeps_the_order(make_store: MakeStore) -> None:
+    store = make_store()
+    added = [add(store).id for _ in range(8)]
+    store.close()
+    store = make_store()
+    begun = [store.begin_next() for _ in added]
+    assert [job and job.id for job in begun] == added
+
+
 def test_a_volume_that_ends_the_service_three_times_is_given_up(make_store: MakeStore) -> None:
     store = make_store()
     job = add(store)

@@ -1,5 +1,6 @@
 """What is known about a job, and what its client is told."""
 
+import mimetypes
 from datetime import datetime
 from typing import Literal
 
@@ -9,13 +10,7 @@ from mipseg.engines.job import Options
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 UPLOAD, RESULTS, TEMPORARY = "upload", "results", "tmp"  # in the folder of a job
-_TYPES = {
-    ".png": "image/png",
-    ".nii.gz": "application/gzip",
-    ".dcm": "application/dicom",
-    ".json": "application/json",
-    ".csv": "text/csv",
-}
+_TYPES = {".nii.gz": "application/gzip", ".dcm": "application/dicom"}  # beside those that Python knows
 
 
 class ResultFile(BaseModel):
@@ -81,4 +76,5 @@ class Job(BaseModel):
 
 def type_of(name: str) -> str:
     """The media type of a file of results."""
-    return next(kind for suffix, kind in _TYPES.items() if name.endswith(suffix))
+    known = next((kind for suffix, kind in _TYPES.items() if name.endswith(suffix)), mimetypes.guess_type(name)[0])
+    return known or "application/octet-stream"

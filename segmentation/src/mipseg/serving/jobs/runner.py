@@ -34,10 +34,12 @@ class JobRunner:
         self._store, self._settings = store, settings
         self._wake, self._stopping, self._lock = Event(), Event(), Lock()
         self._running: tuple[str, subprocess.Popen[str]] | None = None
-        self._thread = Thread(target=self._work, name="jobs", daemon=True)
+        self._thread: Thread | None = None
 
     def start(self) -> None:
         """Begin."""
+        self._stopping.clear()
+        self._thread = Thread(target=self._work, name="jobs", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -46,7 +48,8 @@ class JobRunner:
             self._stopping.set()
         self.wake()
         self._kill()
-        self._thread.join(KILL_S)
+        if self._thread is not None:
+            self._thread.join(KILL_S)
         self._store.close()
 
     def wake(self) -> None:
@@ -100,8 +103,9 @@ class JobRunner:
         is_late = time.monotonic() - started >= self._settings.job_deadline_s
         problem = None if last.files is not None else _problem(last, is_late=is_late)
         self._store.finish(job.id, last.files or (), problem)
-        code, seconds = problem and problem.code, round(time.monotonic() - started, 2)
-        _log.info("job_ended", code=code, seconds=seconds, **({"trace": last.trace} if last.trace else {}))
+        seconds = round(time.monotonic() - started, 2)
+        ended = {"code": problem.code, "trace": last.trace, "status": process.returncode} if problem else {}
+        _log.info("job_ended", seconds=seconds, **ended)
 
     def _start(self, job: Job) -> "subprocess.Popen[str] | None":
         """Start the process, unless the job was removed or the service ends."""

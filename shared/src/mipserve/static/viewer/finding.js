@@ -13,18 +13,26 @@ export function showFinding(store, meanings, version) {
   store.subscribe(["answer"], async ({ answer }) => {
     if (!answer) return;
     const { classification: { label, probability, threshold }, model, warnings } = answer;
-    const isMarked = label === "tumor", isUnlikely = probability < threshold;
+    const isMarked = label === "tumor";
     at("verdict").textContent = isMarked ? "Tumour found" : "No tumour found";
     at("verdict-words").textContent = `A tumour is ${percent(probability)} probable.`;
     at("likelihood").style.width = `${100 * probability}%`;
-    at("limit").style.left = `${100 * threshold}%`;
-    at("limit-words").textContent = isUnlikely
-      ? `That is below the operating point of ${percent(threshold)}, so the mask is left empty.`
-      : `Below the operating point of ${percent(threshold)} the mask is left empty.`;
+    at("limit").hidden = threshold === null;
+    at("limit").style.left = `${100 * (threshold ?? 0)}%`;
+    at("limit-words").textContent = threshold === null ? "" : limitWords(probability, threshold);
     at("finding").classList.toggle("found", isMarked);
     const words = await meanings, number = await version;
     if (answer !== store.state.answer) return;
     at("warnings").replaceChildren(...warnings.map((code) => make("li", {}, words[code] ?? code)));
     at("model").textContent = `Model ${model.name} (${model.sha256.slice(0, 8)}), MIPseg ${number}`;
   });
+}
+
+/**
+ * @param {number} probability
+ * @param {number} threshold
+ */
+function limitWords(probability, threshold) {
+  if (probability < threshold) return `That is below the operating point of ${percent(threshold)}, so the mask is left empty.`;
+  return `Below the operating point of ${percent(threshold)} the mask is left empty.`;
 }

@@ -2,6 +2,7 @@
 import { followAddress } from "./address.js";
 import { Canvas } from "./canvas.js";
 import { connectCompare } from "./compare.js";
+import { connectCorrections } from "./correct/connect.js";
 import { connectDisplay } from "./display.js";
 import { at, onclick } from "./dom.js";
 import { connectFiles } from "./files.js";
@@ -18,6 +19,7 @@ import { watchStatus } from "./status.js";
 import { Store } from "./store.js";
 import { LesionTable } from "./table.js";
 import { START } from "./types.js";
+import { showVolume } from "./volume.js";
 
 const store = new Store(START);
 store.subscribe(["mask", "spacing"], (state) => {
@@ -33,12 +35,13 @@ canvas.onpick = ({ x, y }, isClick) => {
 };
 const opener = new Opener(store);
 showStage(canvas);
-showFinding(store, fetch("static/warnings.json").then((answer) => answer.json()), watchStatus());
+showFinding(store, fetch("static/warnings.json").then((answer) => answer.json(), () => ({})), watchStatus());
+showVolume(store);
 connectPoint(store, () => opener.predict());
 connectDisplay(store, (pixelSize) => opener.again(pixelSize));
 connectCompare(store, fetchReference);
 connectSave(store, table, canvas.layers);
-connectKeys(canvas, table);
+connectCorrections(canvas, connectKeys(canvas, table));
 connectFiles((files) => opener.open(files));
 onclick("cancel", () => opener.cancel());
 document.addEventListener("keydown", ({ key }) => key === "Escape" && store.state.phase === "working" && opener.cancel());

@@ -1,12 +1,13 @@
 // @ts-check
+import { ServiceError } from "./problem.js";
 import { compareWith, readMask } from "./reference.js";
-import { ServiceError, predict, segment } from "./service.js";
+import { predict, segment } from "./service.js";
 import { START } from "./types.js";
 /** @typedef {import("./types.js").State} State */
 
 /** Opens files one at a time: the newest is shown, and an older one that is still on its way is given up. */
 export class Opener {
-  /** @type {AbortController | null} */
+  /** @type {AbortController | null} of what is on its way or shown; a volume's job ends with it */
   #running = null;
   /** @type {Blob | null} */
   #file = null;
@@ -14,6 +15,7 @@ export class Opener {
   /** @param {import("./store.js").Store} store */
   constructor(store) {
     this.store = store;
+    addEventListener("pagehide", () => this.#running?.abort());
   }
 
   /**
@@ -72,7 +74,7 @@ export class Opener {
     const onstep = (text, share) => this.store.update({ step: { text, share } });
     // First of all: nothing of the last image may stand under the new one's name.
     this.store.update({ ...START, ...this.#kept(), ...about, phase: "working" });
-    onstep("Sending the image …", 0);
+    onstep("Sending the file …", 0);
     try {
       const shown = await segment(file, { pixelSize, onstep, signal: running.signal });
       if (running === this.#running) this.store.update(shown);

@@ -37,5 +37,5 @@ export function connectPoint(store, predict) {
  */
 export function setThreshold(store, threshold) {
   const within = Math.min(Math.max(Math.round(threshold), LEAST), NOTHING);
-  store.update({ threshold: within, mask: maskAt(store.state, within), edited: false });
+  store.update({ threshold: within, mask: maskAt(store.state, within), clicks: [], edited: false });
 }

@@ -22,9 +22,24 @@
  * @property {string} detail what is wrong and what would work
  *
  * @typedef {object} Answer what the service says about an image, beside its pixels
- * @property {{label: string, probability: number, threshold: number}} classification
+ * @property {{label: string, probability: number, threshold: number | null}} classification
  * @property {string[]} warnings codes of repairs and doubts
  * @property {{name: string, sha256: string}} model
+ *
+ * @typedef {object} VolumeLesion a lesion in 3-D, as measurements.json has it; null where something can't be known
+ * @property {number} id
+ * @property {number} mtv_ml
+ * @property {number | null} suv_max
+ * @property {number | null} suv_mean
+ * @property {number | null} suv_peak
+ * @property {number | null} tlg_g
+ * @property {Record<string, string>} reasons why something can't be known, by its name
+ *
+ * @typedef {object} Volume what the model found in a volume; the image shows its projection
+ * @property {string} id of its job
+ * @property {{name: string, size: number}[]} files of the job, sizes in bytes
+ * @property {VolumeLesion[]} lesions
+ * @property {{total_mtv_ml: number, total_tlg_g: number | null, suv_max: number | null}} patient
  *
  * @typedef {object} State everything that is shown
  * @property {"start" | "working" | "shown" | "failed"} phase
@@ -33,6 +48,7 @@
  * @property {{text: string, share: number | null}} step what is being done while working; share from 0 to 1 if known
  * @property {Problem | null} problem while failed
  * @property {Answer | null} answer
+ * @property {Volume | null} volume null for an image
  * @property {number} width pixels
  * @property {number} height pixels
  * @property {[number, number] | null} spacing millimetres between rows and between columns
@@ -43,6 +59,7 @@
  * @property {number} threshold a pixel is tumour from this 255 p on; 256: none is
  * @property {number} temperature that softens the probabilities, see `expectedDice`
  * @property {number} ownThreshold the position at which the mask is the model's own
+ * @property {import("./correct/grow.js").Click[]} clicks that led to the mask
  * @property {boolean} edited whether the mask was corrected by hand
  * @property {Uint16Array | Uint32Array} labels of the lesions, 0 outside
  * @property {Lesion[]} lesions largest first; follows the mask by itself
@@ -59,10 +76,10 @@
 
 /** @type {State} */
 export const START = {
-  phase: "start", name: "", sample: "", step: { text: "", share: null }, problem: null, answer: null,
+  phase: "start", name: "", sample: "", step: { text: "", share: null }, problem: null, answer: null, volume: null,
   width: 0, height: 0, spacing: null,
   intensity: new Uint8Array(), probability: new Uint8Array(), mask: new Uint8Array(), ownMask: new Uint8Array(),
-  threshold: 256, ownThreshold: 256, temperature: 1, edited: false,
+  threshold: 256, ownThreshold: 256, temperature: 1, clicks: [], edited: false,
   labels: new Uint32Array(), lesions: [], selected: 0, hovered: 0, reference: null, referenceProblem: "",
   darkIsHot: true, outline: true, fill: 0.25, heat: false, compare: false,
 };

@@ -1,0 +1,129 @@
+// Corrections by clicks, simulated with the modules that the page runs; clicks.py writes the cases and reads the answers.
+//
+//   node clicks.mjs FOLDER [--examples FILE] [--drag]
+//
+// FOLDER/cases.json is a list of {id, width, height, rule}; FOLDER/ID.{reference,intensity,probability,mask} hold one
+// byte per pixel. A case without a rule is corrected perfectly: the whole error is repaired by its click.
+import { openSync, readFileSync, writeSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { signedDistance } from "../shared/src/mipserve/static/viewer/correct/distance.js";
+import { correctionAt } from "../shared/src/mipserve/static/viewer/correct/grow.js";
+import { FEATURES, Neighbourhood } from "../shared/src/mipserve/static/viewer/correct/neighbourhood.js";
+import { measureLesions } from "../shared/src/mipserve/static/viewer/lesions.js";
+
+const CLICKS = 10;
+const EXAMPLES = { errors: 2, least: 4, rows: 500, far: 0.02 }; // errors of so many pixels at a time, rows of each
+const DRAG = [0, -1.5, -0.75, 0.75, 1.5]; // how far a hand may drag an outline, in log odds
+
+/** The components of an error, the largest first, with the click at the centre of each. */
+function errorsOf({ reference, mask, width }) {
+  const errors = [];
+  for (const adds of [true, false]) {
+    const wrong = new Uint8Array(mask.length);
+    for (let pixel = 0; pixel < wrong.length; pixel++) {
+      wrong[pixel] = adds ? reference[pixel] & (1 - mask[pixel]) : mask[pixel] & (1 - reference[pixel]);
+    }
+    const nothing = { intensity: wrong, probability: wrong, spacing: null };
+    const { labels, lesions } = measureLesions(wrong, width, nothing);
+    for (const { id, area, bbox } of lesions) errors.push({ adds, id, area, bbox, labels });
+  }
+  return errors.sort((a, b) => b.area - a.area);
+}
+
+/** The pixel of a component that is farthest from its edge; autoPET IV's "centre". */
+function centreOf({ labels, id, bbox: [top, left, bottom, right] }, width) {
+  const columns = right - left + 4, inside = new Uint8Array(columns * (bottom - top + 4)).fill(2);
+  for (let y = top - 1; y <= bottom; y++) {
+    for (let x = left - 1; x <= right; x++) {
+      const isInside = x >= 0 && x < width && labels[y * width + x] === id;
+      inside[(y - top + 2) * columns + x - left + 2] = isInside ? 1 : 0;
+    }
+  }
+  const distance = signedDistance(inside, columns);
+  const deepest = distance.reduce((best, value, pixel) => (value < distance[best] ? pixel : best), 0);
+  const column = deepest % columns;
+  return { x: left - 2 + column, y: top - 2 + (deepest - column) / columns };
+}
+
+function diceOf(reference, mask) {
+  let both = 0, sum = 0;
+  for (let pixel = 0; pixel < mask.length; pixel++) {
+    both += reference[pixel] & mask[pixel];
+    sum += reference[pixel] + mask[pixel];
+  }
+  return sum ? (2 * both) / sum : 1;
+}
+
+function corrected(mask, { adds, pixels }) {
+  const after = mask.slice();
+  for (const pixel of pixels) after[pixel] = adds ? 1 : 0;
+  return after;
+}
+
+/** The mask after a click; with `drag`, of the outlines that a hand can drag to, the best. */
+function click(state, error, drag, times) {
+  const { x, y } = centreOf(error, state.width);
+  if (!state.rule) {
+    const mask = state.mask.slice();
+    for (let pixel = 0; pixel < mask.length; pixel++) if (error.labels[pixel] === error.id) mask[pixel] ^= 1;
+    return { x, y, mask };
+  }
+  const masks = (drag ? DRAG : [0]).map((more) => {
+    const start = performance.now(), correction = correctionAt(state, x, y, more, state.rule);
+    times.push(performance.now() - start);
+    return corrected(state.mask, correction);
+  });
+  const dice = masks.map((mask) => diceOf(state.reference, mask));
+  return { x, y, mask: masks[dice.indexOf(Math.max(...dice))] };
+}
+
+/** Write rows of FEATURES numbers, whether the pixel is wrong, whether it belongs to the clicked error. */
+function writeExamples(file, state, error, index) {
+  const { x, y } = centreOf(error, state.width), around = new Neighbourhood(state, x, y);
+  const own = around.removes ? 1 : 0, near = 3 * Math.sqrt(error.area) + 6, wanted = [];
+  for (let pixel = 0; pixel < around.mask.length; pixel++) {
+    if (around.mask[pixel] !== own) continue;
+    const column = pixel % around.width, row = (pixel - column) / around.width;
+    const dx = around.origin.x + column - x, dy = around.origin.y + row - y, place = (y + dy) * state.width + x + dx;
+    const isNear = dx * dx + dy * dy <= near * near || error.labels[place] === error.id;
+    if (isNear || Math.random() < EXAMPLES.far) wanted.push([pixel, place]);
+  }
+  const kept = wanted.filter(() => Math.random() * wanted.length < EXAMPLES.rows);
+  const rows = new Float32Array(kept.length * (FEATURES + 2));
+  kept.forEach(([pixel, place], n) => {
+    const row = rows.subarray(n * (FEATURES + 2), (n + 1) * (FEATURES + 2));
+    around.describe(pixel, row.subarray(0, FEATURES));
+    row.set([own ? 1 - state.reference[place] : state.reference[place], error.labels[place] === error.id ? 1 : 0], FEATURES);
+  });
+  writeSync(file, new Uint8Array(rows.buffer));
+  const tumour = state.reference.reduce((sum, inside) => sum + inside, 0);
+  index.push({
+    id: state.id, removes: around.removes, rows: kept.length, pixels: wanted.length, area: error.area, tumour,
+  });
+}
+
+const { values: options, positionals: [folder] } = parseArgs({
+  allowPositionals: true, options: { examples: { type: "string" }, drag: { type: "boolean", default: false } },
+});
+const file = options.examples && openSync(options.examples, "w"), index = [], times = [], cases = {};
+for (const { id, width, height, rule } of JSON.parse(readFileSync(`${folder}/cases.json`, "utf8"))) {
+  const read = (name) => new Uint8Array(readFileSync(`${folder}/${id}.${name}`));
+  const state = {
+    id, width, height, rule, clicks: [],
+    ...Object.fromEntries(["reference", "intensity", "probability", "mask"].map((name) => [name, read(name)])),
+  };
+  cases[id] = [diceOf(state.reference, state.mask)];
+  for (let n = 0; n < CLICKS; n++) {
+    const errors = errorsOf(state);
+    for (const error of file ? errors.slice(0, EXAMPLES.errors) : []) {
+      if (error.area >= EXAMPLES.least) writeExamples(file, state, error, index);
+    }
+    if (errors.length) {
+      const { x, y, mask } = click(state, errors[0], options.drag, times);
+      state.clicks.push({ x, y, adds: errors[0].adds });
+      state.mask = mask;
+    }
+    cases[id].push(diceOf(state.reference, state.mask));
+  }
+}
+process.stdout.write(JSON.stringify({ dice: cases, milliseconds: times, index }));

@@ -1,0 +1,108 @@
+"""The rule by which a click corrects a mask, fitted to clicks on the errors of predictions."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+HIDDEN = (32, 16)
+CUT = -1.0  # log odds from which a pixel belongs to a click: a missing pixel costs more Dice than one too many
+EPOCHS = 12
+BATCH = 8192
+RATE = 4e-3
+AREA_SHARE = 0.3  # 0: errors weigh by their share of the patient's tumour, 1: all the same
+
+Rule = dict[str, Any]
+"""As the page's `correct/grow.js` wants it."""
+
+
+class Examples(NamedTuple):
+    """Pixels around clicks.
+
+    Attributes:
+        numbers: (N, F) float32 that describe each pixel.
+        belongs: (N,) float32, 1 where the pixel belongs to the error that was clicked.
+        weight: (N,) float32; 0 where it belongs to another error.
+        removes: (N,) bool, whether the click takes away.
+        case: (N,) the patient's id.
+    """
+
+    numbers: npt.NDArray[np.float32]
+    belongs: npt.NDArray[np.float32]
+    weight: npt.NDArray[np.float32]
+    removes: npt.NDArray[np.bool_]
+    case: npt.NDArray[np.str_]
+
+
+def read_examples(files: Sequence[tuple[Path, list[dict[str, Any]]]]) -> Examples:
+    """Read what `clicks.mjs` wrote: each file with its index."""
+    index = [click for _, clicks in files for click in clicks]
+    rows = sum(click["rows"] for click in index)
+    table = np.concatenate([np.fromfile(file, np.float32) for file, _ in files]).reshape(rows, -1)
+    weights = [
+        click["pixels"] / max(1, click["rows"]) / click["area"] ** AREA_SHARE / click["tumour"] ** (1 - AREA_SHARE)
+        for click in index
+    ]
+    count = [click["rows"] for click in index]
+    is_wrong, belongs = table[:, -2], table[:, -1]
+    return Examples(
+        numbers=table[:, :-2],
+        belongs=belongs,
+        weight=np.where(is_wrong > belongs, 0, np.repeat(np.array(weights, np.float32), count)),
+        removes=np.repeat([click["removes"] for click in index], count),
+        case=np.repeat([click["id"] for click in index], count),
+    )
+
+
+def fit_rule(examples: Examples, chosen: npt.NDArray[np.bool_]) -> Rule:
+    """Fit both networks to some of the examples."""
+    return {
+        "add": _fit(examples, chosen & ~examples.removes),
+        "remove": _fit(examples, chosen & examples.removes),
+        "cut": CUT,
+    }
+
+
+def _fit(examples: Examples, chosen: npt.NDArray[np.bool_]) -> list[dict[str, Any]]:
+    torch.manual_seed(0)
+    numbers = examples.numbers[chosen]
+    mean, spread = numbers.mean(0), numbers.std(0) + 1e-3
+    x = torch.from_numpy((numbers - mean) / spread)
+    y, weight = torch.from_numpy(examples.belongs[chosen]), torch.from_numpy(examples.weight[chosen])
+    weight /= weight.mean()
+    sizes = (x.shape[1], *HIDDEN)
+    hidden = [part for size, n in zip(sizes, HIDDEN, strict=False) for part in (nn.Linear(size, n), nn.ReLU())]
+    network = nn.Sequential(*hidden, nn.Linear(sizes[-1], 1))
+    steps = EPOCHS * (len(x) // BATCH + 1)
+    optimiser = torch.optim.AdamW(network.parameters(), RATE, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
+    for _ in range(steps):
+        batch = torch.randint(len(x), (BATCH,))
+        loss = nn.functional.binary_cross_entropy_with_logits(network(x[batch])[:, 0], y[batch], weight[batch])
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        schedule.step()
+    linear = [part for part in network if isinstance(part, nn.Linear)]
+    layers = [(part.weight.detach().numpy(), part.bias.detach().numpy()) for part in linear]
+    weights, bias = layers[0]
+    layers[0] = weights / spread, bias - weights @ (mean / spread)  # so that the page need not standardise
+    return [{"weights": _rounded(weights), "bias": _rounded(bias)} for weights, bias in layers]
+
+
+def _rounded(values: npt.NDArray[np.float32]) -> Any:
+    return [_rounded(value) for value in values] if values.ndim > 1 else [float(f"{value:.4g}") for value in values]
+
+
+def write_rule(rule: Rule, file: Path) -> None:
+    """Write the rule as the page's module, one row of weights a line."""
+    text = json.dumps(rule, separators=(",", ":")).replace("],[", "],\n[").replace('"weights"', '\n"weights"')
+    file.write_text(
+        "// @ts-check\n// Written by bench/clicks.py, which fits it; not meant to be edited.\n"
+        f'/** @type {{import("./grow.js").Rule}} */\nexport const RULE = {text};\n'
+    )

@@ -1,0 +1,38 @@
+// @ts-check
+import { at, make } from "./dom.js";
+import { fileOf } from "./job.js";
+
+/** @type {[keyof import("./types.js").VolumeLesion & string, string, number][]} a measure, its heading, and its digits */
+const COLUMNS = [
+  ["id", "No.", 0], ["mtv_ml", "MTV, ml", 1], ["suv_max", "SUVmax", 1], ["suv_mean", "SUVmean", 1],
+  ["suv_peak", "SUVpeak", 1], ["tlg_g", "TLG, g", 0],
+];
+
+/**
+ * What was measured in a volume, and the files that were made of it: as the model said, whatever the mask is moved to.
+ *
+ * @param {import("./store.js").Store} store
+ */
+export function showVolume(store) {
+  const [head, body] = ["thead tr", "tbody"].map((part) => /** @type {Element} */ (at("volume").querySelector(part)));
+  head.replaceChildren(...COLUMNS.map(([, title]) => make("th", { scope: "col" }, title)));
+  store.subscribe(["volume"], ({ volume }) => {
+    for (const id of ["spacing", "spacing-words", "predict", "expected-figure"]) at(id).hidden = volume !== null;
+    at("volume").hidden = !volume;
+    if (!volume) return;
+    const { id, lesions, patient, files } = volume;
+    at("total-mtv").textContent = number(patient.total_mtv_ml, 1);
+    at("total-tlg").textContent = number(patient.total_tlg_g, 0);
+    at("suv-max").textContent = number(patient.suv_max, 1);
+    body.replaceChildren(...lesions.map((lesion) => make("tr", {}, ...COLUMNS.map(([key, , digits]) =>
+      make("td", { title: lesion.reasons[key] ?? "" }, number(lesion[key], digits))))));
+    at("files").replaceChildren(...files.map(({ name, size }) => make("li", {},
+      make("a", { href: fileOf(id, name), download: name }, name), ` ${Math.ceil(size / 1024)} kB`)));
+  });
+}
+
+/**
+ * @param {unknown} value null where it can't be known
+ * @param {number} digits
+ */
+const number = (value, digits) => (typeof value === "number" ? value.toFixed(digits) : "\u2013");

@@ -1,0 +1,211 @@
+"""The modules of the corrections, in a browser without their page."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from scipy import ndimage
+
+from mipseg.metrics import dice_score
+from mipseg.phantom import make_phantom
+
+Call = Callable[..., Any]
+TOWARDS = [[0] * 14 + [1] + [0] * 7]  # of a rule that looks at the pixel's level in intensity alone
+AT_LEAST_128 = {"add": [{"weights": TOWARDS, "bias": [-127.5 / 255]}], "remove": [], "cut": 0}
+ALL = {"add": [], "remove": [{"weights": [[0] * 22], "bias": [1]}], "cut": 0}
+
+
+@pytest.fixture
+def call(page: Any) -> Call:
+    """Calls a function of a module: `call("flood", "flood", ...)`; arrays become Uint8Array."""
+
+    def call_function(module: str, name: str, *arguments: Any) -> Any:
+        packed = [
+            {"bytes": argument.astype(int).ravel().tolist()} if isinstance(argument, np.ndarray) else argument
+            for argument in arguments
+        ]
+        return page.evaluate(
+            """async ([module, name, packed]) => {
+              const unpack = (value) => value?.bytes ? new Uint8Array(value.bytes)
+                : value?.constructor === Object
+                  ? Object.fromEntries(Object.entries(value).map(([key, one]) => [key, unpack(one)])) : value;
+              const pack = (value) => ArrayBuffer.isView(value) ? [...value]
+                : value?.constructor === Object
+                  ? Object.fromEntries(Object.entries(value).map(([key, one]) => [key, pack(one)])) : value;
+              const found = await import(`/static/viewer/correct/${module}.js`);
+              return pack(found[name](...packed.map(unpack)));
+            }""",
+            [module, name, packed],
+        )
+
+    return call_function
+
+
+def picture(intensity: npt.NDArray[Any], mask: npt.NDArray[Any] | None = None) -> dict[str, Any]:
+    images = {
+        "intensity": intensity,
+        "probability": np.zeros_like(intensity),
+        "mask": np.zeros_like(intensity) if mask is None else mask,
+    }
+    flat = {name: {"bytes": image.astype(int).ravel().tolist()} for name, image in images.items()}
+    return {"height": intensity.shape[0], "width": intensity.shape[1], "clicks": [], **flat}
+
+
+def region(correction: dict[str, Any], shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    found = np.zeros(shape, bool)
+    found.ravel()[correction["pixels"]] = True
+    return found
+
+
+def test_flood_gives_the_highest_level_of_a_way(call: Call) -> None:
+    heights = np.array(
+        [[0, 0, 0, 0, 0, 0], [0, 9, 5, 7, 1, 0], [0, 2, 2, 2, 8, 0], [0, 9, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0]]
+    )
+    domain = np.zeros_like(heights)
+    domain[1:4, 1:5] = 1
+    found = call("flood", "flood", heights, domain, 6, 7)
+    level = np.reshape(found["level"], heights.shape)
+    assert level[1:4, 1:5].tolist() == [[9, 5, 5, 1], [2, 2, 2, 5], [2, 0, 0, 0]]
+    assert (level[domain == 0] == -1).all()
+    assert [found["area"][at] for at in (10, 9, 5, 2, 1, 0)] == [0, 1, 4, 8, 9, 12]
+
+
+def test_distance_counts_from_both_sides_of_the_edge(call: Call) -> None:
+    mask = np.full((7, 9), 2)
+    mask[1:-1, 1:-1] = 0
+    mask[1:-1, 1:5] = 1
+    distance = np.reshape(call("distance", "signedDistance", mask, 9), mask.shape)
+    assert distance[3].tolist() == [0, -4, -3, -2, -1, 1, 2, 3, 0]
+
+
+def test_distance_is_near_the_true_one(call: Call) -> None:
+    mask = np.zeros((61, 61), int)
+    mask[30, 30] = 1
+    mask[[0, -1]] = mask[:, [0, -1]] = 2
+    distance = np.reshape(call("distance", "signedDistance", mask, 61), mask.shape)
+    true = ndimage.distance_transform_edt(mask != 1)
+    inside = mask == 0
+    assert (abs(distance - true)[inside] <= 0.06 * true[inside] + 1e-6).all()
+
+
+def test_a_click_adds_what_is_connected_and_belongs(call: Call) -> None:
+    intensity = np.zeros((30, 40), int)
+    intensity[5:12, 6:15] = 200
+    intensity[8, 15:20] = 127  # a bridge that is too cool
+    intensity[5:12, 20:25] = 220
+    correction = call("grow", "correctionAt", picture(intensity), 10, 8, 0, AT_LEAST_128)
+    assert correction["adds"]
+    wanted = np.zeros(intensity.shape, bool)
+    wanted[5:12, 6:15] = True
+    np.testing.assert_array_equal(region(correction, intensity.shape), wanted)
+    larger = call("grow", "correctionAt", picture(intensity), 10, 8, 1 / 255, AT_LEAST_128)
+    wanted[5:12, 20:25] = wanted[8, 15:20] = True
+    np.testing.assert_array_equal(region(larger, intensity.shape), wanted)
+
+
+def test_a_click_takes_nothing_that_is_marked_already(call: Call) -> None:
+    intensity, mask = np.full((9, 9), 200), np.zeros((9, 9), int)
+    mask[4] = 1
+    correction = call("grow", "correctionAt", picture(intensity, mask), 3, 1, 0, AT_LEAST_128)
+    wanted = np.zeros((9, 9), bool)
+    wanted[:4] = True
+    np.testing.assert_array_equal(region(correction, (9, 9)), wanted)
+
+
+def test_a_click_in_the_mask_removes_its_lesion_alone(call: Call) -> None:
+    mask = np.zeros((20, 30), int)
+    mask[2:6, 2:9] = mask[10:15, 20:30] = 1
+    correction = call("grow", "correctionAt", picture(100 * mask, mask), 29, 10, 0, ALL)
+    assert not correction["adds"]
+    wanted = mask == 1
+    wanted[:8] = False
+    np.testing.assert_array_equal(region(correction, mask.shape), wanted)
+
+
+@pytest.mark.parametrize(("x", "y"), [(0, 0), (299, 0), (0, 249), (299, 249)])
+def test_corners_are_clicked_as_any_place(call: Call, x: int, y: int) -> None:
+    correction = call("grow", "correctionAt", picture(np.full((250, 300), 200)), x, y, 0, AT_LEAST_128)
+    found = region(correction, (250, 300))
+    assert (found.sum(), found[y, x]) == (97 * 97, True)  # as far as a click reaches
+
+
+def test_a_stroke_is_a_round_band(call: Call) -> None:
+    image = {"width": 20, "height": 12}
+    dot = call("brush", "strokePixels", image, {"x": 5.2, "y": 3.9}, {"x": 5.2, "y": 3.9}, 0.5)
+    assert dot == [3 * 20 + 5]
+    band = region({"pixels": call("brush", "strokePixels", image, {"x": 4, "y": 6}, {"x": 14, "y": 6}, 3)}, (12, 20))
+    y, x = np.mgrid[:12, :20] + 0.5
+    np.testing.assert_array_equal(band, np.hypot(x - np.clip(x, 4, 14), y - 6) <= 3)
+    outside = call("brush", "strokePixels", image, {"x": -9, "y": -9}, {"x": -5, "y": -9}, 3)
+    assert outside == []
+
+
+def test_history_goes_back_and_forth(page: Any) -> None:
+    steps = page.evaluate(
+        """async () => {
+          const { History } = await import("/static/viewer/correct/history.js"), history = new History(), seen = [];
+          for (let step = 0; step < 130; step++) history.record(step);
+          let now = 130;
+          for (let n = 0; n < 3; n++) seen.push(now = history.undo(now));
+          seen.push(now = history.redo(now));
+          history.record(now);
+          now = 500;
+          seen.push(history.canRedo, history.redo(now), now = history.undo(now));
+          let left = 0;
+          while (history.canUndo) { now = history.undo(now); left++; }
+          return [...seen, left, now, history.undo(now)];
+        }"""
+    )
+    assert steps == [129, 128, 127, 128, False, 500, 128, 98, 30, 30]
+
+
+@pytest.fixture
+def doubtful_phantom() -> tuple[dict[str, Any], npt.NDArray[np.bool_], tuple[int, int]]:
+    """A phantom whose largest lesion the model saw, but did not mark; that lesion; and its middle, x and y."""
+    phantom = make_phantom(4, height=991)
+    labels, _ = ndimage.label(phantom.mask)
+    lesion = labels == np.bincount(labels.ravel())[1:].argmax() + 1
+    probability = 250 * ndimage.gaussian_filter(phantom.mask.astype(float), 1.5) * np.where(lesion, 0.2, 1)
+    depth = ndimage.distance_transform_edt(lesion)
+    y, x = np.unravel_index(depth.argmax(), depth.shape)
+    state = picture(255 - phantom.mip, probability > 100)
+    state["probability"] = {"bytes": probability.astype(int).ravel().tolist()}
+    return state, lesion, (int(x), int(y))
+
+
+def test_the_rule_finds_the_outline_of_a_missed_lesion(call: Call, doubtful_phantom: Any) -> None:
+    state, lesion, (x, y) = doubtful_phantom
+    added = call("grow", "correctionAt", state, x, y)
+    assert added["adds"]
+    assert dice_score(lesion, region(added, lesion.shape)) > 0.7
+
+
+def test_the_rule_removes_what_should_not_be_there(call: Call, doubtful_phantom: Any) -> None:
+    state, lesion, _ = doubtful_phantom
+    too_much = np.zeros(lesion.shape, bool)
+    too_much[900:912, 150:165] = True  # in the legs, where nothing is hot
+    state["mask"] = {"bytes": too_much.astype(int).ravel().tolist()}
+    removed = call("grow", "correctionAt", state, 157, 905)
+    assert not removed["adds"]
+    assert dice_score(too_much, region(removed, lesion.shape)) > 0.9
+
+
+def test_an_outline_is_there_within_a_frame(page: Any, doubtful_phantom: Any) -> None:
+    state, _, (x, y) = doubtful_phantom
+    times = page.evaluate(
+        """async ([state, x, y]) => {
+          const { correctionAt } = await import("/static/viewer/correct/grow.js"), times = [];
+          for (const name of ["intensity", "probability", "mask"]) state[name] = new Uint8Array(state[name].bytes);
+          for (let n = 0; n < 60; n++) {
+            const start = performance.now();
+            correctionAt(state, x + n % 5, y + n % 7);
+            times.push(performance.now() - start);
+          }
+          return times;
+        }""",
+        [state, x, y],
+    )
+    print(f"outline: fastest {min(times):.1f} ms, median {np.median(times):.1f} ms, slowest {max(times):.1f} ms")
+    assert np.percentile(times, 25) < 16
