@@ -16,7 +16,7 @@ from mipseg.metrics import NEIGHBOURS  # noqa: E402
 from mipseg.training import augment as module  # noqa: E402
 from mipseg.training.augment import FRAME, MAX_LESIONS, Batch, Sampler  # noqa: E402
 from mipseg.training.config import Config  # noqa: E402
-from mipseg.training.geometry import ELASTIC_GRID, Geometry, Random  # noqa: E402
+from mipseg.training.geometry import ELASTIC_GRID, Geometry, Random, draw_anywhere  # noqa: E402
 from mipseg.training.stock import Stock, make_stock  # noqa: E402
 from tests.training.draws import within_3_sigma  # noqa: E402
 
@@ -35,7 +35,7 @@ def draw(
 
 
 def grey(intensity: float | npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
-    return np.rint(255 - 255 * np.asarray(intensity)).astype(np.uint8)
+    return np.asarray(np.rint(255 - 255 * np.asarray(intensity)), np.uint8)
 
 
 def flat_case(name: str, intensity: float, side: int = 64) -> Case:
@@ -49,7 +49,6 @@ def flat_case(name: str, intensity: float, side: int = 64) -> Case:
 @pytest.fixture
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bodies, and lesions that are copied beside, stay where they are; nothing is bent, and intensities stay."""
-    anywhere = module.draw_anywhere
 
     def unmoved(_: Random, centre: Tensor, height: Tensor, rows: int) -> Geometry:
         size = len(centre)
@@ -58,7 +57,7 @@ def still(monkeypatch: pytest.MonkeyPatch) -> None:
         )
 
     def unbent(*arguments: object) -> Geometry:
-        geometry = anywhere(*arguments)  # type: ignore[arg-type]
+        geometry = draw_anywhere(*arguments)  # type: ignore[arg-type]
         return replace(geometry, elastic=torch.zeros_like(geometry.elastic))
 
     monkeypatch.setattr(module, "FRAME", (64, 64))
@@ -80,7 +79,7 @@ def test_images_keep_their_contract(cases: list[Case], unlabelled: list[Case], c
     assert image.dtype == target.dtype == torch.float32
     assert 0 <= image.min() < 0.01
     assert 0.5 < image.max() <= 1
-    assert target.unique().tolist() == [0, 1]  # nobody has labelled the other patients yet
+    assert np.unique(target.numpy()).tolist() == [0, 1]  # nobody has labelled the other patients yet
     assert target.flatten(1).any(1).any()
 
 
@@ -200,7 +199,7 @@ def test_soft_targets_keep_their_value(plain: Config, still: None) -> None:
     assert 10 < soft.sum() < 30
     expected = torch.from_numpy(label / np.float32(255))
     assert torch.allclose(target[soft], expected.expand(int(soft.sum()), 1, 64, 64), atol=1e-6)
-    assert target[~soft].unique().tolist() == [0, 1]
+    assert np.unique(target[~soft].numpy()).tolist() == [0, 1]
 
 
 def test_no_more_than_the_most_lesions_are_copied(plain: Config, still: None) -> None:
