@@ -33,15 +33,14 @@ def changed(answers: Sequence[Answer], change: Change) -> list[Answer]:
 
 
 def write_answers(answers: Sequence[Answer], run: Run, split: Split) -> Run:
-    """Write answers as training would into a run's folder, the same for each of its members."""
+    """Write answers as training would into a run's folder."""
     for fold in range(split.count):
         of_fold: dict[str, Any] = {
             answer.case.id: (answer.probability.astype(np.float16), answer.patient_logit)
             for answer in answers
             if answer.fold == fold
         }
-        for member in run.members:
-            folder = run.network_folder(fold, member)
-            folder.mkdir(parents=True, exist_ok=True)
-            write_probabilities(folder / PROBABILITIES, of_fold, run.identity(split, fold, member))
+        folder = run.network_folder(fold)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_probabilities(folder / PROBABILITIES, of_fold, run.identity(split, fold))
     return run

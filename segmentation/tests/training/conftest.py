@@ -50,7 +50,6 @@ def config() -> Config:
     """A schedule of a few seconds."""
     return Config(
         name="tiny",
-        members=1,
         seed=3,
         pixel_unshuffle=4,
         channels=(8, 8, 8, 8, 8),
@@ -76,7 +75,7 @@ def trained_run(config: Config, split: Split, tmp_path_factory: pytest.TempPathF
 
     run = Run(config, tmp_path_factory.mktemp("runs") / config.name)
     for fold in range(2):
-        train_network(run, fold, 0, split, Options(torch.device("cpu")))
+        train_network(run, fold, split, Options(torch.device("cpu")))
     return run
 
 

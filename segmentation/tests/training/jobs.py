@@ -23,12 +23,12 @@ HASHES = DataHashes("d" * 64, "s" * 64, None)
 
 def identity_of(config: Config) -> Identity:
     """The identity of a network of some data."""
-    return make_identity(config, HASHES, None, 0)
+    return make_identity(config, HASHES, None)
 
 
 def new_job(config: Config, folder: Path, cases: Sequence[Case], unlabelled: Sequence[Case] = ()) -> Job:
     """A network to train on some cases."""
-    return Job(config, config.seed, identity_of(config), folder, cases, unlabelled)
+    return Job(config, identity_of(config), folder, cases, unlabelled)
 
 
 def checkpoint(folder: Path) -> dict[str, Any]:

@@ -15,9 +15,9 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed: uv sync --
 from mipseg.errors import DatasetError  # noqa: E402
 from mipseg.io.dataset import Case  # noqa: E402
 from mipseg.training import command_line as module  # noqa: E402
-from mipseg.training.config import CONFIGS, load_config  # noqa: E402
+from mipseg.training.config import CONFIGS  # noqa: E402
 from mipseg.training.predict import PROBABILITIES, read_probabilities  # noqa: E402
-from mipseg.training.runs import Run  # noqa: E402
+from mipseg.training.runs import Run, load_run  # noqa: E402
 from mipseg.training.split import Split  # noqa: E402
 from mipseg.training.train import Options, TimeIsUpError  # noqa: E402
 
@@ -42,8 +42,8 @@ def call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, split: Split) -> Call:
     monkeypatch.setattr(module, "read_folds", lambda _: {c.id: n % 5 for n, c in enumerate(split.cases)})
     called = Called()
 
-    def train_network(run: Run, fold: int | None, member: int, split: Split, options: Options) -> None:
-        called.work.append(("train", fold, member))
+    def train_network(run: Run, fold: int | None, split: Split, options: Options) -> None:
+        called.work.append(("train", run.config.name, fold))
         called.options, called.split = options, split
 
     def note(name: str, answer: str) -> None:
@@ -68,17 +68,17 @@ def call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, split: Split) -> Call:
 
 
 @pytest.fixture
-def three(tmp_path: Path) -> str:
-    """A configuration of three members."""
-    file = tmp_path / "three.toml"
-    file.write_text('name = "three"\nmembers = 3\n')
+def two(tmp_path: Path) -> str:
+    """A run that is averaged with another."""
+    file = tmp_path / "two.toml"
+    file.write_text('name = "two"\nensemble = ["unet_v12"]\n')
     return str(file)
 
 
-def test_run_does_everything_in_order(call: Call, three: str) -> None:
-    folds = [("train", fold, member) for fold in range(5) for member in range(3)]
-    shipped = [("train", None, member) for member in range(3)]
-    assert call("run", three).work == [*folds, ("evaluate", "three"), *shipped, ("export", "three")]
+def test_run_does_everything_in_order(call: Call, two: str) -> None:
+    folds = [("train", name, fold) for name in ("two", "unet_v12") for fold in range(5)]
+    shipped = [("train", name, None) for name in ("two", "unet_v12")]
+    assert call("run", two).work == [*folds, ("evaluate", "two"), *shipped, ("export", "two")]
 
 
 def test_what_ships_is_the_default(call: Call) -> None:
@@ -86,20 +86,15 @@ def test_what_ships_is_the_default(call: Call) -> None:
 
 
 @pytest.mark.parametrize("name", ["refit", "final"])
-def test_refit_trains_on_all_cases(call: Call, three: str, name: str) -> None:
-    assert call(name, three).work == [("train", None, member) for member in range(3)]
+def test_refit_trains_what_ships_on_all_cases(call: Call, two: str, name: str) -> None:
+    assert call(name, two).work == [("train", "two", None), ("train", "unet_v12", None)]
 
 
-def test_one_fold(call: Call, three: str) -> None:
-    called = call("fold", three, "--fold", "3")
-    assert called.work == [("train", 3, member) for member in range(3)]
+def test_one_fold(call: Call, two: str) -> None:
+    called = call("fold", two, "--fold", "3")
+    assert called.work == [("train", "two", 3)]
     assert called.options is not None
     assert called.options.deadline == math.inf
-
-
-def test_one_member(call: Call, three: str) -> None:
-    assert call("fold", three, "--fold", "3", "--member", "2").work == [("train", 3, 2)]
-    assert call("refit", three, "--member", "0").work[1:] == [("train", None, 0)]
 
 
 def test_patients_without_reference_come_from_the_folder_that_is_named(
@@ -133,7 +128,6 @@ def test_device_and_time_are_passed_on(call: Call, monkeypatch: pytest.MonkeyPat
         ["fold"],
         ["evaluate", "--fold", "1"],
         ["refit", "--fold", "1"],
-        ["run", "--member", "1"],
         ["train"],
         ["run", "--minutes", "0"],
         ["run", "--device", "x"],
@@ -176,12 +170,10 @@ def fails(call: Call, capsys: pytest.CaptureFixture[str], *arguments: str) -> st
 
 
 def test_what_is_wrong_is_one_line(
-    call: Call, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, three: str
+    call: Call, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert fails(call, capsys, "evaluate", str(tmp_path / "no.toml")).startswith("error: can't read ")
     assert fails(call, capsys, "fold", "--fold", "5") == "error: --fold 5: there are folds 0 to 4\n"
-    assert fails(call, capsys, "refit", three, "--member", "3") == "error: --member 3: three has members 0 to 2\n"
-    assert fails(call, capsys, "refit", three, "--member=-1") == "error: --member -1: three has members 0 to 2\n"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert fails(call, capsys, "run", "--device", "cuda").startswith("error: --device cuda: PyTorch finds no")
 
@@ -206,7 +198,7 @@ def test_time_that_is_up_is_no_error(
 def test_an_edited_copy_under_the_same_name_is_trained_and_kept_apart(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, split: Split, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tiny = "channels = [8, 8, 8]\npixel_unshuffle = 4\nimages = 2\nbatch = 2\nunlabelled_fraction = 0.0\nmembers = 1\n"
+    tiny = "channels = [8, 8, 8]\npixel_unshuffle = 4\nimages = 2\nbatch = 2\nunlabelled_fraction = 0.0\n"
     file = tmp_path / "unet_v11.toml"
     file.write_text(f'name = "unet_v11"\nlearning_rate = 1e-3\n{tiny}')
     monkeypatch.setattr(module, "project_root", lambda: tmp_path)
@@ -214,9 +206,9 @@ def test_an_edited_copy_under_the_same_name_is_trained_and_kept_apart(
     monkeypatch.setattr(module, "read_folds", lambda _: split.folds)
     monkeypatch.setattr(sys, "argv", ["training", "fold", str(file), "--fold", "0", "--device", "cpu"])
     module.main()
-    trained = Run(load_config(file), tmp_path / "runs/unet_v11")
-    probabilities = trained.network_folder(0, 0) / PROBABILITIES
-    assert read_probabilities(probabilities, trained.identity(split, 0, 0))
+    trained = load_run(file, tmp_path / "runs")
+    probabilities = trained.network_folder(0) / PROBABILITIES
+    assert read_probabilities(probabilities, trained.identity(split, 0))
     file.write_text(f'name = "unet_v11"\nlearning_rate = 5e-4\n{tiny}')
     with pytest.raises(SystemExit) as failed:
         module.main()

@@ -27,7 +27,7 @@ def test_configurations_state_only_what_differs_from_the_defaults(file: Path) ->
 def test_every_field_is_read(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     other = {
-        "name": "mine", "members": 5, "seed": 7, "pixel_unshuffle": 4, "channels": (8, 16, 24),
+        "name": "mine", "ensemble": ("other",), "seed": 7, "pixel_unshuffle": 4, "channels": (8, 16, 24),
         "images": 1000, "batch": 8,
         "learning_rate": 1e-3, "weight_decay": 0.5, "warmup_steps": 3, "ema_decay": 0.5, "patient_fraction": 0.9,
         "unlabelled_fraction": 0.1, "label_at": (0.5,), "window_jitter": 0.1, "compose_patients": 0.2,
@@ -52,7 +52,7 @@ def test_steps_and_those_of_labelling_follow_from_the_images() -> None:
         ("sed = 11", "sed: Unexpected"),
         ('seed = "many"', "seed: Input should be a valid integer"),
         ("batch = 0", "batch: Input should be greater than or equal to 1"),
-        ("members = 0", "members: Input should be greater than or equal to 1"),
+        ('ensemble = ["../other"]', "ensemble.0: String should match pattern"),
         ("label_at = [0.4, 1.2]", "label_at.1: Input should be less than or equal to 1"),
         ("atlas = true", "atlas: Unexpected"),
         ("stages = []", "stages: Unexpected"),

@@ -26,9 +26,10 @@ SPACE = SearchSpace(temperatures=(0.3, 1.0), min_peaks=(0.5,))
 
 @pytest.fixture(scope="module")
 def evaluated(split: Split, config: Config, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, dict[str, Any]]:
-    """A run of known answers, the average of two networks for each fold, and its report."""
-    run = Run(replace(config, members=2), tmp_path_factory.mktemp("runs") / "tiny")
-    write_answers(synthetic_answers(split), run, split)
+    """Two runs of known answers that are averaged, and their report."""
+    runs, answers = tmp_path_factory.mktemp("runs"), synthetic_answers(split)
+    other = write_answers(answers, Run(replace(config, name="other"), runs / "other"), split)
+    run = write_answers(answers, Run(config, runs / "tiny", ensemble=(other,)), split)
     return run, evaluate(run, split, SPACE)
 
 
@@ -100,8 +101,10 @@ def test_decoding_of_a_fold_does_not_see_its_cases(split: Split) -> None:
 
 def test_report_carries_the_identity_of_every_network(split: Split, evaluated: tuple[Run, dict[str, Any]]) -> None:
     run, report = evaluated
-    networks = [(0, 0), (0, 1), (1, 0), (1, 1)]  # fold and member
-    assert report["identities"] == [run.identity(split, fold, member).to_json() for fold, member in networks]
+    assert report["identities"] == {
+        member.config.name: [member.identity(split, fold).to_json() for fold in (0, 1)] for member in run.members
+    }
+    assert [member.config.name for member in run.members] == ["tiny", "other"]
     assert read_report(run, split) == json.loads(json.dumps(report))
 
 
@@ -112,13 +115,11 @@ def test_report_of_other_networks_is_refused(split: Split, evaluated: tuple[Run,
         ModelError, match=r"report\.json belongs to another run .*config\.learning_rate is 0\.003, not 0\.5"
     ):
         read_report(changed_run, split)
-    with pytest.raises(ModelError, match=r"report\.json is about 4 networks, not 2; run `evaluate` again"):
-        read_report(replace(run, config=replace(run.config, members=1)), split)
+    with pytest.raises(ModelError, match=r"report\.json is about tiny, other, not tiny; run `evaluate`"):
+        read_report(replace(run, ensemble=()), split)
 
 
-@pytest.mark.parametrize(
-    "content", ["{", "[]", "{}", '{"identities": [{}, {}]}', '{"identities": {"tiny": [], "b": []}}']
-)
+@pytest.mark.parametrize("content", ["{", "[]", '{"identities": {"tiny": []}}', '{"identities": {"tiny": [{}]}}'])
 def test_damaged_report_is_an_error(split: Split, config: Config, tmp_path: Path, content: str) -> None:
     run = Run(config, tmp_path)
     with pytest.raises(ModelError, match=r"report\.json is missing; run `evaluate` first"):

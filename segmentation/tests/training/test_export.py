@@ -44,11 +44,14 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def run(config: Config, split: Split, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run of two members: random weights whose answers differ between pixels."""
-    run = Run(replace(config, channels=(4, 4, 4), members=2), tmp_path_factory.mktemp("runs") / "tiny")
+    """Two runs that ship together: random weights whose answers differ between pixels."""
+    runs = tmp_path_factory.mktemp("runs")
+    small = replace(config, channels=(4, 4, 4))
+    other = Run(replace(small, name="other", pixel_unshuffle=2, seed=5), runs / "other")
+    run = Run(small, runs / "tiny", ensemble=(other,))
     for member in run.members:
-        identity, folder = run.identity(split, None, member), run.network_folder(None, member)
-        state = begin(Job(run.config, 5 + member, identity, folder, split.cases), CPU)
+        identity, folder = member.identity(split, None), member.network_folder(None)
+        state = begin(Job(member.config, identity, folder, split.cases), CPU)
         with torch.no_grad():
             state.ema_network.tumour.weight *= 120
         folder.mkdir(parents=True)
@@ -58,8 +61,11 @@ def run(config: Config, split: Split, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def write_report(run: Run, split: Split) -> None:
-    networks = [run.identity(split, fold, member).to_json() for fold in range(split.count) for member in run.members]
-    report = {"identities": networks} | make_report(cross_validate(synthetic_answers(split), SPACE), SPACE)
+    identities = {
+        member.config.name: [member.identity(split, fold).to_json() for fold in range(split.count)]
+        for member in run.members
+    }
+    report = {"identities": identities} | make_report(cross_validate(synthetic_answers(split), SPACE), SPACE)
     (run.folder / "report.json").write_text(json.dumps(report))
 
 
@@ -74,11 +80,12 @@ def members(run: Run, split: Split, folder: Path) -> list[Member]:
     """What was exported."""
     return [
         Member(
-            load_ema_network(run.network_folder(None, number), run.identity(split, None, number)),
+            member,
+            load_ema_network(member.network_folder(None), member.identity(split, None)),
             number == 1,
             (folder / f"network-{number}.onnx").read_bytes(),
         )
-        for number in run.members
+        for number, member in enumerate(run.members)
     ]
 
 
@@ -102,8 +109,8 @@ def test_configuration_says_of_each_network_what_it_is(folder: Path, report: dic
     assert content == {
         "name": "tiny",
         "networks": [
-            {"file": "network-0.onnx", "sha256": sha256["network-0.onnx"], "mirrored": False},
-            {"file": "network-1.onnx", "sha256": sha256["network-1.onnx"], "mirrored": True},
+            {"file": "network-0.onnx", "sha256": sha256["network-0.onnx"], "run": "tiny", "mirrored": False},
+            {"file": "network-1.onnx", "sha256": sha256["network-1.onnx"], "run": "other", "mirrored": True},
         ],
         "temperature": 0.5,
         "min_peak": 0.02,
@@ -131,12 +138,11 @@ def test_exported_folder_gives_the_same_answers(folder: Path, members: list[Memb
     assert_same_answers(Segmenter(folder, threads=1), originals)
 
 
-def test_a_single_member_sees_both_views(run: Run, split: Split, members: list[Member], tmp_path: Path) -> None:
-    # The number of members decides nothing about the weights of each, so the first one can ship alone.
-    single = replace(run, config=replace(run.config, members=1), folder=tmp_path / "single")
-    shutil.copytree(run.network_folder(None, 0), single.network_folder(None, 0))
-    write_report(single, split)
-    folder = export(single, split, tmp_path / "models")
+def test_a_run_that_is_alone_sees_both_views(run: Run, split: Split, members: list[Member], tmp_path: Path) -> None:
+    alone = Run(run.config, tmp_path / "alone")
+    shutil.copytree(run.network_folder(None), alone.network_folder(None))
+    write_report(alone, split)
+    folder = export(alone, split, tmp_path / "models")
     networks = json.loads((folder / "config.json").read_text())["networks"]
     assert [network["mirrored"] for network in networks] == [False, True]
     originals = [as_network(members[0].network, CPU, mirrored=mirrored) for mirrored in (False, True)]
@@ -254,10 +260,9 @@ def test_a_rename_that_fails_brings_the_earlier_model_back(earlier: Path) -> Non
 
 
 def test_export_needs_every_network(run: Run, split: Split, tmp_path: Path) -> None:
-    copy = replace(run, folder=Path(shutil.copytree(run.folder, tmp_path / "tiny")))
-    (copy.network_folder(None, 1) / "checkpoint.pt").unlink()
-    with pytest.raises(ModelError, match=r"all/member1/checkpoint\.pt is missing"):
-        export(copy, split, tmp_path / "models")
+    other = replace(run.ensemble[0], folder=tmp_path / "other")
+    with pytest.raises(ModelError, match=r"other/all/checkpoint\.pt is missing"):
+        export(replace(run, ensemble=(other,)), split, tmp_path / "models")
     assert not (tmp_path / "models").exists()
 
 

@@ -31,11 +31,11 @@ def copied_run(trained_run: Run, tmp_path: Path) -> Run:
 
 
 def probabilities_of(run: Run, fold: int) -> Path:
-    return run.network_folder(fold, 0) / "probabilities.npz"
+    return run.network_folder(fold) / "probabilities.npz"
 
 
 def test_a_fold_is_predicted_by_the_network_that_did_not_see_it(trained_run: Run, split: Split) -> None:
-    identity, folder = trained_run.identity(split, 1, 0), trained_run.network_folder(1, 0)
+    identity, folder = trained_run.identity(split, 1), trained_run.network_folder(1)
     answers = read_probabilities(folder / "probabilities.npz", identity)
     assert set(answers) == {case.id for case in split.left_out(1)}
     case = split.left_out(1)[0]
@@ -66,21 +66,20 @@ def names(cases: object) -> list[str]:
     return [case.id for case in cases]  # type: ignore[attr-defined]
 
 
-def test_every_network_has_its_own_seed_and_sees_the_other_folds(
+def test_every_network_sees_the_other_folds(
     jobs: list[Job], config: Config, split: Split, unlabelled: list[Case], tmp_path: Path
 ) -> None:
-    semi = replace(config, members=2, unlabelled_fraction=0.2)
-    run, with_more = Run(semi, tmp_path), replace(split, unlabelled=unlabelled)
+    run = Run(replace(config, unlabelled_fraction=0.2), tmp_path)
+    with_more = replace(split, unlabelled=unlabelled)
     for fold in (None, 0, 1):
-        for member in run.members:
-            train_network(run, fold, member, with_more, OPTIONS)
-            job = jobs[-1]
-            assert job.folder == run.network_folder(fold, member)
-            assert job.identity == run.identity(with_more, fold, member)
-            assert names(job.cases) == names(split.training(fold))
-            assert sorted(names(job.validation)) == sorted(names(split.left_out(fold)))
-            assert names(job.unlabelled) == ["unlabelled_0", "unlabelled_1"]
-    assert [job.seed for job in jobs] == [3, 4, 103, 104, 203, 204]
+        train_network(run, fold, with_more, OPTIONS)
+        job = jobs[-1]
+        assert job.config == run.config
+        assert job.folder == run.network_folder(fold)
+        assert job.identity == run.identity(with_more, fold)
+        assert names(job.cases) == names(split.training(fold))
+        assert sorted(names(job.validation)) == sorted(names(split.left_out(fold)))
+        assert names(job.unlabelled) == ["unlabelled_0", "unlabelled_1"]
 
 
 def test_without_a_share_patients_without_reference_are_not_trained_on(
@@ -96,38 +95,38 @@ def test_a_network_that_ships_sees_all_cases_and_predicts_none(
     trained_run: Run, split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = replace(trained_run, folder=tmp_path / "tiny")
-    train_network(run, None, 0, split, OPTIONS)
-    folder = run.network_folder(None, 0)
-    network = load_ema_network(folder, run.identity(split, None, 0))
+    train_network(run, None, split, OPTIONS)
+    folder = run.network_folder(None)
+    network = load_ema_network(folder, run.identity(split, None))
     assert "probabilities.npz" not in {file.name for file in folder.iterdir()}
     # It is done: the same call again changes nothing.
     before = (folder / "checkpoint.pt").stat().st_mtime_ns
-    train_network(run, None, 0, split, OPTIONS)
+    train_network(run, None, split, OPTIONS)
     assert (folder / "checkpoint.pt").stat().st_mtime_ns == before
-    other = load_ema_network(trained_run.network_folder(0, 0), trained_run.identity(split, 0, 0))
+    other = load_ema_network(trained_run.network_folder(0), trained_run.identity(split, 0))
     assert not torch.equal(network.tumour.weight, other.tumour.weight)
 
 
 def test_what_is_finished_is_not_done_again(copied_run: Run, split: Split) -> None:
     file = probabilities_of(copied_run, 0)
     before = file.stat().st_mtime_ns
-    train_network(copied_run, 0, 0, split, OPTIONS)
+    train_network(copied_run, 0, split, OPTIONS)
     assert file.stat().st_mtime_ns == before
     file.unlink()
-    train_network(copied_run, 0, 0, split, OPTIONS)  # trained already; it is predicted only
-    assert read_probabilities(file, copied_run.identity(split, 0, 0))
+    train_network(copied_run, 0, split, OPTIONS)  # trained already; it is predicted only
+    assert read_probabilities(file, copied_run.identity(split, 0))
 
 
 @pytest.mark.parametrize("with_checkpoint", [True, False])
 def test_answers_of_another_run_are_refused(copied_run: Run, split: Split, with_checkpoint: bool) -> None:
     if not with_checkpoint:
-        (copied_run.network_folder(0, 0) / "checkpoint.pt").unlink()
+        (copied_run.network_folder(0) / "checkpoint.pt").unlink()
     edited = replace(copied_run, config=replace(copied_run.config, learning_rate=0.5))
     with pytest.raises(ModelError, match=r"probabilities\.npz belongs to .*config\.learning_rate is 0\.003, not 0\.5"):
-        train_network(edited, 0, 0, split, OPTIONS)
+        train_network(edited, 0, split, OPTIONS)
     probabilities_of(copied_run, 0).rename(probabilities_of(copied_run, 1))
     with pytest.raises(ModelError, match="fold is 0, not 1"):
-        train_network(copied_run, 1, 0, split, OPTIONS)
+        train_network(copied_run, 1, split, OPTIONS)
 
 
 def test_answers_for_other_data_or_another_split_are_refused(copied_run: Run, split: Split) -> None:
@@ -136,10 +135,10 @@ def test_answers_for_other_data_or_another_split_are_refused(copied_run: Run, sp
     image[0, 0] = 0
     changed = replace(split, cases=[replace(split.cases[0], image=image), *split.cases[1:]])
     with pytest.raises(ModelError, match="data_hash is"):
-        read_probabilities(file, copied_run.identity(changed, 0, 0))
+        read_probabilities(file, copied_run.identity(changed, 0))
     swapped = replace(split, folds={name: 1 - fold for name, fold in split.folds.items()})
     with pytest.raises(ModelError, match="split_hash is"):
-        read_probabilities(file, copied_run.identity(swapped, 0, 0))
+        read_probabilities(file, copied_run.identity(swapped, 0))
 
 
 @pytest.mark.parametrize(
@@ -156,11 +155,11 @@ def test_files_without_answers_are_named(
     elif content is not None:
         np.savez_compressed(file, patient_000=np.zeros((2, 2)))
     with pytest.raises(ModelError, match=rf"probabilities\.npz .*{message}"):
-        read_probabilities(file, trained_run.identity(split, 0, 0))
+        read_probabilities(file, trained_run.identity(split, 0))
 
 
 def test_a_damaged_array_is_named(trained_run: Run, split: Split, tmp_path: Path) -> None:
-    identity, file = trained_run.identity(split, 0, 0), tmp_path / "probabilities.npz"
+    identity, file = trained_run.identity(split, 0), tmp_path / "probabilities.npz"
     noise = np.random.default_rng(0).random((64, 64)).astype(np.float16)
     write_probabilities(file, {"patient_000": (noise, 1.0)}, identity)  # type: ignore[dict-item]
     content = bytearray(file.read_bytes())
@@ -173,7 +172,7 @@ def test_a_damaged_array_is_named(trained_run: Run, split: Split, tmp_path: Path
 def test_a_fold_whose_time_is_up_has_no_answers_yet(trained_run: Run, split: Split, tmp_path: Path) -> None:
     run = replace(trained_run, folder=tmp_path / "tiny")
     with pytest.raises(TimeIsUpError):
-        train_network(run, 0, 0, split, Options(CPU, deadline=time.monotonic()))
+        train_network(run, 0, split, Options(CPU, deadline=time.monotonic()))
     assert not probabilities_of(run, 0).exists()
-    train_network(run, 0, 0, split, OPTIONS)
+    train_network(run, 0, split, OPTIONS)
     assert probabilities_of(run, 0).exists()

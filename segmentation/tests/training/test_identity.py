@@ -17,7 +17,7 @@ HASHES = DataHashes("d" * 64, "s" * 64, None)
 
 @pytest.fixture
 def identity(config: Config) -> Identity:
-    return make_identity(config, HASHES, 0, 0)
+    return make_identity(config, HASHES, 0)
 
 
 def test_data_is_its_ids_and_pixels_in_any_order(cases: list[Case]) -> None:
@@ -39,9 +39,9 @@ def test_a_split_is_who_is_in_which_fold() -> None:
 
 
 def test_every_decisive_field_is_compared_and_named(config: Config, identity: Identity) -> None:
-    assert identity.differences(make_identity(config, HASHES, 0, 0)) == []
+    assert identity.differences(make_identity(config, HASHES, 0)) == []
     edited = replace(config, learning_rate=0.1, channels=(8, 16, 8), label_at=(0.5,))
-    other = make_identity(edited, DataHashes("e" * 64, "t" * 64, "u" * 64), 1, 2)
+    other = make_identity(edited, DataHashes("e" * 64, "t" * 64, "u" * 64), 1)
     with pytest.raises(ModelError, match=r"here\.pt belongs to another run") as refused:
         other.require(identity, Path("here.pt"))
     for words in (
@@ -52,14 +52,13 @@ def test_every_decisive_field_is_compared_and_named(config: Config, identity: Id
         "fold is 1, not 0",
         f"unlabelled_hash is {'u' * 12}, not null",
         "config.label_at is [0.5], not [0.4, 0.7]",
-        "member is 2, not 0",
     ):
         assert words in str(refused.value)
     assert "config.seed" not in str(refused.value)
 
 
 def test_what_is_used_after_training_and_what_it_ran_with_is_no_difference(config: Config, identity: Identity) -> None:
-    later = make_identity(replace(config, members=7), HASHES, 0, 0)
+    later = make_identity(replace(config, ensemble=("other",)), HASHES, 0)
     later = replace(later, commit="0" * 40, dirty=True, versions={"torch": "1.0"})
     assert identity.differences(later) == []
     later.require(identity, Path("here.pt"))

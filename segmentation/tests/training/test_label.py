@@ -107,7 +107,7 @@ def test_without_other_patients_nobody_is_labelled(
 
 
 def test_labels_are_the_sharpened_probabilities(trained_run: Run, split: Split, unlabelled: list[Case]) -> None:
-    network = load_ema_network(trained_run.network_folder(0, 0), trained_run.identity(split, 0, 0))
+    network = load_ema_network(trained_run.network_folder(0), trained_run.identity(split, 0))
     with torch.no_grad():
         network.tumour.weight *= 300  # so that there are all probabilities
         network.tumour.bias += 4

@@ -53,7 +53,6 @@ REPORT_OF_RUN: dict[str, Any] = {
     "dice_of_cases": {"patient_000": 0.125},
 }
 IDENTITY = {
-    "config": {"channels": [16, 32, 64], "images": 90000},
     "config_hash": "c" * 64,
     "data_hash": "d" * 64,
     "split_hash": "e" * 64,
@@ -74,8 +73,8 @@ def folder(tmp_path: Path) -> Path:
     config = {
         "name": "mine",
         "networks": [
-            {"file": "network-0.onnx", "sha256": "a" * 64, "mirrored": False},
-            {"file": "network-1.onnx", "sha256": "b" * 64, "mirrored": True},
+            {"file": "network-0.onnx", "sha256": "a" * 64, "run": "mine", "mirrored": False},
+            {"file": "network-1.onnx", "sha256": "b" * 64, "run": "other", "mirrored": True},
         ],
         "temperature": 0.4,
         "min_peak": 0.3,
@@ -83,7 +82,12 @@ def folder(tmp_path: Path) -> Path:
         "classifier": {"mean": [0] * 5, "scale": [1] * 5, "weights": [0] * 5, "bias": 0},
     }
     (tmp_path / "config.json").write_text(json.dumps(config))
-    report = card_report(REPORT_OF_RUN | {"identities": [IDENTITY] * 4, "robustness": MEASURED}, 1_940_000)
+    architectures = {
+        "mine": {"channels": [16, 32, 64], "pixel_unshuffle": 2, "parameters": 1_940_000},
+        "other": {"channels": [8, 16, 32], "pixel_unshuffle": 4, "parameters": 520_000},
+    }
+    identities = {"mine": [IDENTITY] * 2, "other": [IDENTITY] * 2}
+    report = card_report(REPORT_OF_RUN | {"identities": identities, "robustness": MEASURED}, architectures)
     (tmp_path / REPORT).write_text(json.dumps(report))
     (tmp_path / NOTES).write_text("What was found out.\n")
     return tmp_path
@@ -131,9 +135,9 @@ def test_numbers_come_from_the_report(folder: Path) -> None:
 def test_the_networks_are_described(folder: Path) -> None:
     card = render_card(folder)
     assert card.startswith("# Model card: mine\n")
-    assert "- **Networks**: 2 residual U-Nets with BatchNorm of 1.9 million parameters each (channels 16-32-64" in card
-    assert "each network saw 90,000 augmented images" in card
-    assert "| `network-0.onnx` | no |\n| `network-1.onnx` | yes |\n" in card
+    assert "- **Networks**: 2 residual U-Nets" in card
+    assert "| `network-0.onnx` | mine | no |\n| `network-1.onnx` | other | yes |\n" in card
+    assert "| mine | 2 x 2 | 16-32-64 | 1.9 million |\n| other | 4 x 4 | 8-16-32 | 0.5 million |\n" in card
     assert "(temperature 0.4, least peak 0.3, least probability of a tumour 0.05)" in card
     assert "Cross-validation in 2 folds on 142 patients and 342 controls" in card
 
@@ -154,26 +158,21 @@ def test_notes_and_robustness_may_be_missing(folder: Path) -> None:
 
 def test_a_model_folder_keeps_no_list_of_all_cases(folder: Path) -> None:
     report = json.loads((folder / REPORT).read_text())
-    assert set(report) == {*FIELDS, "identity", "parameters"}
+    assert set(report) == {*FIELDS, "ensemble", "identities", "architectures"}
     assert "dice_of_cases" not in report
 
 
-def test_identity_of_the_run_is_shown(folder: Path) -> None:
-    networks = [IDENTITY, IDENTITY | {"versions": {"torch": "2.2"}, "dirty": True}]
-    lines = change(folder, identity=summarise_identities(networks)).splitlines()[-6:]
-    assert lines == [
-        f"| config | `{'c' * 12}` |",
-        f"| data | `{'d' * 12}` |",
-        f"| split | `{'e' * 12}` |",
-        f"| unlabelled | `{'f' * 12}` |",
-        "| commit of the code | abc, abc with changes |",
-        "| versions | torch 2.1, torch 2.2 |",
-    ]
-    outside = summarise_identities(
-        [IDENTITY | {"versions": {}, "commit": None, "dirty": None, "unlabelled_hash": None}]
+def test_identity_of_the_runs_is_shown(folder: Path) -> None:
+    folds = [IDENTITY, IDENTITY | {"versions": {"torch": "2.2"}, "dirty": True}]
+    hashes = [f"`{letter * 12}`" for letter in "cdef"]
+    assert change(folder, identities={"mine": summarise_identities(folds)}).endswith(
+        f"| mine | {' | '.join(hashes)} | abc, abc with changes | torch 2.1, torch 2.2 |\n"
     )
-    lines = change(folder, identity=outside).splitlines()[-3:]
-    assert lines == ["| unlabelled | `none` |", "| commit of the code | unknown |", "| versions |  |"]
+    unknown = {"versions": {}, "commit": None, "dirty": None, "unlabelled_hash": None}
+    outside = summarise_identities([IDENTITY | unknown])
+    assert change(folder, identities={"mine": outside}).endswith(
+        f"| mine | {' | '.join(hashes[:3])} | `none` | unknown |  |\n"
+    )
 
 
 def test_robustness_shows_differences_to_the_unchanged_image() -> None:

@@ -28,7 +28,6 @@ from mipseg.training.model_selection import (
     load_answers,
     tabulate,
 )
-from mipseg.training.predict import PROBABILITIES, write_probabilities
 from mipseg.training.runs import Run
 from mipseg.training.split import Split
 from tests.training.answers import changed, synthetic_answers, write_answers
@@ -154,20 +153,14 @@ def test_empty_mask_of_an_empty_reference_is_perfect() -> None:
     assert (tabulate([answer], np.zeros(1), SPACE).dice == 1).all()
 
 
-def test_answers_are_averaged_over_the_members(split: Split, config: Config, tmp_path: Path) -> None:
+def test_answers_are_averaged_over_the_ensemble(split: Split, config: Config, tmp_path: Path) -> None:
     answers = synthetic_answers(split)
-    run = write_answers(answers, Run(replace(config, members=2), tmp_path / "run"), split)
-    for fold in range(split.count):
-        second = {
-            answer.case.id: (np.asarray(answer.probability / 2, np.float16), 2.0)
-            for answer in answers
-            if answer.fold == fold
-        }
-        write_probabilities(
-            run.network_folder(fold, 1) / PROBABILITIES,
-            second,  # type: ignore[arg-type]
-            run.identity(split, fold, 1),
-        )
+    other = write_answers(
+        [replace(a, patient_logit=2.0) for a in changed(answers, lambda _, old: old / 2)],
+        Run(replace(config, seed=5), tmp_path / "other"),
+        split,
+    )
+    run = write_answers(answers, Run(config, tmp_path / "run", ensemble=(other,)), split)
     loaded = {answer.case.id: answer for answer in load_answers(run, split)}
     assert loaded.keys() == {case.id for case in split.cases}
     for answer in answers:
@@ -179,8 +172,8 @@ def test_answers_are_averaged_over_the_members(split: Split, config: Config, tmp
 
 def test_missing_fold_is_named(split: Split, config: Config, tmp_path: Path) -> None:
     run = write_answers(synthetic_answers(split), Run(config, tmp_path / "run"), split)
-    shutil.rmtree(run.network_folder(1, 0))
-    with pytest.raises(ModelError, match=r"fold1/member0/.*is missing; train that network first"):
+    shutil.rmtree(run.network_folder(1))
+    with pytest.raises(ModelError, match=r"fold1/.*is missing; train that network first"):
         load_answers(run, split)
 
 

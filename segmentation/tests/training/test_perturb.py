@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mipseg.metrics import dice_score
-from mipseg.training.perturb import PERTURBATIONS
+from mipseg.training.perturb import PERTURBATIONS, Perturbed
 from mipseg.types import BinaryMask, GreyImage
 
 MASK = np.zeros((100, 80), bool)
@@ -10,14 +10,12 @@ MASK[20:40, 50:70] = True
 IMAGE = np.where(MASK, 0, 205).astype(np.uint8)  # a hot square, off the middle, on a warm body
 
 
-def perturb(
-    name: str, image: GreyImage = IMAGE, mask: BinaryMask = MASK, seed: int = 0
-) -> tuple[GreyImage, BinaryMask]:
+def perturb(name: str, image: GreyImage = IMAGE, mask: BinaryMask = MASK, seed: int = 0) -> Perturbed:
     return PERTURBATIONS[name](image, mask, np.random.default_rng(seed))
 
 
 def test_the_first_changes_nothing() -> None:
-    image, mask = perturb(next(iter(PERTURBATIONS)))
+    image, mask, _ = perturb(next(iter(PERTURBATIONS)))
     assert np.array_equal(image, IMAGE)
     assert np.array_equal(mask, MASK)
 
@@ -26,7 +24,7 @@ def test_the_first_changes_nothing() -> None:
 def test_window_scales_intensity_and_clips_it(top: int, expected: list[int]) -> None:
     image = (255 - np.array([[0, 50, 200, 255]])).astype(np.uint8)
     mask = image == 0
-    perturbed, reference = perturb(f"SUV window to {top} instead of 6", image, mask)
+    perturbed, reference, _ = perturb(f"SUV window to {top} instead of 6", image, mask)
     assert perturbed.dtype == np.uint8
     assert (255 - perturbed.astype(int)).tolist() == [expected]
     assert reference is mask
@@ -34,7 +32,8 @@ def test_window_scales_intensity_and_clips_it(top: int, expected: list[int]) -> 
 
 @pytest.mark.parametrize(("factor", "shape"), [(0.8, (80, 64)), (1.25, (125, 100))])
 def test_rescaled_reference_stays_on_its_image(factor: float, shape: tuple[int, int]) -> None:
-    image, mask = perturb(f"rescaled by {factor:g}")
+    image, mask, spacing = perturb(f"rescaled by {factor:g}")
+    assert spacing is None
     assert image.shape == mask.shape == shape
     assert mask.dtype == bool
     assert mask.sum() == pytest.approx(400 * factor**2, rel=0.05)
@@ -42,13 +41,13 @@ def test_rescaled_reference_stays_on_its_image(factor: float, shape: tuple[int, 
 
 
 def test_mirrored_swaps_left_and_right_of_both() -> None:
-    image, mask = perturb("mirrored")
+    image, mask, _ = perturb("mirrored")
     assert np.argwhere(mask)[:, 1].min() == 10
     assert (image[mask] == 0).all()
 
 
 def test_jpeg_changes_a_little() -> None:
-    image, mask = perturb("JPEG of quality 75")
+    image, mask, _ = perturb("JPEG of quality 75")
     assert image.shape == mask.shape
     assert 0 < np.abs(image.astype(int) - IMAGE).mean() < 5
 
@@ -61,3 +60,23 @@ def test_noise_has_its_sigma_and_is_repeatable(sigma: int) -> None:
     assert first.astype(float).mean() == pytest.approx(128, abs=0.2)
     assert np.array_equal(first, second)
     assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize(("factor", "pitch"), [(0.5, 4.0), (2, 1.0)])
+def test_the_spacing_of_other_pixels_may_be_told(factor: float, pitch: float) -> None:
+    image, mask, spacing = perturb(f"rescaled by {factor:g}, the spacing given")
+    assert image.shape == mask.shape == (100 * factor, 80 * factor)
+    assert spacing == (pitch, pitch)
+
+
+def test_inverted_and_bordered_keep_the_reference_in_place() -> None:
+    image, mask, _ = perturb("inverted")
+    assert np.array_equal(image, 255 - IMAGE)
+    assert mask is MASK
+    image, mask, _ = perturb("100 px of black at both sides")
+    assert image.shape == mask.shape == (100, 280)
+    assert np.array_equal(image[:, 100:180], IMAGE)
+    assert not image[:, :100].any()
+    assert not image[:, 180:].any()
+    assert np.array_equal(mask[:, 100:180], MASK)
+    assert mask.sum() == MASK.sum()

@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 def networks(trained_run: Run, split: Split) -> list[UNet]:
     loaded = []
     for fold in range(2):
-        network = load_ema_network(trained_run.network_folder(fold, 0), trained_run.identity(split, fold, 0))
+        network = load_ema_network(trained_run.network_folder(fold), trained_run.identity(split, fold))
         with torch.no_grad():
             network.tumour.weight *= 50  # after four steps all probabilities are nearly the same
         loaded.append(network)
