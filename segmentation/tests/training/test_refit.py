@@ -49,6 +49,7 @@ def test_no_network_ships_twice(trained_run: Run, split: Split) -> None:
     assert [network.folder.name for network in shipped_networks(trained_run, split)] == ["fold0", "fold1"]
 
 
+@pytest.mark.long
 def test_networks_that_ship_are_trained_once_more_on_all_cases(ensemble: Run, split: Split) -> None:
     networks = shipped_networks(ensemble, split)
     with pytest.raises(ModelError, match="train refit0 first"):
