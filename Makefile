@@ -1,5 +1,5 @@
 # `make api` runs the service and `make test` runs the tests; both set up everything they need.
-.PHONY: help api test test-interop test-all lint check setup data train bench bench-judge lock
+.PHONY: help api test test-interop test-all lint check setup data train bench bench-judge bench-ray lock
 .DEFAULT_GOAL := help
 
 # uv from the PATH; where it is missing, a copy of our own in .uv/.
@@ -60,3 +60,7 @@ bench: setup  ## latency, throughput, memory and start-up through HTTP; a whole-
 
 bench-judge: setup  ## the judge's time per image, against an instant endpoint and the real service, and 20 teams at once
 	$(RUN) python -m bench.judge_bench
+
+bench-ray: setup  ## what an archive costs on a Ray cluster of one and of two nodes, and what its driver can take
+	$(UV) sync --all-packages --inexact --quiet --extra ray
+	$(RUN) python -m bench.ray_bench

@@ -106,6 +106,7 @@ def outside(settings: JudgeSettings, db: Database) -> Iterator[Outside]:
         yield run
 
 
+@pytest.mark.long
 def test_every_call_of_the_protocol(outside: Outside) -> None:
     done = outside()
     assert (done.returncode, done.stderr) == (0, "")

@@ -180,6 +180,7 @@ def test_uvicorn_serves_app() -> None:
     assert out == "True\n"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [({}, ("127.0.0.1", 9051)), ({"HOST": "0.0.0.0", "PORT": "9052"}, ("0.0.0.0", 9052))],

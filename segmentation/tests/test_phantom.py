@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from mipseg.phantom import Phantom, make_phantom
 
-SEEDS = range(20)
+SEEDS = range(10)
 
 
 @cache

@@ -58,6 +58,7 @@ def answers(address: str) -> bool:
         return False
 
 
+@pytest.mark.long
 def test_example_predicts_a_sample_and_saves_a_figure() -> None:
     started = time.time()
     command = [sys.executable, "-W", "error", "example.py"]
@@ -69,6 +70,7 @@ def test_example_predicts_a_sample_and_saves_a_figure() -> None:
     assert example.FIGURE.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.long
 def test_the_endpoint_says_in_a_browser_that_it_runs(endpoint: str) -> None:
     page = httpx.get(endpoint)
     assert page.status_code == 200
@@ -76,6 +78,7 @@ def test_the_endpoint_says_in_a_browser_that_it_runs(endpoint: str) -> None:
     assert "Your endpoint is running" in page.text
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", ["/predict", "/tumor/predict"])
 def test_the_endpoint_predicts(endpoint: str, path: str) -> None:
     image = np.full((120, 90, 3), 255, np.uint8)

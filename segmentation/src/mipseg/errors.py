@@ -12,7 +12,8 @@ MipsegError
 ├── ConfigError             an experiment's file is missing or wrong
 ├── DatasetError            the data set is missing or damaged
 ├── ReportError             a report can't be made
-└── ModelError              the model's files are missing, damaged or do not fit
+├── ModelError              the model's files are missing, damaged or do not fit
+└── ClusterError            a Ray cluster can't be reached, or its nodes do not fit
 """
 
 
@@ -85,3 +86,7 @@ class ReportError(MipsegError):
 
 class ModelError(MipsegError):
     """The model's files are missing, damaged or do not fit each other."""
+
+
+class ClusterError(MipsegError):
+    """A Ray cluster can't be reached, or one of its nodes does not fit the others."""

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,8 @@ def test_report(mipseg: Command, volume: Path, tmp_path: Path) -> None:
         (("-o", "out", "--grow", "50%max"), "'50%max': must be of 41%max, suv4, liver"),
         (("-o", "out", "--window", "0"), "be greater than or equal to 0.000001"),
         (("-o", "out", "--unit", "kg"), "'kg' is not one of 'suv', 'bqml'"),
+        (("-o", "out", "--address", "head:6379"), "needs --engine ray"),
+        (("-o", "out", "--engine", "dask"), "'dask' is not one of 'local', 'ray'"),
         (("-o", "/dev/null/out"), "can't make the output folder /dev/null/out: Not a directory"),
     ],
 )
@@ -222,6 +225,13 @@ def test_missing_extra_is_named(mipseg: Command, volume: Path, tmp_path: Path, m
     assert answer.lines[0]["error"] == (
         "the package nibabel is missing, which volumes need: pip install 'mipseg[volume]'"
     )
+
+
+def test_missing_ray_is_named(mipseg: Command, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    answer = mipseg("segment", image, "-o", tmp_path / "out", "--engine", "ray")
+    assert (answer.code, answer.stdout) == (2, "")
+    assert answer.stderr == "error: the package ray is missing: pip install 'mipseg[ray]'\n"
 
 
 def test_volume_without_suv_needs_a_window(mipseg: Command, volume: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ def command(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-W", "error", "-m", f"mipseg.client.{module}", *arguments]
 
 
+@pytest.mark.long
 def test_validate_and_then_check_status(judge: StandIn, tmp_path: Path) -> None:
     judge.will(VALIDATION, Answer(attempt()))
     first = subprocess.run(command("validate"), capture_output=True, text=True, check=False)
@@ -28,6 +29,7 @@ def test_validate_and_then_check_status(judge: StandIn, tmp_path: Path) -> None:
     assert CANARY not in first.stdout + second.stdout
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("status", "exit_code"), [("failed", 1), ("unheard-of", 2)])
 def test_exit_codes(judge: StandIn, status: str, exit_code: int) -> None:
     judge.will(VALIDATION, Answer(attempt(status, None)))
@@ -68,6 +70,7 @@ def listen_to_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+@pytest.mark.long
 def test_ctrl_c(judge: StandIn) -> None:
     judge.will(VALIDATION, Answer(attempt("running", None)))
     with subprocess.Popen(

@@ -49,6 +49,19 @@ def test_an_error_on_the_way_leaves_everything_as_it_was(tmp_path: Path) -> None
     assert [file.name for file in tmp_path.iterdir()] == ["case"]
 
 
+def test_an_earlier_try_that_still_lives_leaves_a_later_one_alone(tmp_path: Path) -> None:
+    earlier, later = (replaced_files(tmp_path / "case", ("a", "last"), "last") for _ in range(2))
+    for writer, said in ((earlier, "earlier"), (later, "later")):
+        partial = writer.__enter__()
+        (partial / "a").write_text(said)
+        (partial / "last").write_text(said)
+    with pytest.raises(FileNotFoundError):
+        earlier.__exit__(None, None, None)
+    later.__exit__(None, None, None)
+    assert {file.name: file.read_text() for file in (tmp_path / "case").iterdir()} == {"a": "later", "last": "later"}
+    assert [file.name for file in tmp_path.iterdir()] == ["case"]
+
+
 def test_json_without_numbers_that_are_not_finite(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "a.json", {"a": float("nan")})

@@ -128,6 +128,23 @@ def test_a_finite_answer_of_bfloat16_is_kept(monkeypatch: pytest.MonkeyPatch, ca
     assert not caplog.records
 
 
+@pytest.mark.parametrize(("shape", "calls"), [((512, 512), 0), ((513, 512), 1)])
+def test_the_memory_of_large_tiles_alone_is_given_back(
+    monkeypatch: pytest.MonkeyPatch, shape: tuple[int, int], calls: int
+) -> None:
+    core, given_back = NotFinite(0.5, -1.0), []
+
+    def release_memory() -> None:
+        given_back.append(shape)
+        raise RuntimeError("OpenVINO says so while another thread computes")
+
+    monkeypatch.setattr(core, "release_memory", release_memory, raising=False)
+    monkeypatch.setattr(runtime, "_openvino_core", lambda: core)
+    tumour, _ = runtime.load_bfloat16(b"", 1)(np.zeros((3, *shape), np.float32))
+    assert (tumour == 0.5).all()
+    assert given_back == [shape] * calls
+
+
 def test_no_finite_answer_in_float32_is_an_error() -> None:
     with pytest.raises(ModelError, match="not finite"):
         runtime.load_float32(FILE.read_bytes(), 1)(np.full((64, 128), np.nan, np.float32))

@@ -46,6 +46,13 @@ def with_ruler(image: GreyImage) -> GreyImage:
     return image
 
 
+def with_dot(image: GreyImage) -> GreyImage:
+    """A black square of 7 px in the upper left corner."""
+    image = image.copy()
+    image[20:27, 20:27] = 0
+    return image
+
+
 def resized(image: npt.NDArray[np.uint8], factor: float) -> npt.NDArray[np.uint8]:
     """The same body at other pixels."""
     height, width = (round(side * factor) for side in image.shape)

@@ -16,6 +16,7 @@ from tests.repair.bodies import (
     phantom,
     resized,
     with_colour_bar,
+    with_dot,
     with_ruler,
     with_text,
 )
@@ -29,6 +30,10 @@ def pad(pixels: tuple[int, int], shade: int) -> Change:
 
 def thin_frame(image: GreyImage) -> GreyImage:
     return np.pad(np.pad(image, 1), 20, constant_values=255)
+
+
+def frame_in_a_frame(image: GreyImage) -> GreyImage:
+    return thin_frame(thin_frame(image))
 
 
 def bars_with_text(image: GreyImage) -> GreyImage:
@@ -48,8 +53,8 @@ def test_a_phantom_passes_as_it_is(seed: int, height: int) -> None:
 
 @pytest.mark.parametrize("change", [
     pad((0, 100), 0), pad((0, 12), 0), pad((80, 0), 0), pad((12, 12), 0), pad((0, 100), 40), pad((0, 60), 225),
-    thin_frame, bars_with_text,
-], ids=["100 px", "12 px", "letterbox", "frame", "grey", "pale", "thin frame in a margin", "with text"])  # fmt: skip
+    thin_frame, frame_in_a_frame, bars_with_text,
+], ids=["100 px", "12 px", "letterbox", "frame", "grey", "pale", "in a margin", "two frames", "with text"])  # fmt: skip
 @pytest.mark.parametrize("seed", SEEDS)
 def test_bars_and_frames_are_cut_off(seed: int, change: Change) -> None:
     plain, changed = intensity(phantom(seed)), intensity(change(phantom(seed)))
@@ -65,8 +70,9 @@ def test_bars_and_frames_are_cut_off(seed: int, change: Change) -> None:
 
 
 @pytest.mark.parametrize("change", [
-    with_colour_bar, with_ruler, lambda image: with_text(image, "R", 24), lambda image: with_text(image, "SUV 0-6", 12),
-], ids=["colour bar", "ruler", "letter", "text"])  # fmt: skip
+    with_colour_bar, with_ruler, with_dot,
+    lambda image: with_text(image, "R", 24), lambda image: with_text(image, "SUV 0-6", 12),
+], ids=["colour bar", "ruler", "dot", "letter", "text"])  # fmt: skip
 @pytest.mark.parametrize("seed", SEEDS)
 def test_marks_beside_the_body_are_blanked(seed: int, change: Change) -> None:
     plain, changed = intensity(phantom(seed)), intensity(change(phantom(seed)))

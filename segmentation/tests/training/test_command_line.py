@@ -195,6 +195,7 @@ def test_time_that_is_up_is_no_error(
     assert capsys.readouterr().out == ("stopped at step 7 of 9 of fold3, after 2 minutes; the same command goes on\n")
 
 
+@pytest.mark.long
 def test_an_edited_copy_under_the_same_name_is_trained_and_kept_apart(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, split: Split, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -158,13 +158,20 @@ class UserCode:
 
     def _local_modules(self) -> dict[str, ModuleType]:
         """The modules in memory that come from the team's own Python files."""
-        return {name: module for name, module in sys.modules.copy().items() if self._is_local(name, module)}
+        modules = sys.modules.copy()
+        files = {
+            name: Path(str(module.__file__))
+            for name, module in modules.items()
+            if name != "__main__"
+            and name.partition(".")[0] not in SERVICE
+            and str(getattr(module, "__file__", None)).endswith(".py")
+        }
+        # Folder by folder: there are ten times as many modules, and each look at the disk takes its time.
+        local = {folder for folder in {file.parent for file in files.values()} if self._is_local(folder)}
+        return {name: modules[name] for name, file in files.items() if file.parent in local}
 
-    def _is_local(self, name: str, module: ModuleType) -> bool:
-        file = getattr(module, "__file__", None)
-        if name == "__main__" or name.partition(".")[0] in SERVICE or not str(file).endswith(".py"):
-            return False
-        path = Path(str(file)).resolve()
+    def _is_local(self, folder: Path) -> bool:
+        path = folder.resolve()
         return path.is_relative_to(self.folder) and not INSTALLED & set(path.relative_to(self.folder).parts)
 
     async def follow(self, app: FastAPI) -> None:

@@ -7,11 +7,19 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 Unit = Literal["suv", "bqml"]
+Engine = Literal["local", "ray"]
 
 SeriesOption = Annotated[str | None, typer.Option(metavar="UID", help="The DICOM series, where there are several.")]
 UnitOption = Annotated[Unit | None, typer.Option(help="Unit of NIfTI, MHA and NRRD files, which do not say it.")]
 WeightOption = Annotated[float | None, typer.Option(metavar="KG", min=0.1, help="Body weight, for SUV.")]
 DoseOption = Annotated[float | None, typer.Option(metavar="BQ", min=1.0, help="Injected activity, for SUV.")]
+EngineOption = Annotated[Engine, typer.Option(help="Who works: the processes of this machine, or a Ray cluster.")]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT", help="The Ray cluster's head, or auto on one of its nodes; default: a new one here."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

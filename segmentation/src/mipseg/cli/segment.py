@@ -1,23 +1,36 @@
 """`mipseg segment`: inputs to masks and measurements."""
 
 import json
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, TextIO, TypeAlias, get_args
 
 import typer
 from pydantic import ValidationError
 
-from mipseg.cli.options import DoseOption, SeriesOption, UnitOption, WeightOption, now, stop
+from mipseg.cli.options import (
+    AddressOption,
+    DoseOption,
+    Engine,
+    EngineOption,
+    SeriesOption,
+    UnitOption,
+    WeightOption,
+    now,
+    stop,
+)
 from mipseg.cli.progress import progress_bar
 from mipseg.cli.run_report import run_report
 from mipseg.engines.cases import Case, find_cases
 from mipseg.engines.job import DEFAULT_FORMATS, FORMATS, Format, Job, Options, Outcome, provenance
 from mipseg.engines.local import run_cases
+from mipseg.engines.ray_cluster import segmenting_cluster
 from mipseg.engines.segment_case import done_before, failed, segment_case
 from mipseg.engines.table import write_table
 from mipseg.errors import MipsegError
@@ -26,6 +39,7 @@ from mipseg.io.write import write_json
 from mipseg.model.cores import usable_cores
 from mipseg.settings import Settings, describe
 
+Run: TypeAlias = Callable[[Sequence[Case]], Iterator[Outcome]]
 LOST = "the process that worked on it died; it may have run out of memory"
 
 
@@ -34,6 +48,12 @@ def _formats(text: str) -> tuple[Format, ...]:
     if unknown := sorted(wanted - set(FORMATS)):
         raise typer.BadParameter(f"{', '.join(unknown)}: must be of {', '.join(FORMATS)}")
     return tuple(name for name in FORMATS if name in wanted)
+
+
+def _rule(text: str) -> Rule:
+    if text not in get_args(Rule):
+        raise typer.BadParameter(f"{text!r}: must be of {', '.join(get_args(Rule))}", param_hint="--grow")
+    return text  # type: ignore[return-value] # checked
 
 
 def segment(  # noqa: PLR0913 # the options of a command
@@ -55,6 +75,8 @@ def segment(  # noqa: PLR0913 # the options of a command
     weight: WeightOption = None,
     dose: DoseOption = None,
     jobs: Annotated[int, typer.Option(min=0, help="Cases in work at once; 0: one for each core.")] = 0,
+    engine: EngineOption = "local",
+    address: AddressOption = None,
     force: Annotated[bool, typer.Option("--force", help="Do again what is done.")] = False,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write what was done, with what, into a JSON file.")
@@ -64,22 +86,17 @@ def segment(  # noqa: PLR0913 # the options of a command
 
     Prints one JSON object a case. Exit code 0: all done; 1: some cases failed; 2: wrong use.
     """
-    if grow not in get_args(Rule):
-        raise typer.BadParameter(f"{grow!r}: must be of {', '.join(get_args(Rule))}", param_hint="--grow")
-    rule: Rule = grow  # type: ignore[assignment] # checked above
-    options = Options(_formats(formats), window, rule, series, unit, weight, dose)
+    if address is not None and engine != "ray":
+        raise typer.BadParameter("needs --engine ray", param_hint="--address")
+    options = Options(_formats(formats), window, _rule(grow), series, unit, weight, dose)
     job = _prepare(out, options, force=force)
-    started = time.perf_counter()
-    outcomes = _run(find_cases(inputs, out), job, jobs)
-    ended = [outcome for outcome in outcomes if outcome.status != "failed"]
-    try:
-        write_table(out, [outcome.case for outcome in ended])
-        if report is not None:
-            write_json(report, run_report(job, outcomes, time.perf_counter() - started))
-    except OSError as error:
-        stop(f"can't write {error.filename}: {error.strerror}", 1)
-    if len(ended) < len(outcomes):
-        stop(f"{len(outcomes) - len(ended)} of {len(outcomes)} cases failed", 1)
+    started, results = time.perf_counter(), sys.stdout  # engines may put something else in its place
+    with _engine(engine, address, job, jobs) as run:
+        cases = find_cases(inputs, out)
+        outcomes = _told(run(cases), len(cases), results)
+    _write_totals(job, outcomes, report, time.perf_counter() - started)
+    if failures := sum(outcome.status == "failed" for outcome in outcomes):
+        stop(f"{failures} of {len(outcomes)} cases failed", 1)
 
 
 def _prepare(out: Path, options: Options, *, force: bool) -> Job:
@@ -97,8 +114,23 @@ def _prepare(out: Path, options: Options, *, force: bool) -> Job:
     return Job(out, settings, options, made_by, now(), force)
 
 
-def _run(cases: Sequence[Case], job: Job, jobs: int) -> list[Outcome]:
-    """Work off the cases; each outcome is told as it comes."""
+@contextmanager
+def _engine(name: Engine, address: str | None, job: Job, jobs: int) -> Iterator[Run]:
+    """What works off the cases; where it can't, the command ends with code 2."""
+    if name == "local":
+        yield partial(_run_here, job=job, jobs=jobs)
+        return
+    try:
+        with segmenting_cluster(address, job, jobs) as run:
+            yield run
+    except ModuleNotFoundError as error:
+        stop(f"the package {error.name} is missing: pip install 'mipseg[ray]'", 2)
+    except MipsegError as error:
+        stop(str(error), 2)
+
+
+def _run_here(cases: Sequence[Case], job: Job, jobs: int) -> Iterator[Outcome]:
+    """Work off the cases on this machine."""
     skipped = [outcome for case in cases if (outcome := done_before(case, job)) is not None]
     names = {outcome.case for outcome in skipped}
     left = [case for case in cases if case.name not in names]
@@ -106,12 +138,26 @@ def _run(cases: Sequence[Case], job: Job, jobs: int) -> list[Outcome]:
     processes = min(jobs or cores, max(1, len(left)))
     shared = replace(job, settings=job.settings.model_copy(update={"threads": max(1, cores // processes)}))
     work = partial(segment_case, job=shared)
-    outcomes = []
-    with progress_bar("segmenting", len(cases)) as advance:
-        for outcome in chain(skipped, run_cases(work, left, processes, partial(failed, problem=LOST))):
-            outcomes.append(outcome)
+    return chain(skipped, run_cases(work, left, processes, partial(failed, problem=LOST)))
+
+
+def _told(outcomes: Iterator[Outcome], total: int, results: TextIO) -> list[Outcome]:
+    """All outcomes by name; each is told in a line of `results` as it comes."""
+    told = []
+    with progress_bar("segmenting", total) as advance:
+        for outcome in outcomes:
+            told.append(outcome)
             advance()
-            typer.echo(json.dumps(asdict(outcome)))
+            typer.echo(json.dumps(asdict(outcome)), file=results)
             if outcome.status == "failed":
                 typer.echo(f"failed: {outcome.case}: {outcome.error}", err=True)
-    return sorted(outcomes, key=lambda outcome: outcome.case)
+    return sorted(told, key=lambda outcome: outcome.case)
+
+
+def _write_totals(job: Job, outcomes: Sequence[Outcome], report: Path | None, seconds: float) -> None:
+    try:
+        write_table(job.out, [outcome.case for outcome in outcomes if outcome.status != "failed"])
+        if report is not None:
+            write_json(report, run_report(job, outcomes, seconds))
+    except OSError as error:
+        stop(f"can't write {error.filename}: {error.strerror}", 1)

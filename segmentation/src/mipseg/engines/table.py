@@ -24,8 +24,9 @@ def write_table(out: Path, names: Iterable[str]) -> None:
     Raises:
         OSError: there is no room, no right to write, ...
     """
-    records = [json.loads((out / name / RECORD).read_text(encoding="utf-8")) for name in sorted(names)]
-    write_csv(out / "measurements.csv", COLUMNS, [row for record in records for row in _rows(record)])
+    # One at a time: an archive's do not fit into memory.
+    records = (json.loads((out / name / RECORD).read_text(encoding="utf-8")) for name in sorted(names))
+    write_csv(out / "measurements.csv", COLUMNS, (row for record in records for row in _rows(record)))
 
 
 def _rows(record: dict[str, Any]) -> list[dict[str, Any]]:

@@ -4,9 +4,10 @@ import csv
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,8 @@ def replaced_files(folder: Path, known: Sequence[str], last: str) -> Iterator[Pa
     """Write a set of files that take their places together.
 
     They are written into a hidden folder beside `folder` and moved when all are there. `last`, whose presence says that
-    the set is complete, is taken away first and moved last. Files with other names are left alone.
+    the set is complete, is taken away first and moved last. Files with other names are left alone. The hidden folder of
+    an earlier try is taken away: a process that was given up for dead and still lives can't move anything any more.
 
     Args:
         folder: where they go; made if it is missing.
@@ -36,9 +38,10 @@ def replaced_files(folder: Path, known: Sequence[str], last: str) -> Iterator[Pa
     Raises:
         OSError: there is no room, no right to write, ...
     """
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
-    partial.mkdir(parents=True)
+    tries = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(tries, ignore_errors=True)
+    tries.mkdir(parents=True, exist_ok=True)
+    partial = Path(mkdtemp(dir=tries))
     try:
         yield partial
         folder.mkdir(exist_ok=True)
@@ -50,6 +53,8 @@ def replaced_files(folder: Path, known: Sequence[str], last: str) -> Iterator[Pa
             os.replace(partial / name, folder / name)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        with suppress(OSError):  # a later try is in it
+            tries.rmdir()
 
 
 def write_text(file: Path, content: str) -> None:
@@ -85,7 +90,7 @@ def write_json(file: Path, content: Any) -> None:
     write_text(file, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
-def write_csv(file: Path, columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
+def write_csv(file: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
     """Write a table; None becomes an empty cell.
 
     Raises:
