@@ -85,10 +85,10 @@ def test_every_network_sees_the_other_folds(
 def test_without_a_share_patients_without_reference_are_not_trained_on(
     jobs: list[Job], config: Config, split: Split, unlabelled: list[Case], tmp_path: Path
 ) -> None:
-    train_network(Run(config, tmp_path), 0, 0, replace(split, unlabelled=unlabelled), OPTIONS)
+    train_network(Run(config, tmp_path), 0, replace(split, unlabelled=unlabelled), OPTIONS)
     assert not jobs[0].unlabelled
     with pytest.raises(ConfigError, match="MIPSEG_UNLABELLED_DIR"):
-        train_network(Run(replace(config, unlabelled_fraction=0.2), tmp_path), 0, 0, split, OPTIONS)
+        train_network(Run(replace(config, unlabelled_fraction=0.2), tmp_path), 0, split, OPTIONS)
 
 
 def test_a_network_that_ships_sees_all_cases_and_predicts_none(

@@ -61,7 +61,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Whom a network had to label each time; it answers with the number of times so far, everywhere."""
     asked: list[list[str]] = []
 
-    def labelled(network: UNet, cases: Sequence[Case], device: torch.device) -> list[npt.NDArray[np.uint8]]:
+    def labelled(network: UNet, cases: Sequence[Case], _: object) -> list[npt.NDArray[np.uint8]]:
         asked.append([case.id for case in cases])
         assert not network.training
         return [np.full(case.image.shape, len(asked), np.uint8) for case in cases]
@@ -110,7 +110,7 @@ def test_labels_are_the_sharpened_probabilities(trained_run: Run, split: Split, 
     network = load_ema_network(trained_run.network_folder(0), trained_run.identity(split, 0))
     with torch.no_grad():
         network.tumour.weight *= 300  # so that there are all probabilities
-        network.tumour.bias += 4
+        network.tumour.bias.add_(4)  # type: ignore[union-attr]
     labels = label(network, unlabelled, CPU)
     for found, case in zip(labels, unlabelled, strict=True):
         p = predict([network], case.intensity, CPU)[0].astype(float)

@@ -168,7 +168,7 @@ def test_identity_of_the_runs_is_shown(folder: Path) -> None:
     assert change(folder, identities={"mine": summarise_identities(folds)}).endswith(
         f"| mine | {' | '.join(hashes)} | abc, abc with changes | torch 2.1, torch 2.2 |\n"
     )
-    unknown = {"versions": {}, "commit": None, "dirty": None, "unlabelled_hash": None}
+    unknown: dict[str, Any] = {"versions": {}, "commit": None, "dirty": None, "unlabelled_hash": None}
     outside = summarise_identities([IDENTITY | unknown])
     assert change(folder, identities={"mine": outside}).endswith(
         f"| mine | {' | '.join(hashes[:3])} | `none` | unknown |  |\n"

@@ -54,7 +54,7 @@ def load_bfloat16(onnx: bytes, threads: int) -> Run:
         # A request of its own for each call: two threads may not share one.
         tumour, patient = model.create_infer_request().infer([intensity[None, None]]).values()
         answer = tumour[0, 0], float(patient[0])
-        if channels[0].size > KEPT:
+        if intensity.size > KEPT:
             with suppress(RuntimeError):  # another call is under way, and will do it
                 model.release_memory()
         if _is_finite(answer):
