@@ -140,7 +140,7 @@ def test_the_memory_of_large_tiles_alone_is_given_back(
 
     monkeypatch.setattr(core, "release_memory", release_memory, raising=False)
     monkeypatch.setattr(runtime, "_openvino_core", lambda: core)
-    tumour, _ = runtime.load_bfloat16(b"", 1)(np.zeros((3, *shape), np.float32))
+    tumour, _ = runtime.load_bfloat16(b"", 1)(np.zeros(shape, np.float32))
     assert (tumour == 0.5).all()
     assert given_back == [shape] * calls
 
