@@ -5,6 +5,7 @@ import numpy.typing as npt
 import pytest
 from scipy import ndimage
 
+from mipseg import growing
 from mipseg.errors import ArgumentError
 from mipseg.growing import Rule, grow
 from mipseg.metrics import dice_score
@@ -130,6 +131,16 @@ def test_the_estimate_projects_to_the_mask() -> None:
     grown = grow(volume, mip, mask)
     np.testing.assert_array_equal(shadow(grown), shadow(phantom.mask))
     assert dice_score(phantom.mask, grown) > 0.85
+
+
+@pytest.mark.parametrize("share", [0.95, 0.4])
+def test_how_far_is_looked_first_changes_nothing(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    volume = volume_of_phantom(make_volume_phantom(1003, height=200))
+    mip = project(volume)
+    usual = grow(volume, mip, mip.intensity > share)
+    for reach in (1, 1000):
+        monkeypatch.setattr(growing, "_FIRST_REACH", reach)
+        np.testing.assert_array_equal(grow(volume, mip, mip.intensity > share), usual)
 
 
 def test_no_mask_no_tumour() -> None:
