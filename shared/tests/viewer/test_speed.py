@@ -1,8 +1,10 @@
 """How much is loaded, and how fast it moves: on an image of 400 x 991 pixels.
 
-The tenth of the runs that is fastest has to be fast enough; the others share the machine with whatever else it does.
+The quarter of the runs that is fastest has to be fast enough; the others share the machine with whatever else it does.
+Times on a machine that has far more to do than it can say nothing, so they are not taken there.
 """
 
+import os
 from typing import Any
 
 import numpy as np
@@ -48,7 +50,14 @@ PAN = """async () => {
 
 
 @pytest.fixture
-def large(page: Any, case: Any, tmp_path: Any) -> Any:
+def quiet() -> None:
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    if load > 3 * cores:
+        pytest.skip(f"{load:.0f} programs share {cores} cores")
+
+
+@pytest.fixture
+def large(quiet: None, page: Any, case: Any, tmp_path: Any) -> Any:
     """The viewer with an image of 400 x 991 pixels and many lesions."""
     phantom = make_phantom(4, height=991)
     doubts = ndimage.gaussian_filter(np.random.default_rng(1).standard_normal(phantom.mip.shape), 5)
@@ -84,7 +93,7 @@ def test_the_page_is_small(browser: Any, address: str) -> None:
 def test_the_slider_redraws_at_once(large: Any) -> None:
     times = large.evaluate(SLIDE)
     print(f"slider: median {np.median(times):.1f} ms, slowest {max(times):.1f} ms")
-    assert np.percentile(times, 10) < SLIDER_MS
+    assert np.percentile(times, 25) < SLIDER_MS
 
 
 def test_panning_is_smooth(large: Any) -> None:
@@ -93,7 +102,7 @@ def test_panning_is_smooth(large: Any) -> None:
         large.keyboard.press("+")
     times = large.evaluate(PAN)
     print(f"panning: median {np.median(times):.1f} ms a frame, slowest {max(times):.1f} ms")
-    assert np.percentile(times, 10) < FRAME_MS
+    assert np.percentile(times, 25) < FRAME_MS
 
 
 def test_an_answer_is_shown_within_400_ms(large: Any, case: Any) -> None:
@@ -119,4 +128,4 @@ def test_an_answer_is_shown_within_400_ms(large: Any, case: Any) -> None:
         large.set_input_files("#file", {"name": "again.png", "mimeType": "image/png", "buffer": buffer})
         times.append(large.evaluate("window.shown.then(shown => shown - window.answered)"))
     print(f"from the answer to the picture: median {np.median(times):.0f} ms, slowest {max(times):.0f} ms")
-    assert np.percentile(times, 10) < 400
+    assert np.percentile(times, 25) < 400
