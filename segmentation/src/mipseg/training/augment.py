@@ -145,11 +145,16 @@ def change_intensity(image: Tensor, window_jitter: float, random: Random) -> Ten
     image = (image * sometimes(0.5, random.factor(window_jitter, size), 1)).clamp(0, 1)
     image = image ** sometimes(0.5, random.factor(0.35, size), 1)
     image = image + random.normal(*image.shape) * sometimes(0.3, random.uniform(0, 0.05, size), 0)
-    blurred = F.avg_pool2d(image[:, None], 3, 1, 1)[:, 0]
-    return torch.where(random.chance(0.2, size)[:, None, None], blurred, image).clamp(0, 1)
+    return torch.where(random.chance(0.2, size)[:, None, None], _blurred(image), image).clamp(0, 1)
 
 
 def _feather(keep: Tensor) -> Tensor:
     # Two box filters are near enough to a Gaussian; the factor keeps the lesion's inside at full weight.
-    blurred = F.avg_pool2d(F.avg_pool2d(keep[:, None], 3, 1, 1), 3, 1, 1)[:, 0]
-    return (2 * blurred).clamp(0, 1)
+    return (2 * _blurred(_blurred(keep))).clamp(0, 1)
+
+
+def _blurred(image: Tensor) -> Tensor:
+    """(B, H, W) means of 3 x 3 pixels, 0 outside; sums of slices take a fraction of the time of a pooling on a CPU."""
+    image = F.pad(image, (1, 1, 1, 1))
+    rows = image[:, :-2] + image[:, 1:-1] + image[:, 2:]
+    return (rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:]) / 9

@@ -148,11 +148,20 @@ def warp(geometry: Geometry, frame: tuple[int, int], layers: Tensor) -> Tensor:
         (B, C, rows, columns) float32.
     """
     rows, columns = frame
-    x = torch.arange(columns, device=layers.device) + 0.5 - columns / 2
-    y = torch.arange(rows, device=layers.device) + 0.5 - rows / 2
-    bend = F.interpolate(geometry.elastic, frame, mode="bicubic", align_corners=True)
-    place = torch.stack([bend[:, 0] + x, bend[:, 1] + y[:, None]], -1)  # (B, rows, columns, 2)
-    place = torch.einsum("bxy,bhwy->bhwx", geometry.matrix, place) + geometry.origin[:, None, None]
-    height, width = layers.shape[2:]
-    to_grid = place.new_tensor([2 / width, 2 / height])  # grid_sample wants [-1, 1] from edge to edge
-    return F.grid_sample(layers, place * to_grid - 1, align_corners=False)
+    bend = _spline(rows, ELASTIC_GRID[0], layers) @ geometry.elastic @ _spline(columns, ELASTIC_GRID[1], layers).T
+    x = bend[:, 0] + torch.arange(columns, device=layers.device) + (0.5 - columns / 2)
+    y = bend[:, 1] + torch.arange(rows, device=layers.device)[:, None] + (0.5 - rows / 2)
+    place = [
+        (row[:, 0, None, None] * x + row[:, 1, None, None] * y + origin[:, None, None]) * (2 / side) - 1
+        for row, origin, side in zip(
+            geometry.matrix.unbind(1), geometry.origin.unbind(1), (layers.shape[3], layers.shape[2]), strict=True
+        )
+    ]  # grid_sample wants [-1, 1] from edge to edge
+    return F.grid_sample(layers, torch.stack(place, -1), align_corners=False)
+
+
+def _spline(size: int, knots: int, like: Tensor) -> Tensor:
+    """(size, knots): what `F.interpolate` does along one side, bicubic from corner to corner, as a product is fast."""
+    unit = torch.eye(knots, device=like.device)[:, None, :, None].expand(-1, -1, -1, 2)
+    smooth = F.interpolate(unit, (size, 2), mode="bicubic", align_corners=True)
+    return smooth[:, 0, :, 0].T
