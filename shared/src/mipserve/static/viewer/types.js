@@ -60,7 +60,7 @@
  * @property {number} temperature that softens the probabilities, see `expectedDice`
  * @property {number} ownThreshold the position at which the mask is the model's own
  * @property {import("./correct/grow.js").Click[]} clicks that led to the mask
- * @property {boolean} edited whether the mask was corrected by hand
+ * @property {boolean} edited whether the mask comes from elsewhere: corrected by hand, or of `/tumor/predict`
  * @property {Uint16Array | Uint32Array} labels of the lesions, 0 outside
  * @property {Lesion[]} lesions largest first; follows the mask by itself
  * @property {number} selected id of a lesion, 0: none
