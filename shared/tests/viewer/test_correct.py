@@ -34,7 +34,7 @@ def test_a_click_adds_a_lesion_and_undo_takes_it_back(shown: Any, place: Any, ca
     assert added[80, 25]
     assert (added[own]).all()
     assert shown.inner_text("#count") == "3"
-    assert shown.inner_text("#point-words").startswith("Corrected by hand")
+    assert shown.inner_text("#point-words").startswith("Not the model's own")
     shown.click("#tools button[aria-label=Undo]")
     np.testing.assert_array_equal(saved_mask(shown), own)
     assert shown.is_disabled("#tools button[aria-label=Undo]")

@@ -45,7 +45,7 @@ export class Opener {
     const running = this.#running;
     if (!this.#file) return;
     const mask = await predict(this.#file);
-    if (running === this.#running) this.store.update({ mask, edited: true });
+    if (running === this.#running) this.store.update({ mask, clicks: [], edited: true });
   }
 
   /** Give up what is on its way. */
