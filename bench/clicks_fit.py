@@ -91,6 +91,7 @@ def _fit(examples: Examples, chosen: npt.NDArray[np.bool_]) -> list[dict[str, An
     linear = [part for part in network if isinstance(part, nn.Linear)]
     layers = [(part.weight.detach().numpy(), part.bias.detach().numpy()) for part in linear]
     weights, bias = layers[0]
+    weights = weights * (numbers.std(0) > 0)  # numbers of removing alone are 0 where a click adds
     layers[0] = weights / spread, bias - weights @ (mean / spread)  # so that the page need not standardise
     return [{"weights": _rounded(weights), "bias": _rounded(bias)} for weights, bias in layers]
 
