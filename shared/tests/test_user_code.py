@@ -212,7 +212,7 @@ def test_a_request_gets_503_at_once(folder: Path, caller: str, detail: str) -> N
 
     started = time.monotonic()
     answer = asyncio.run(ask())
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5  # far from the deadline of 9 s, on a busy machine too
     assert (answer.status_code, answer.json()["code"]) == (503, "model-unavailable")
     assert answer.json()["detail"] == detail
     assert answer.headers["retry-after"] == "5"

@@ -153,7 +153,8 @@ def test_a_spacing_that_can_not_be_is_refused(spacing: tuple[float, float], mess
     (lambda image: in_window(image, 2), InputWarning.WINDOW),
     (lambda image: in_window(image, 20), InputWarning.WINDOW),
     (lambda image: image[:110], InputWarning.PART_OF_BODY),
-], ids=["x 0.6", "x 1.6", "twice", "two views", "to SUV 2", "to SUV 20", "head"])  # fmt: skip
+    (lambda image: image[:, :195], InputWarning.PART_OF_BODY),
+], ids=["x 0.6", "x 1.6", "twice", "two views", "to SUV 2", "to SUV 20", "head", "half"])  # fmt: skip
 @pytest.mark.parametrize("seed", SEEDS)
 def test_what_can_not_be_repaired_is_said(seed: int, change: Change, code: InputWarning) -> None:
     assert code in repair(intensity(change(phantom(seed)))).warnings
