@@ -53,7 +53,8 @@ def run(config: Config, split: Split, tmp_path_factory: pytest.TempPathFactory) 
         identity, folder = member.identity(split, None), member.network_folder(None)
         state = begin(Job(member.config, identity, folder, split.cases), CPU)
         with torch.no_grad():
-            state.ema_network.tumour.weight *= 120
+            state.ema_network.tumour.weight *= 40
+            state.ema_network.tumour.bias += 5  # near a half, where rounded weights decide nothing about the mask
         folder.mkdir(parents=True)
         save_checkpoint(state, folder, identity)
     write_report(run, split)
@@ -205,7 +206,7 @@ def test_networks_that_disagree_leave_the_earlier_model_whole(
     before = contents(earlier)
     other = UNet((4, 4, 4), 4).eval()
     wrong = [members[0]._replace(network=other), members[1]]
-    with pytest.raises(ModelError, match=r"disagree on image 0: Dice 0\.\d{4} .*; probabilities differ by 0\.\d{4}"):
+    with pytest.raises(ModelError, match=r"disagree on image 0: Dice [01]\.\d{4} .*; probabilities differ by 0\.\d{4}"):
         write_model(earlier, wrong, report, images)
     assert contents(earlier) == before
     assert list(earlier.parent.iterdir()) == [earlier]
