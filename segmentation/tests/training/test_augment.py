@@ -176,10 +176,11 @@ def label_of(case: Case) -> npt.NDArray[np.uint8]:
 
 def test_patients_without_labels_are_neither_drawn_nor_donors(plain: Config, still: None) -> None:
     cases, other = [flat_case("patient_000", 0.1), flat_case("control_000", 0.1)], flat_case("unlabelled_a", 1.0)
-    composed = replace(plain, compose_patients=1.0, compose_controls=1.0)
+    composed = replace(plain, patient_fraction=0.0, compose_controls=1.0)
     stock = make_stock(cases, [other], CPU)
     image, target = sampler_of(stock, composed).draw(500, 0)
     assert image[:, 0, 0, 0].max() < 0.2
+    assert target.flatten(1).any(1).all()  # whoever is a donor has lesions
     assert not target[:, 0, 50:].any()
     # Once they have labels, their lesions are taken as often as those of the one patient.
     stock.set_targets([2], [label_of(other)])

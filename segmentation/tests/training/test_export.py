@@ -54,7 +54,9 @@ def run(config: Config, split: Split, tmp_path_factory: pytest.TempPathFactory) 
         state = begin(Job(member.config, identity, folder, split.cases), CPU)
         with torch.no_grad():
             state.ema_network.tumour.weight *= 40
-            state.ema_network.tumour.bias += 5  # near a half, where rounded weights decide nothing about the mask
+            bias = state.ema_network.tumour.bias
+            assert bias is not None
+            bias += 5  # near a half, where rounded weights decide nothing about the mask
         folder.mkdir(parents=True)
         save_checkpoint(state, folder, identity)
     write_report(run, split)
