@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import ImageFile
 from pypdf import PdfReader
 
 from mipseg.errors import ReportError
@@ -48,6 +49,7 @@ def test_pages_and_pdfs(mipseg: Command, out: Path) -> None:
     assert case.facts["Total MTV (ml)"] == f"{record['patient']['total_mtv_ml']:.1f}"
     (printed,) = PdfReader(out / "patient_7" / "report.pdf").pages
     assert "patient_7" in printed.extract_text()
+    assert not ImageFile.LOAD_TRUNCATED_IMAGES  # WeasyPrint sets it
 
 
 def test_without_pango_there_are_pages_only_and_it_is_said(mipseg: Command, out: Path, no_pango: None) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from PIL import ImageFile
 
 from mipseg.errors import Base64Error, ImageError, ImageTooLargeError, InputError
 from mipseg.io.codec import decode_base64, decode_image, decode_request, encode_request
@@ -226,3 +227,10 @@ def test_mutated_files_raise_our_errors_or_give_a_image(
 def test_any_text_raises_our_errors(text: str) -> None:
     with pytest.raises(InputError):
         decode_request(text)
+
+
+def test_damage_is_refused_where_a_library_makes_pillow_take_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)  # as WeasyPrint does when it is imported
+    (file,) = [file for file in FILES if file.name == "filter 9"]
+    with pytest.raises(ImageError):
+        decode_image(file.data)

@@ -129,7 +129,7 @@ def test_metrics_hold_known_labels_only(service: Server) -> None:
     service.client.get("/predict/x?y=z")
     service.client.get("/static/nothing.css")
     text = service.client.get("/metrics").text
-    assert set(re.findall(r'method="([^"]*)"', text)) <= {"GET", "POST", "HEAD", "OPTIONS", "other"}
+    assert set(re.findall(r'method="([^"]*)"', text)) <= {"GET", "POST", "HEAD", "OPTIONS", "DELETE", "other"}
     known = set(service.client.get("/openapi.json").json()["paths"]) | {"/predict", "unknown", "/docs", "/openapi.json"}
     known |= {"/predict/", "/tumor/predict/", "/tumor/analyze/"}
     known |= {f"/static/{file.name}" for file in (Path(serving.__file__).parent / "static").iterdir()}

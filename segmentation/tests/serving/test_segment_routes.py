@@ -36,14 +36,14 @@ def app_of(**settings: Any) -> FastAPI:
 
 
 def test_an_image_is_answered_as_analyze_does(service: Server) -> None:
-    answer = service.client.post("/v1/segment", files={"file": ("any name", PNG)}, data={"pixel_spacing": "2, 4"})
+    answer = service.client.post("/v1/segment", files={"file": ("any name", PNG)}, data={"pixel_spacing": "2, 2.2"})
     assert answer.status_code == 200, answer.text
     found = answer.json()
-    analyzed = service.client.post("/tumor/analyze", json={"img": b64(PNG), "pixel_spacing": [2, 4]}).json()
-    assert found["lesions"][0]["area_mm2"] == 8 * found["lesions"][0]["area_px"]
+    analyzed = service.client.post("/tumor/analyze", json={"img": b64(PNG), "pixel_spacing": [2, 2.2]}).json()
+    assert found["lesions"][0]["area_mm2"] == pytest.approx(4.4 * found["lesions"][0]["area_px"])
     assert found["mask"] == analyzed.pop("img")
     assert {name: found[name] for name in analyzed} == analyzed
-    assert (found["kind"], found["shape"], found["spacing_mm"]) == ("image", [489, 400], [2, 4])
+    assert (found["kind"], found["shape"], found["spacing_mm"]) == ("image", [489, 400], [2, 2.2])
     assert found.keys() == {*analyzed, "kind", "shape", "spacing_mm", "mask", "image", "probability", "temperature"}
     assert found["temperature"] == load_segmenter().config.temperature
     assert_mask_png(found["mask"], (489, 400))

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as PillowImage
+from PIL import ImageFile
 
 from mipseg.errors import Base64Error, ImageError, ImageTooLargeError, NotGreyError
 from mipseg.io import jpeg, png
@@ -115,6 +116,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Decoded:
         raise ImageError("img is neither a PNG nor a JPEG")
     else:
         data = jpeg.check_jpeg(data)
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # some libraries set it for the whole process
     try:
         with PillowImage.open(io.BytesIO(data), formats=["PNG", "JPEG"]) as image:
             check_size(*image.size, max_pixels)

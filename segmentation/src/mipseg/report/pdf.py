@@ -4,6 +4,8 @@ from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 
+from PIL import ImageFile
+
 from mipseg.errors import ReportError
 from mipseg.io.write import write_bytes
 
@@ -17,6 +19,7 @@ def require_pdf() -> None:
     Raises:
         ReportError: a package or a library of the system is missing; says which and what brings it.
     """
+    strict = ImageFile.LOAD_TRUNCATED_IMAGES
     try:
         with redirect_stdout(StringIO()):  # where it would tell at length what this tells in a line
             import weasyprint  # noqa: F401, PLC0415 # an extra, and slow
@@ -24,6 +27,8 @@ def require_pdf() -> None:
         raise ReportError(f"the package {error.name} is missing: pip install 'mipseg[report]'") from error
     except OSError as error:  # it loads libraries of the system
         raise ReportError(f"the library Pango is missing: apt install {DEBIAN}") from error
+    finally:  # its import makes Pillow accept cut files in the whole process
+        ImageFile.LOAD_TRUNCATED_IMAGES = strict
 
 
 def write_pdf(file: Path, html: str) -> None:

@@ -63,7 +63,9 @@ def running(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str, **settin
 
 
 def children() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+    """Processes of jobs; other tests may have left a pool's."""
+    alive = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+    return [child for child in alive if "multiprocessing" not in " ".join(child.cmdline())]
 
 
 def test_jobs_are_done_one_after_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
