@@ -15,8 +15,8 @@ from mipseg.errors import ModelError
 from mipseg.model.inference import Answer, Run
 from mipseg.types import Intensity
 
-# Pixels of a tile. What OpenVINO holds for larger ones, 30 MiB in each network, is given back after each call, which
-# costs a fifth of the call's time; images of the championship have smaller ones.
+# Pixels of a tile. What OpenVINO holds for larger ones is given back after each call: 40 MiB of four networks, for at
+# most a fifth of the call's time. Images of the championship have smaller ones.
 KEPT = 2**18
 _log = logging.getLogger(__name__)
 
