@@ -23,6 +23,7 @@ from tests.io.pet_files import AFFINE, make_ct, make_slices, write_slices
 from tests.volumes import ball
 
 PNGS = ("mip.png", "mask.png", "overlay.png", "probability.png")
+VOLUME_PNGS = (*PNGS, "rotation.png", "rotation_lesions.png")
 
 
 def _names(folder: Path) -> set[str]:
@@ -56,7 +57,7 @@ def test_volume(mipseg: Command, volume: Path, tmp_path: Path) -> None:
     answer = mipseg("segment", volume, "-o", tmp_path / "out", "--formats", "png,nifti,suv")
     assert (answer.code, answer.stderr) == (0, "")
     folder = tmp_path / "out" / "ball"
-    assert _names(folder) == {*PNGS, "mask.nii.gz", "suv.nii.gz", "measurements.json"}
+    assert _names(folder) == {*VOLUME_PNGS, "mask.nii.gz", "suv.nii.gz", "measurements.json"}
     truth = ball((40, 40, 40), (25, 20, 12), 12.0)
     mask, suv = _voxels(folder / "mask.nii.gz"), _voxels(folder / "suv.nii.gz")
     assert mask.dtype == np.uint8
@@ -70,6 +71,16 @@ def test_volume(mipseg: Command, volume: Path, tmp_path: Path) -> None:
     # 5.5 voxels of 4 mm above the middle of 80 rows of 2 mm, 7.5 to the right of the patient from that of 400 columns
     assert lesion["mip_px"] == [39.5 - 5.5 * 2, 199.5 - 7.5 * 2]
     assert np.argwhere(np.asarray(PillowImage.open(folder / "mask.png"))).mean(axis=0) == pytest.approx([28.5, 184.5])
+    rotation = {name: record["rotation"][name] for name in ("angles", "frames", "columns", "pixel_mm")}
+    assert rotation == {"angles": 36, "frames": 18, "columns": 6, "pixel_mm": [4, 4]}
+    height, width = record["rotation"]["frame_px"]
+    grey, number = (np.asarray(PillowImage.open(folder / name)) for name in VOLUME_PNGS[-2:])
+    assert grey.shape == number.shape == (3 * height, 6 * width)
+    rows, columns = slice(height, 2 * height), slice(3 * width, 4 * width)  # frame 9, from the patient's left
+    assert np.array_equal(number[rows, columns] == 1, grey[rows, columns] == 0)
+    assert np.argwhere(number[rows, columns] == 1).mean(axis=0)[0] == pytest.approx(39 - 25)
+    colours = PillowImage.open(folder / "rotation_lesions.png").convert("RGBA").getcolors()
+    assert {colour for _, colour in colours or []} == {(0, 0, 0, 0), (213, 94, 0, 255)}
     assert record["patient"]["dmax_mm"] is None
     assert record["patient"]["reasons"]["dmax_mm"] == "two lesions are needed"
 
@@ -79,7 +90,7 @@ def test_dicom_gets_its_segmentation(mipseg: Command, tmp_path: Path) -> None:
     voxels[12:16, 4:8, 20:24] = 15000
     folder = write_slices(tmp_path / "pet", make_slices(voxels, AFFINE))
     answer = mipseg("segment", folder, "-o", tmp_path / "out")
-    assert answer.lines[0]["files"] == [*PNGS, "mask.nii.gz", "seg.dcm", "report.dcm", "measurements.json"]
+    assert answer.lines[0]["files"] == [*VOLUME_PNGS, "mask.nii.gz", "seg.dcm", "report.dcm", "measurements.json"]
     segmentation = dcmread(tmp_path / "out" / "pet" / "seg.dcm")
     assert segmentation.pixel_array.sum() == 4 * 4 * 4
     record = json.loads((tmp_path / "out" / "pet" / "measurements.json").read_text())
@@ -90,7 +101,7 @@ def test_dicom_gets_its_segmentation(mipseg: Command, tmp_path: Path) -> None:
 def test_dicom_without_a_lesion_gets_a_report_that_says_so(mipseg: Command, tmp_path: Path) -> None:
     folder = write_slices(tmp_path / "pet", make_slices(np.full((20, 24, 28), 500, np.int16), AFFINE))
     answer = mipseg("segment", folder, "-o", tmp_path / "out")
-    assert answer.lines[0]["files"] == [*PNGS, "mask.nii.gz", "report.dcm", "measurements.json"]
+    assert answer.lines[0]["files"] == [*VOLUME_PNGS, "mask.nii.gz", "report.dcm", "measurements.json"]
     assert dcmread(tmp_path / "out" / "pet" / "report.dcm").Modality == "SR"
     record = json.loads((tmp_path / "out" / "pet" / "measurements.json").read_text())
     assert record["not_written"] == {

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mipseg.engines.job import Job, Options
+from mipseg.engines.rotation_files import INTENSITY, LESIONS, write_rotation
 from mipseg.figure import overlay_image
 from mipseg.io.arrays import image_of_intensity, image_of_probability
 from mipseg.io.volume import Volume
@@ -18,7 +19,10 @@ from mipseg.projection import Mip
 from mipseg.types import BinaryMask, GreyImage, Probability
 from mipseg.volume_pipeline import VolumeResult
 
-FILES = ("mip.png", "mask.png", "overlay.png", "probability.png", "mask.nii.gz", "suv.nii.gz", "seg.dcm", "report.dcm")
+FILES = (
+    *("mip.png", "mask.png", "overlay.png", "probability.png", INTENSITY, LESIONS),
+    *("mask.nii.gz", "suv.nii.gz", "seg.dcm", "report.dcm"),
+)
 NO_SUV = "a PNG or JPEG shows shares of a window, not SUV"
 NO_SEGMENT = "no lesion was found, and a segmentation without segments is not valid DICOM; report.dcm says so"
 NO_SPACING = "the size of an image's pixels is not known"
@@ -55,6 +59,7 @@ def write_image(folder: Path, mip: GreyImage, result: Result, options: Options) 
         "patient": {"lesions": len(lesions), **dict.fromkeys(_PATIENT_REASONS), "reasons": _PATIENT_REASONS},
         "lesions": lesions,
         "references": None,
+        "rotation": None,
         "warnings": list(result.warnings),
         "mask_sha256": hashlib.sha256(result.tumour.astype(np.uint8).tobytes()).hexdigest(),
         "files": _listed(folder),
@@ -75,10 +80,11 @@ def write_volume(folder: Path, volume: Volume, result: VolumeResult, job: Job, i
     Returns:
         What `measurements.json` says of them; `not_written` has the reason for each file that there can't be.
     """
-    formats, skipped = job.options.formats, dict[str, str]()
+    formats, skipped, rotation = job.options.formats, dict[str, str](), None
     if "png" in formats:
         segmentation = result.segmentation
         _write_pngs(folder, image_of_intensity(result.mip.intensity), segmentation.tumour, segmentation.probability)
+        rotation = write_rotation(folder, volume, result.labels, result.mip.window_top)
     mask = (result.labels > 0).view(np.uint8)
     if "nifti" in formats:
         write_nifti(folder / "mask.nii.gz", mask, volume.source)
@@ -97,6 +103,7 @@ def write_volume(folder: Path, volume: Volume, result: VolumeResult, job: Job, i
             for lesion in result.lesions
         ],
         "references": asdict(result.references),
+        "rotation": rotation,
         "warnings": list(result.warnings),
         "mask_sha256": hashlib.sha256(volume.source.restore(mask).data).hexdigest(),
         "files": _listed(folder),

@@ -69,7 +69,8 @@ def test_the_files_are_the_command_s_byte_for_byte(run: Run, tmp_path: Path) -> 
     ]
     assert last.files is not None
     types = {file.name: file.type for file in last.files}
-    pngs = dict.fromkeys(("mip.png", "mask.png", "overlay.png", "probability.png"), "image/png")
+    names = ("mip.png", "mask.png", "overlay.png", "probability.png", "rotation.png", "rotation_lesions.png")
+    pngs = dict.fromkeys(names, "image/png")
     assert types == pngs | {
         "mask.nii.gz": "application/gzip",
         "suv.nii.gz": "application/gzip",
