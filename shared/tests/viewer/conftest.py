@@ -1,5 +1,7 @@
 """The viewer in a real browser, in front of a service whose answers the tests write."""
 
+import base64
+import io
 import json
 import shutil
 import threading
@@ -187,3 +189,90 @@ def problem(page: Any) -> Callable[[str, str], None]:
         page.route("**/v1/segment", lambda route: route.fulfill(status=422, body=body))
 
     return refuse
+
+
+FRAME = (24, 30)  # rows and columns of 5 x 4 mm
+
+
+class Job:
+    """A volume's job on the service, as the test lets it stand.
+
+    Frame i of its film is 200 - 5 i grey all over, and has a lesion in its rightmost three columns.
+
+    Attributes:
+        answer: to who asks for it.
+        record: its measurements.json.
+        deleted: how often it was deleted.
+    """
+
+    def __init__(self, page: Any, case: Case) -> None:
+        self.answer: dict[str, Any] = {"state": "queued", "progress": 0, "doing": "waiting for its turn"}
+        self.deleted = 0
+        measures = {"mtv_ml": 12.34, "suv_max": 9.87, "suv_mean": 5.04, "suv_peak": None, "tlg_g": 62.2}
+        lesion = {"id": 1, **measures, "reasons": {"suv_peak": "the lesion is too small"}}
+        layout = {"angles": 36, "frames": 18, "columns": 6, "frame_px": FRAME, "pixel_mm": (5, 4)}
+        self.record: dict[str, Any] = {
+            "model": "unet_v8",
+            "model_sha256": "0123456789abcdef",
+            "has_tumour": 0.91,
+            "warnings": [],
+            "lesions": [lesion],
+            "patient": {"total_mtv_ml": 12.34, "total_tlg_g": 62.2, "suv_max": 9.87},
+            "rotation": {**layout, "colours": [(213, 94, 0), (0, 114, 178)]},
+        }
+        frames = np.ones(FRAME, np.uint8) * (200 - 5 * np.arange(18, dtype=np.uint8))[:, None, None]
+        lesions = np.zeros((18, *FRAME, 4), np.uint8)
+        lesions[:, :, -3:] = (213, 94, 0, 255)
+        body = case.body()
+        fields = {"mip.png": "image", "mask.png": "mask", "probability.png": "probability"}
+        self.files = {name: base64.b64decode(body[field]) for name, field in fields.items()}
+        self.files |= {"rotation.png": _png(_sheet(frames)), "rotation_lesions.png": _png(_sheet(lesions))}
+        page.route("**/v1/segment", lambda route: route.fulfill(status=202, json={"id": "0a1b", "state": "queued"}))
+        page.route("**/v1/jobs/0a1b", self._job)
+        page.route("**/v1/jobs/0a1b/result/*", self._result)
+
+    def finish(self) -> None:
+        """Let it be done."""
+        self.answer = {"state": "done", "files": [{"name": "mask.nii.gz", "size": 19233}], "problem": None}
+
+    def _job(self, route: Any) -> None:
+        if route.request.method == "DELETE":
+            self.deleted += 1
+            route.fulfill(status=204)
+        else:
+            route.fulfill(json=self.answer)
+
+    def _result(self, route: Any) -> None:
+        name = route.request.url.rsplit("/", 1)[1]
+        if name == "measurements.json":
+            route.fulfill(json=self.record)
+        else:
+            route.fulfill(body=self.files[name])
+
+
+def _sheet(frames: Grey) -> Grey:
+    """18 frames in one picture, 6 in a row."""
+    return np.concatenate([np.concatenate(list(row), axis=1) for row in frames.reshape(3, 6, *frames.shape[1:])])
+
+
+def _png(image: Grey) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture
+def job(page: Any, case: Case, drop: Callable[..., None]) -> Job:
+    """The job of a volume that was dropped."""
+    job = Job(page, case)
+    drop(scan=b"NIfTI")
+    page.wait_for_selector("#step:text-is('Waiting for its turn \u2026')")
+    return job
+
+
+@pytest.fixture
+def volume(page: Any, job: Job) -> Any:
+    """The viewer with the volume."""
+    job.finish()
+    page.wait_for_selector("[data-phase=shown]")
+    return page

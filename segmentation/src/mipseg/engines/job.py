@@ -22,7 +22,7 @@ class Options:
     """What changes the result of a case.
 
     Attributes:
-        formats: `png`: MIP, mask, overlay and probabilities, and of a volume the MIPs from all around; `nifti`: the mask;
+        formats: `png`: MIP, mask, overlay and probabilities, and of a volume MIPs from all around; `nifti`: the mask;
             `seg`: DICOM-SEG; `sr`: DICOM report; `suv`: the SUV as NIfTI. A measurements.json is always written.
         window_top: the value that the networks see as the hottest; None: SUV 6.
         rule: how lesions grow from the mask; see `mipseg.growing.grow`.

@@ -32,11 +32,15 @@ export async function readVolume(id, onstep, signal) {
   const read = (name) => fetch(fileOf(id, name), { signal });
   const [image, mask, probability] = await Promise.all(
     ["mip.png", "mask.png", "probability.png"].map(async (name) => decodeGrey(await (await read(name)).blob())));
+  const [grey, colours] = await Promise.all(
+    ["rotation.png", "rotation_lesions.png"].map(async (name) => createImageBitmap(await (await read(name)).blob())));
   const found = readJson(await (await read("measurements.json")).text());
-  const { model: name, model_sha256: sha256, has_tumour, warnings, lesions, patient } = found;
+  const { model: name, model_sha256: sha256, has_tumour, warnings, lesions, patient, rotation } = found;
+  const { angles, frames, columns, frame_px: framePx, pixel_mm: pixelMm, colours: palette } = rotation;
+  const film = { grey, colours, angles, frames, columns, framePx, pixelMm, palette };
   const label = lesions.length > 0 ? "tumor" : "healthy";
   return {
-    ...shown(image, mask, probability), spacing: [PITCH_MM, PITCH_MM], volume: { id, files, lesions, patient },
+    ...shown(image, mask, probability), spacing: [PITCH_MM, PITCH_MM], volume: { id, files, lesions, patient, film },
     answer: { classification: { label, probability: has_tumour, threshold: null }, warnings, model: { name, sha256 } },
   };
 }

@@ -40,6 +40,17 @@
  * @property {{name: string, size: number}[]} files of the job, sizes in bytes
  * @property {VolumeLesion[]} lesions
  * @property {{total_mtv_ml: number, total_tlg_g: number | null, suv_max: number | null}} patient
+ * @property {Film} film
+ *
+ * @typedef {object} Film the projections of a volume from all around; the second half of the angles are the frames mirrored
+ * @property {ImageBitmap} grey all frames, row by row, dark is hot
+ * @property {ImageBitmap} colours the same of the lesions
+ * @property {number} angles of a whole turn
+ * @property {number} frames half of them
+ * @property {number} columns frames in a row
+ * @property {[number, number]} framePx height and width of a frame
+ * @property {[number, number]} pixelMm height and width of a pixel
+ * @property {number[][]} palette red, green and blue of lesion 1, 2, …, and from the first again
  *
  * @typedef {object} State everything that is shown
  * @property {"start" | "working" | "shown" | "failed"} phase
@@ -67,6 +78,7 @@
  * @property {number} hovered id of a lesion, 0: none
  * @property {Uint8Array | null} reference 0 or 1
  * @property {string} referenceProblem why a reference was not taken
+ * @property {"front" | "film"} look at a volume: its projection, or the film of its projections that turns
  * @property {boolean} darkIsHot inverted grey, as nuclear medicine shows it
  * @property {boolean} outline
  * @property {number} fill opacity of the mask, 0 to 1
@@ -81,5 +93,5 @@ export const START = {
   intensity: new Uint8Array(), probability: new Uint8Array(), mask: new Uint8Array(), ownMask: new Uint8Array(),
   threshold: 256, ownThreshold: 256, temperature: 1, clicks: [], edited: false,
   labels: new Uint32Array(), lesions: [], selected: 0, hovered: 0, reference: null, referenceProblem: "",
-  darkIsHot: true, outline: true, fill: 0.25, heat: false, compare: false,
+  look: "front", darkIsHot: true, outline: true, fill: 0.25, heat: false, compare: false,
 };

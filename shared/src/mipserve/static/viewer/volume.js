@@ -20,15 +20,26 @@ export function showVolume(store) {
     for (const id of ["spacing", "spacing-words", "predict", "expected-figure"]) at(id).hidden = volume !== null;
     at("volume").hidden = !volume;
     if (!volume) return;
-    const { id, lesions, patient, files } = volume;
+    const { id, lesions, patient, files, film } = volume;
     at("total-mtv").textContent = number(patient.total_mtv_ml, 1);
     at("total-tlg").textContent = number(patient.total_tlg_g, 0);
     at("suv-max").textContent = number(patient.suv_max, 1);
     body.replaceChildren(...lesions.map((lesion) => make("tr", {}, ...COLUMNS.map(([key, , digits]) =>
       make("td", { title: lesion.reasons[key] ?? "" }, number(lesion[key], digits))))));
+    for (const [place, row] of [...body.children].entries()) row.firstElementChild?.prepend(swatch(film.palette, place));
     at("files").replaceChildren(...files.map(({ name, size }) => make("li", {},
       make("a", { href: fileOf(id, name), download: name }, name), ` ${Math.ceil(size / 1024)} kB`)));
   });
+}
+
+/**
+ * @param {number[][]} palette of the film
+ * @param {number} place of a lesion in its list, from 0
+ */
+function swatch(palette, place) {
+  const mark = make("i", { className: "swatch" });
+  mark.style.background = `rgb(${palette[place % palette.length].join(" ")})`;
+  return mark;
 }
 
 /**

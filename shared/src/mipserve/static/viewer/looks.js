@@ -1,0 +1,32 @@
+// @ts-check
+import { at, onclick } from "./dom.js";
+/** @typedef {import("./types.js").State["look"]} Look */
+
+/** @type {Record<Look, string>} where a look has its focus */
+const FOCUS = { front: "picture", film: "film-angle" };
+
+/**
+ * The ways to look at a volume, one at a time: its projection, or the film of its projections that turns.
+ *
+ * @param {import("./canvas.js").Canvas} canvas
+ * @param {import("./keys.js").Key[]} keys of the picture; grow by those that leave it
+ */
+export function connectLooks({ store }, keys) {
+  /** @param {Look} look */
+  const show = (look) => {
+    if (!store.state.volume) return;
+    store.update({ look });
+    at(FOCUS[look]).focus({ preventScroll: true });
+  };
+  const looks = /** @type {Look[]} */ (Object.keys(FOCUS));
+  for (const look of looks) onclick(`look-${look}`, () => show(look));
+  store.subscribe(["look", "volume"], ({ look, volume }) => {
+    at("looks").hidden = !volume;
+    at("stage").dataset.look = look;
+    for (const one of looks) at(`look-${one}`).setAttribute("aria-pressed", String(one === look));
+  });
+  keys.push({ keys: ["t"], shown: "t", words: "turn (volumes)", action: () => show("film") });
+  at("stage").addEventListener("keydown", ({ key }) => {
+    if (key === "Escape" && store.state.look !== "front") show("front");
+  });
+}
