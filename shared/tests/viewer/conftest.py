@@ -108,7 +108,11 @@ def browser() -> Iterator[Any]:
     if CHROMIUM is None:
         pytest.skip("chromium is not installed")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=60_000)
+        browser = driver.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"],
+            timeout=60_000,
+        )
         yield browser
         browser.close()
 
@@ -203,11 +207,12 @@ class Job:
         answer: to who asks for it.
         record: its measurements.json.
         deleted: how often it was deleted.
+        form: what was sent.
     """
 
     def __init__(self, page: Any, case: Case) -> None:
         self.answer: dict[str, Any] = {"state": "queued", "progress": 0, "doing": "waiting for its turn"}
-        self.deleted = 0
+        self.deleted, self.form = 0, b""
         measures = {"mtv_ml": 12.34, "suv_max": 9.87, "suv_mean": 5.04, "suv_peak": None, "tlg_g": 62.2}
         lesion = {"id": 1, **measures, "reasons": {"suv_peak": "the lesion is too small"}}
         layout = {"angles": 36, "frames": 18, "columns": 6, "frame_px": FRAME, "pixel_mm": (5, 4)}
@@ -227,13 +232,18 @@ class Job:
         fields = {"mip.png": "image", "mask.png": "mask", "probability.png": "probability"}
         self.files = {name: base64.b64decode(body[field]) for name, field in fields.items()}
         self.files |= {"rotation.png": _png(_sheet(frames)), "rotation_lesions.png": _png(_sheet(lesions))}
-        page.route("**/v1/segment", lambda route: route.fulfill(status=202, json={"id": "0a1b", "state": "queued"}))
+        page.route("**/v1/segment", self._upload)
         page.route("**/v1/jobs/0a1b", self._job)
         page.route("**/v1/jobs/0a1b/result/*", self._result)
 
-    def finish(self) -> None:
-        """Let it be done."""
-        self.answer = {"state": "done", "files": [{"name": "mask.nii.gz", "size": 19233}], "problem": None}
+    def finish(self, *files: str) -> None:
+        """Let it be done, and have made these files beside mask.nii.gz."""
+        made = [{"name": name, "size": 19233} for name in {"mask.nii.gz", *files}]
+        self.answer = {"state": "done", "files": made, "problem": None}
+
+    def _upload(self, route: Any) -> None:
+        self.form = route.request.post_data_buffer
+        route.fulfill(status=202, json={"id": "0a1b", "state": "queued"})
 
     def _job(self, route: Any) -> None:
         if route.request.method == "DELETE":

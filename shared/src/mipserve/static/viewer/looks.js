@@ -1,12 +1,13 @@
 // @ts-check
 import { at, onclick } from "./dom.js";
+import { hasPlanes } from "./planes.js";
 /** @typedef {import("./types.js").State["look"]} Look */
 
 /** @type {Record<Look, string>} where a look has its focus */
-const FOCUS = { front: "picture", film: "film-angle" };
+const FOCUS = { front: "picture", film: "film-angle", planes: "planes-picture" };
 
 /**
- * The ways to look at a volume, one at a time: its projection, or the film of its projections that turns.
+ * The ways to look at a volume, one at a time: its projection, the film of its projections that turns, or its slices.
  *
  * @param {import("./canvas.js").Canvas} canvas
  * @param {import("./keys.js").Key[]} keys of the picture; grow by those that leave it
@@ -14,7 +15,7 @@ const FOCUS = { front: "picture", film: "film-angle" };
 export function connectLooks({ store }, keys) {
   /** @param {Look} look */
   const show = (look) => {
-    if (!store.state.volume) return;
+    if (!store.state.volume || /** @type {HTMLButtonElement} */ (at(`look-${look}`)).disabled) return;
     store.update({ look });
     at(FOCUS[look]).focus({ preventScroll: true });
   };
@@ -22,10 +23,13 @@ export function connectLooks({ store }, keys) {
   for (const look of looks) onclick(`look-${look}`, () => show(look));
   store.subscribe(["look", "volume"], ({ look, volume }) => {
     at("looks").hidden = !volume;
+    /** @type {HTMLButtonElement} */ (at("look-planes")).disabled = !hasPlanes(volume);
     at("stage").dataset.look = look;
     for (const one of looks) at(`look-${one}`).setAttribute("aria-pressed", String(one === look));
   });
   keys.push({ keys: ["t"], shown: "t", words: "turn (volumes)", action: () => show("film") });
+  keys.push({ keys: ["s"], shown: "s", words: "slices (volumes)", action: () => show("planes") });
+  store.subscribe(["lesion3d"], ({ lesion3d }) => lesion3d && show("planes"));
   at("stage").addEventListener("keydown", ({ key }) => {
     if (key === "Escape" && store.state.look !== "front") show("front");
   });

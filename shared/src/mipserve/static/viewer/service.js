@@ -19,6 +19,7 @@ import { shown, toMask } from "./shown.js";
 export async function segment(file, { pixelSize, onstep, signal }) {
   const form = new FormData();
   form.append("file", file, "image"); // what the file is called is nobody's business
+  if (!(await isPicture(file))) form.append("formats", "png,nifti,seg,sr,suv"); // the slices need the SUV
   if (pixelSize) form.append("pixel_spacing", `${pixelSize},${pixelSize}`);
   const { status, text } = await post("v1/segment", form, onstep, signal);
   const content = readJson(text);
@@ -28,6 +29,15 @@ export async function segment(file, { pixelSize, onstep, signal }) {
     [content.image, content.mask, content.probability].map(decodeBase64));
   const { classification, warnings, model, temperature, spacing_mm: spacing } = content;
   return { ...shown(image, mask, probability), answer: { classification, warnings, model }, temperature, spacing };
+}
+
+/**
+ * Whether a file is a PNG or JPEG by its first bytes; what else comes is a volume.
+ * @param {Blob} file
+ */
+async function isPicture(file) {
+  const first = String.fromCharCode(...new Uint8Array(await file.slice(0, 4).arrayBuffer()));
+  return first === "\x89PNG" || first.startsWith("\xff\xd8\xff");
 }
 
 /**

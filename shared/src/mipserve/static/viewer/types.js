@@ -33,6 +33,7 @@
  * @property {number | null} suv_mean
  * @property {number | null} suv_peak
  * @property {number | null} tlg_g
+ * @property {[number, number, number]} centroid_mm to the patient's left, to the back, to the head
  * @property {Record<string, string>} reasons why something can't be known, by its name
  *
  * @typedef {object} Volume what the model found in a volume; the image shows its projection
@@ -78,7 +79,8 @@
  * @property {number} hovered id of a lesion, 0: none
  * @property {Uint8Array | null} reference 0 or 1
  * @property {string} referenceProblem why a reference was not taken
- * @property {"front" | "film"} look at a volume: its projection, or the film of its projections that turns
+ * @property {"front" | "film" | "planes"} look at a volume: its projection, the film of its projections, or its slices
+ * @property {number} lesion3d number of the volume's lesion that the slices show, 0: none
  * @property {boolean} darkIsHot inverted grey, as nuclear medicine shows it
  * @property {boolean} outline
  * @property {number} fill opacity of the mask, 0 to 1
@@ -93,5 +95,5 @@ export const START = {
   intensity: new Uint8Array(), probability: new Uint8Array(), mask: new Uint8Array(), ownMask: new Uint8Array(),
   threshold: 256, ownThreshold: 256, temperature: 1, clicks: [], edited: false,
   labels: new Uint32Array(), lesions: [], selected: 0, hovered: 0, reference: null, referenceProblem: "",
-  look: "front", darkIsHot: true, outline: true, fill: 0.25, heat: false, compare: false,
+  look: "front", lesion3d: 0, darkIsHot: true, outline: true, fill: 0.25, heat: false, compare: false,
 };

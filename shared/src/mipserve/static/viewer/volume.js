@@ -1,6 +1,7 @@
 // @ts-check
 import { at, make } from "./dom.js";
 import { fileOf } from "./job.js";
+import { hasPlanes } from "./planes.js";
 
 /** @type {[keyof import("./types.js").VolumeLesion & string, string, number][]} a measure, its heading, and its digits */
 const COLUMNS = [
@@ -26,7 +27,9 @@ export function showVolume(store) {
     at("suv-max").textContent = number(patient.suv_max, 1);
     body.replaceChildren(...lesions.map((lesion) => make("tr", {}, ...COLUMNS.map(([key, , digits]) =>
       make("td", { title: lesion.reasons[key] ?? "" }, number(lesion[key], digits))))));
-    for (const [place, row] of [...body.children].entries()) row.firstElementChild?.prepend(swatch(film.palette, place));
+    for (const [place, row] of [...body.children].entries()) {
+      row.firstElementChild?.replaceChildren(swatch(film.palette, place), jumper(store, volume, lesions[place].id));
+    }
     at("files").replaceChildren(...files.map(({ name, size }) => make("li", {},
       make("a", { href: fileOf(id, name), download: name }, name), ` ${Math.ceil(size / 1024)} kB`)));
   });
@@ -40,6 +43,21 @@ function swatch(palette, place) {
   const mark = make("i", { className: "swatch" });
   mark.style.background = `rgb(${palette[place % palette.length].join(" ")})`;
   return mark;
+}
+
+/**
+ * @param {import("./store.js").Store} store
+ * @param {import("./types.js").Volume} volume
+ * @param {number} id of the lesion
+ */
+function jumper(store, volume, id) {
+  const words = { ariaLabel: `Show lesion ${id} in slices`, disabled: !hasPlanes(volume) };
+  const button = make("button", { type: "button", className: "plain", ...words }, String(id));
+  button.addEventListener("click", () => {
+    store.update({ lesion3d: 0 }); // else the same lesion would not be shown again
+    store.update({ lesion3d: id });
+  });
+  return button;
 }
 
 /**

@@ -1,0 +1,97 @@
+"""The slices of a volume: drawn by NiiVue under the page's policy, at the chosen lesion."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+import mipserve
+
+pytestmark = pytest.mark.long
+VENDOR = Path(mipserve.__file__).parent / "static/vendor/niivue.js"
+# RAS: the first voxel is at the left, in the back, at the feet.
+AFFINE = np.array([[-4.0, 0, 0, 40], [0, -5, 0, 50], [0, 0, 6, -60], [0, 0, 0, 1]])
+
+
+@pytest.fixture
+def planes(page: Any, job: Any) -> Any:
+    """The viewer with a volume of 20 x 20 x 20 voxels with SUV 1 that has two lesions, of SUV 8 and 4."""
+    suv = np.ones((20, 20, 20), np.float32)
+    suv[4, 6, 15], suv[14, 12, 3] = 8, 4
+    for name, array in {"suv.nii.gz": suv, "mask.nii.gz": (suv > 1).astype(np.uint8)}.items():
+        job.files[name] = _nifti(array)
+    first = job.record["lesions"][0]
+    # LPS of voxels (4, 6, 15) and (14, 12, 3)
+    places = ((-24.0, -20.0, 30.0), (16.0, 10.0, -42.0))
+    job.record["lesions"] = [{**first, "id": number, "centroid_mm": mm} for number, mm in enumerate(places, 1)]
+    job.finish("suv.nii.gz", "mask.nii.gz")
+    page.wait_for_selector("[data-phase=shown]")
+    page.set_default_timeout(60_000)  # shaders without a GPU
+    return page
+
+
+def _nifti(array: Any) -> bytes:
+    return bytes(nib.Nifti1Image(array, AFFINE).to_bytes())
+
+
+def wait_for_place(page: Any, words: str) -> None:
+    page.wait_for_selector(f"#planes-place:text-is('{words}')")
+
+
+def test_they_go_to_the_chosen_lesion(planes: Any) -> None:
+    planes.click("#volume tbody tr:nth-child(2) button")
+    wait_for_place(planes, "SUV 4.0 at 16, 10, -42 mm (left, back, head)")
+    assert planes.inner_text("#planes-words") == ""
+    assert planes.get_attribute("#look-planes", "aria-pressed") == "true"
+    planes.focus("#planes-picture")
+    planes.keyboard.press("n")
+    wait_for_place(planes, "SUV 8.0 at -24, -20, 30 mm (left, back, head)")
+    planes.keyboard.press("ArrowLeft")
+    wait_for_place(planes, "SUV 1.0 at -28, -20, 30 mm (left, back, head)")
+    planes.keyboard.press("ArrowUp")
+    wait_for_place(planes, "SUV 1.0 at -28, -20, 36 mm (left, back, head)")
+    planes.keyboard.press("PageUp")
+    wait_for_place(planes, "SUV 1.0 at -28, -25, 36 mm (left, back, head)")
+    planes.keyboard.press("Escape")
+    assert planes.evaluate("document.activeElement.id") == "picture"
+
+
+def test_they_are_drawn_dark_or_bright(planes: Any) -> None:
+    planes.click("#look-planes")
+    planes.wait_for_selector("#planes-words", state="hidden")
+    before = planes.locator("#planes-picture").screenshot()
+    planes.uncheck("#dark-is-hot")
+    planes.wait_for_timeout(500)
+    assert planes.locator("#planes-picture").screenshot() != before
+
+
+def test_what_can_t_be_read_is_told(planes: Any, job: Any) -> None:
+    job.files["suv.nii.gz"] = b"no volume"
+    planes.click("#look-planes")
+    planes.wait_for_selector("#planes-words:text-matches('can.t be shown')")
+
+
+def test_without_suv_there_are_none(volume: Any) -> None:
+    assert volume.is_disabled("#look-planes")
+    volume.focus("#picture")
+    volume.keyboard.press("s")
+    assert volume.get_attribute("#stage", "data-look") == "front"
+
+
+def test_the_suv_is_asked_for_of_volumes_alone(page: Any, job: Any, file: str) -> None:
+    assert b'name="formats"\r\n\r\npng,nifti,seg,sr,suv\r\n' in job.form
+    job.form = b""
+    page.set_input_files("#file", file)
+    page.wait_for_selector("#step:text-is('Waiting for its turn \u2026')")
+    assert b'name="file"' in job.form
+    assert b"formats" not in job.form
+
+
+def test_niivue_is_the_package_s_own() -> None:
+    assert (
+        hashlib.sha256(VENDOR.read_bytes()).hexdigest()
+        == "d6c2be4feb1ad53b2ac76b4196da8d8fd2263b662b511c55ca0fd127eb6a6532"
+    )
