@@ -34,7 +34,8 @@ def planes(page: Any, job: Any) -> Any:
 
 
 def _nifti(array: Any) -> bytes:
-    return bytes(nib.Nifti1Image(array, AFFINE).to_bytes())
+    image: Any = nib.Nifti1Image  # is not typed
+    return bytes(image(array, AFFINE).to_bytes())
 
 
 def wait_for_place(page: Any, words: str) -> None:
