@@ -7,7 +7,8 @@ from axe_playwright_python.sync_playwright import Axe
 
 pytestmark = pytest.mark.long
 TUMOUR = [213 * 0.75 + 50, 94 * 0.75 + 50, 50]  # over 200 grey
-PIXEL = """([x, y]) => {
+PIXEL = """async ([x, y]) => {
+  for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);  // its size is known late
   const canvas = document.getElementById("film-picture");
   return Array.from(canvas.getContext("2d").getImageData(x * canvas.width, y * canvas.height, 1, 1).data);
 }"""
