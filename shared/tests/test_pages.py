@@ -89,7 +89,7 @@ def test_a_file_that_is_no_image_is_refused_in_plain_words(service: Any, page: A
     page.goto(service.url("/"))
     page.set_input_files("#file", {"name": "notes.png", "mimeType": "image/png", "buffer": b"no image"})
     page.wait_for_selector("[data-phase=failed]")
-    assert page.inner_text("#problem-title") == "The image can't be read"
+    assert page.inner_text("#problem-title") == "The file can't be read"
     shoot(page, "failed")
 
 

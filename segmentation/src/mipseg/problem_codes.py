@@ -49,7 +49,7 @@ PROBLEMS: dict[str, Problem] = {
     "invalid-prediction": Problem(500, "the prediction function returned an unusable mask", _SEE_LOG),
     "prediction-failed": Problem(500, "the prediction failed", _SEE_LOG),
     # A volume and its job.
-    "invalid-volume": Problem(422, "the volume can't be read", "see what it says"),
+    "invalid-volume": Problem(422, "the file can't be read", "see what it says"),
     "jobs-full": Problem(429, "too many volumes wait already", _AGAIN),
     "disk-full": Problem(507, "there is no room for this", "try again later, or delete a job"),
     "jobs-unavailable": Problem(503, "the service takes no volumes now", "check MIPSEG_JOBS_DIR"),

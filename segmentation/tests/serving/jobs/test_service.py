@@ -162,7 +162,7 @@ def test_damaged_uploads_fail_by_name(server: Server, archive: bytes, volume: by
     for content in (archive[: len(archive) // 2], bytes(damaged), volume[: len(volume) // 2]):
         problem = follow(server, upload(server, content), "failed")["problem"]
         assert problem["code"] == "invalid-volume"
-        assert problem["title"] == "The volume can't be read"
+        assert problem["title"] == "The file can't be read"
         assert problem["detail"].startswith("upload is not a sound")
 
 
