@@ -104,15 +104,13 @@ def address() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")  # not longer: an event loop runs while it is there, which other tests can't bear
-def browser() -> Iterator[Any]:
+def browser(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Chromium, with what a module adds as `BROWSER_ARGS`."""
+    added = getattr(request.module, "BROWSER_ARGS", ())
     if CHROMIUM is None:
         pytest.skip("chromium is not installed")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"],
-            timeout=60_000,
-        )
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *added], timeout=60_000)
         yield browser
         browser.close()
 

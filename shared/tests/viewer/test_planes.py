@@ -12,6 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 import mipserve
 
 pytestmark = pytest.mark.long
+BROWSER_ARGS = "--use-angle=swiftshader", "--enable-unsafe-swiftshader"  # WebGL without a GPU
 VENDOR = Path(mipserve.__file__).parent / "static/vendor/niivue.js"
 # RAS: the first voxel is at the left, in the back, at the feet.
 AFFINE = np.array([[-4.0, 0, 0, 40], [0, -5, 0, 50], [0, 0, 6, -60], [0, 0, 0, 1]])
