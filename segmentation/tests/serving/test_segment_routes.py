@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -29,6 +30,12 @@ def ask(app: FastAPI, **request: Any) -> httpx.Response:
             return await client.post("/v1/segment", **request)
 
     return asyncio.run(send())
+
+
+@pytest.fixture(autouse=True)
+def _own_jobs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A service that runs beside the tests keeps its own folder."""
+    monkeypatch.setenv("MIPSEG_JOBS_DIR", str(tmp_path / "jobs"))
 
 
 def app_of(**settings: Any) -> FastAPI:
