@@ -35,7 +35,7 @@ CLIENTS = (1, 2, 4, 8)
 SHAPES, SHAPE_REQUESTS = 200, 500
 WARM_UP, LATENCY_REQUESTS, THROUGHPUT_REQUESTS = 5, 100, 80
 BASELINE = "return get_threshold_segmentation(img, 50)"
-MODEL = "return segment_image(img, SEGMENTER)"
+MODEL = "return segment_image(img, load_segmenter())"
 
 
 def phantom(height: int) -> npt.NDArray[np.uint8]:
