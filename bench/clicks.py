@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 from bench.clicks_fit import Rule, fit_rule, read_examples, write_rule
-from scipy import stats
 
+from mipseg.evaluation import interval
 from mipseg.io.dataset import Case, load_dataset
 from mipseg.model.postprocess import binarise
 from mipseg.settings import Settings
@@ -120,10 +120,8 @@ def show(name: str, answer: dict[str, Any]) -> None:
     dice = np.array(list(answer["dice"].values()))
     columns = []
     for clicks in SHOWN:
-        interval = stats.bootstrap(
-            (dice[:, clicks],), np.mean, method="percentile", rng=np.random.default_rng(0)
-        ).confidence_interval
-        columns.append(f"{dice[:, clicks].mean():.3f} ({interval.low:.3f} to {interval.high:.3f})")
+        found = interval(dice[:, clicks].tolist())
+        columns.append(f"{found.mean:.3f} ({found.low:.3f} to {found.high:.3f})")
     times = answer["milliseconds"]
     speed = f"{np.median(times):.1f}, {np.percentile(times, 99):.1f}" if times else "-"
     print(f"| {name} | {len(dice)} | {' | '.join(columns)} | {speed} |", flush=True)

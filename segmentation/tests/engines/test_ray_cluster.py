@@ -29,7 +29,7 @@ SETTINGS = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # else Ray takes 127.0.0.1 for the machine's outer address
     "RAY_raylet_start_wait_time_s": "120",  # for busy machines
 }
-ENVIRONMENT = {**os.environ, **SETTINGS, "SOURCE_DATE_EPOCH": "1767225600", "MIPSEG_FAST": "1"}
+ENVIRONMENT = {**os.environ, **SETTINGS, "SOURCE_DATE_EPOCH": "1767225600"}
 IMAGES = 8
 
 

@@ -14,14 +14,13 @@ from torch import Tensor
 
 from mipseg.training.config import Config
 from mipseg.training.geometry import Geometry, Random, choose, draw_anywhere, draw_beside, draw_body, warp
-from mipseg.training.stock import SAME_LESION, Stock
+from mipseg.training.stock import CONTROL, PATIENT, SAME_LESION, UNLABELLED, Stock
 
 FRAME = (448, 320)  # rows and columns of a training image
 MAX_LESIONS = 15  # most components that are copied from one patient
 LARGEST = 80.0  # px, the greatest extent to which a lesion is enlarged: 16 cm
 CELL = 8  # px of a place where a lesion may be laid
 BODY = 0.03  # mean intensity of a cell from which it belongs to the body
-PATIENT, CONTROL, UNLABELLED = range(3)
 
 
 class Batch(NamedTuple):
@@ -63,17 +62,17 @@ class Sampler:
         image, target = warp(body, FRAME, layers).unbind(1)
         target = torch.where((kind == UNLABELLED)[:, None, None], target, (target > 0.5).float())
         share = torch.where(kind == CONTROL, config.compose_controls, config.compose_patients)
-        composed = (random.uniform(0, 1, size) < share)[:, None, None]
+        composed = random.chance(share, size)[:, None, None]
         lesions, keep = self._draw_lesions(image, body, numbers)
         keep, lesions = keep * composed, lesions * composed
         image, target = torch.maximum(image, lesions), torch.maximum(target, keep)
         return Batch(change_intensity(image, config.window_jitter, random)[:, None], target[:, None])
 
     def _draw_kind(self, size: int, unlabelled: float) -> Tensor:
-        draw = self._random.uniform(0, 1, size)
-        has_reference = self._random.chance(self._config.patient_fraction, size)
-        controls = torch.where(has_reference, PATIENT, CONTROL if len(self._stock.groups[CONTROL]) else PATIENT)
-        return torch.where(draw < unlabelled, UNLABELLED, controls)
+        is_unlabelled = self._random.chance(unlabelled, size)
+        is_patient = self._random.chance(self._config.patient_fraction, size)
+        with_reference = torch.where(is_patient, PATIENT, CONTROL if len(self._stock.groups[CONTROL]) else PATIENT)
+        return torch.where(is_unlabelled, UNLABELLED, with_reference)
 
     def _draw_cases(self, kind: Tensor) -> Tensor:
         numbers = torch.zeros_like(kind)

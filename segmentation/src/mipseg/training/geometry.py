@@ -30,8 +30,8 @@ class Random:
         """Float32 of mean 0 and standard deviation 1."""
         return torch.randn(shape, generator=self._generator, device=self.device)
 
-    def chance(self, probability: float, size: int) -> Tensor:
-        """(size,) bool, each True with this probability."""
+    def chance(self, probability: float | Tensor, size: int) -> Tensor:
+        """(size,) bool, each True with this probability, or each with its own."""
         return self.uniform(0, 1, size) < probability
 
     def factor(self, spread: float, size: int) -> Tensor:
@@ -40,8 +40,7 @@ class Random:
 
     def below(self, counts: Tensor) -> Tensor:
         """An integer from 0 to count - 1 for each of some counts, which are at least 1."""
-        draws = torch.rand(counts.shape, generator=self._generator, device=self.device)
-        return (draws * counts).long().clamp(max=counts - 1)
+        return (self.uniform(0, 1, *counts.shape) * counts).long().clamp(max=counts - 1)
 
     def pick(self, weights: Tensor) -> Tensor:
         """(B,) for each row of (B, N) weights the number of a column, drawn in proportion to them."""

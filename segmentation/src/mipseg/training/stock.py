@@ -13,6 +13,7 @@ from mipseg.io.dataset import Case
 from mipseg.metrics import NEIGHBOURS
 from mipseg.model.preprocess import body_columns
 
+PATIENT, CONTROL, UNLABELLED = range(3)  # kinds of cases; the last are patients without reference
 CERTAIN = 128  # target from which a pixel belongs to a component; 255 is certain tumour
 SAME_LESION = 30.0  # px between the centres of components that may be one lesion in three dimensions
 
@@ -30,7 +31,7 @@ class Stock:
         extents: (N, C) float32 square root of each component's area, px.
         heights: (N,) float32 rows of each image before padding.
         centres: (N,) float32 column of the middle of each body.
-        groups: numbers of the patients, of the controls, and of the patients without reference.
+        groups: numbers of the cases of each kind: `PATIENT`, `CONTROL`, `UNLABELLED`.
     """
 
     images: Tensor
@@ -81,7 +82,7 @@ def make_stock(cases: Sequence[Case], unlabelled: Sequence[Case], device: torch.
     everyone = [*cases, *unlabelled]
     size, shape = len(everyone), np.max([case.image.shape for case in everyone], 0).tolist()
     most = max([1, *(ndimage.label(case.mask, NEIGHBOURS)[1] for case in cases)])
-    kinds = [2 if number >= len(cases) else int(not case.has_tumour) for number, case in enumerate(everyone)]
+    kinds = [PATIENT if case.has_tumour else CONTROL for case in cases] + [UNLABELLED] * len(unlabelled)
     stock = Stock(
         images=torch.zeros((size, *shape), dtype=torch.uint8, device=device),
         targets=torch.zeros((size, *shape), dtype=torch.uint8, device=device),
@@ -91,12 +92,15 @@ def make_stock(cases: Sequence[Case], unlabelled: Sequence[Case], device: torch.
         extents=torch.ones((size, most), device=device),
         heights=torch.tensor([float(case.image.shape[0]) for case in everyone], device=device),
         centres=torch.tensor([_centre(case) for case in everyone], device=device),
-        groups=tuple(torch.tensor(np.flatnonzero(np.equal(kinds, kind)), device=device) for kind in range(3)),  # type: ignore[arg-type]
+        groups=tuple(
+            torch.tensor(np.flatnonzero(np.equal(kinds, kind)), device=device)
+            for kind in (PATIENT, CONTROL, UNLABELLED)
+        ),  # type: ignore[arg-type]
     )
     for number, case in enumerate(everyone):
         rows, columns = case.image.shape
         stock.images[number, :rows, :columns] = torch.from_numpy(255 - case.image)
-    patients = [number for number, kind in enumerate(kinds) if kind == 0]
+    patients = stock.groups[PATIENT].tolist()
     stock.set_targets(patients, [cases[number].mask.astype(np.uint8) * np.uint8(255) for number in patients])
     return stock
 
