@@ -83,8 +83,8 @@ def folder(tmp_path: Path) -> Path:
     }
     (tmp_path / "config.json").write_text(json.dumps(config))
     architectures = {
-        "mine": {"channels": [16, 32, 64], "pixel_unshuffle": 2, "parameters": 1_940_000},
-        "other": {"channels": [8, 16, 32], "pixel_unshuffle": 4, "parameters": 520_000},
+        "mine": {"pretrained": False, "channels": [16, 32, 64], "pixel_unshuffle": 2, "parameters": 1_940_000},
+        "other": {"pretrained": True, "channels": [8, 16, 32], "pixel_unshuffle": 2, "parameters": 520_000},
     }
     identities = {"mine": [IDENTITY] * 2, "other": [IDENTITY] * 2}
     report = card_report(REPORT_OF_RUN | {"identities": identities, "robustness": MEASURED}, architectures)
@@ -135,9 +135,10 @@ def test_numbers_come_from_the_report(folder: Path) -> None:
 def test_the_networks_are_described(folder: Path) -> None:
     card = render_card(folder)
     assert card.startswith("# Model card: mine\n")
-    assert "- **Networks**: 2 residual U-Nets" in card
+    assert "- **Networks**: 2 U-Nets" in card
     assert "| `network-0.onnx` | mine | no |\n| `network-1.onnx` | other | yes |\n" in card
-    assert "| mine | 2 x 2 | 16-32-64 | 1.9 million |\n| other | 4 x 4 | 8-16-32 | 0.5 million |\n" in card
+    assert "| mine | residual blocks | 2 x 2 | 16-32-64 | 1.9 million |\n" in card
+    assert "| other | EfficientNet-Lite2 | 2 x 2 | 8-16-32 | 0.5 million |\n" in card
     assert "(temperature 0.4, least peak 0.3, least probability of a tumour 0.05)" in card
     assert "Cross-validation in 2 folds on 142 patients and 342 controls" in card
 
@@ -146,7 +147,7 @@ def test_one_network_that_sees_both_views_is_one(folder: Path) -> None:
     content = json.loads((folder / "config.json").read_text())
     content["networks"][1]["sha256"] = content["networks"][0]["sha256"]
     (folder / "config.json").write_text(json.dumps(content))
-    assert "- **Networks**: 1 residual U-Nets" in render_card(folder)
+    assert "- **Networks**: 1 U-Nets" in render_card(folder)
 
 
 def test_notes_and_robustness_may_be_missing(folder: Path) -> None:

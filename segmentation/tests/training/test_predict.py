@@ -4,7 +4,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: uv sync --extra train")
 
 from mipseg.training.checkpoint import load_ema_network  # noqa: E402
-from mipseg.training.network import UNet  # noqa: E402
+from mipseg.training.network import SegmentationNetwork  # noqa: E402
 from mipseg.training.predict import predict  # noqa: E402
 from mipseg.training.runs import Run  # noqa: E402
 from mipseg.training.split import Split  # noqa: E402
@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture
-def networks(trained_run: Run, split: Split) -> list[UNet]:
+def networks(trained_run: Run, split: Split) -> list[SegmentationNetwork]:
     loaded = []
     for fold in range(2):
         network = load_ema_network(trained_run.network_folder(fold), trained_run.identity(split, fold))
@@ -29,7 +29,7 @@ def intensity(split: Split) -> Intensity:
     return np.pad(split.cases[0].intensity, ((0, 11), (0, 0)))
 
 
-def test_predict_keeps_shape_and_ignores_mirroring(networks: list[UNet], intensity: Intensity) -> None:
+def test_predict_keeps_shape_and_ignores_mirroring(networks: list[SegmentationNetwork], intensity: Intensity) -> None:
     probability, logit = predict(networks[:1], intensity, CPU)
     mirrored, mirrored_logit = predict(networks[:1], intensity[:, ::-1], CPU)
     assert probability.shape == intensity.shape
@@ -39,7 +39,7 @@ def test_predict_keeps_shape_and_ignores_mirroring(networks: list[UNet], intensi
     assert logit == pytest.approx(mirrored_logit, abs=1e-4)
 
 
-def test_predict_averages_networks(networks: list[UNet], intensity: Intensity) -> None:
+def test_predict_averages_networks(networks: list[SegmentationNetwork], intensity: Intensity) -> None:
     both, logit = predict(networks, intensity, CPU)
     each = [predict([network], intensity, CPU) for network in networks]
     assert not np.allclose(each[0][0], each[1][0], atol=1e-4)

@@ -17,7 +17,7 @@ from mipseg.training.augment import Batch  # noqa: E402
 from mipseg.training.checkpoint import State, load_ema_network  # noqa: E402
 from mipseg.training.config import Config  # noqa: E402
 from mipseg.training.identity import Identity, make_identity  # noqa: E402
-from mipseg.training.network import UNet  # noqa: E402
+from mipseg.training.network import SegmentationNetwork  # noqa: E402
 from mipseg.training.runs import Run  # noqa: E402
 from mipseg.training.split import Split  # noqa: E402
 from mipseg.training.train import (  # noqa: E402
@@ -32,7 +32,7 @@ from mipseg.training.train import (  # noqa: E402
 from tests.training.jobs import CPU, EVERY_STEP, HASHES, OPTIONS, checkpoint, identity_of, interrupt, new_job  # noqa: E402
 
 
-def equal(network: UNet, other: UNet) -> bool:
+def equal(network: SegmentationNetwork, other: SegmentationNetwork) -> bool:
     pairs = zip(network.state_dict().values(), other.state_dict().values(), strict=True)
     return all(torch.equal(a, b) for a, b in pairs)
 

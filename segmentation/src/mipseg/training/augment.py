@@ -6,6 +6,7 @@ lesions of one patient laid onto another body by pixelwise maximum are a correct
 A batch is drawn at once, on the device that trains: a GPU is fed by itself, and a CPU needs no other process.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -18,8 +19,12 @@ from mipseg.training.stock import CONTROL, PATIENT, SAME_LESION, UNLABELLED, Sto
 
 FRAME = (448, 320)  # rows and columns of a training image
 MAX_LESIONS = 15  # most components that are copied from one patient
-LARGEST = 80.0  # px, the greatest extent to which a lesion is enlarged: 16 cm
-CELL = 8  # px of a place where a lesion may be laid
+EXTENTS = 4.0, 64.0  # px of lesions that are laid anywhere: 8 mm to 13 cm
+SCALES = 0.3, 8.0  # by which they are made so large
+TEXTURE = 0.5  # most standard deviation of the log of their own texture
+MIN_CONTRAST = 0.05  # intensity by which they are hotter than what they lie on
+CELL = 8  # px of a place where a lesion may be laid, and of its texture
+TALL = 150  # px more than a training image from which a body is taken to have legs
 BODY = 0.03  # mean intensity of a cell from which it belongs to the body
 
 
@@ -86,16 +91,17 @@ class Sampler:
         """Lesions for B bodies: their intensity, 0 elsewhere, and where they are, as 0 and 1; both (B, H, W)."""
         random, stock, size = self._random, self._stock, len(numbers)
         donors = self._draw_donors(size)
-        anywhere = random.chance(self._config.anywhere, size)
+        anywhere = self._draw_anywhere(numbers)
         first = random.below(stock.counts[donors].clamp(min=1))
+        scale = random.uniform(math.log(EXTENTS[0]), math.log(EXTENTS[1]), size).exp() / stock.extents[donors, first]
+        scale = scale.clamp(*SCALES)
         geometry = choose(
             anywhere,
-            draw_anywhere(
-                random, stock.places[donors, first], stock.extents[donors, first], self._draw_places(image), LARGEST
-            ),
+            draw_anywhere(random, stock.places[donors, first], scale, self._draw_places(image)),
             draw_beside(random, body, stock.centres[donors] - stock.centres[numbers]),
         )
-        near = (stock.places[donors] - stock.places[donors, first][:, None]).norm(dim=2) < SAME_LESION
+        distance = (stock.places[donors] - stock.places[donors, first][:, None]).norm(dim=2)
+        near = distance * scale.clamp(min=1)[:, None] < SAME_LESION
         chosen = torch.where(anywhere[:, None], near, self._some(stock.counts[donors], near.shape[1]))
         table = torch.zeros((size, near.shape[1] + 1), device=stock.device)
         table[:, 1:] = chosen & (torch.arange(near.shape[1], device=stock.device) < stock.counts[donors, None])
@@ -105,10 +111,26 @@ class Sampler:
         keep = (keep > 0.5).float()
         # Elsewhere than in the data set, tumours may also be only moderately hot.
         gain = torch.where(anywhere, random.uniform(-0.9, 0.2, size), random.uniform(-0.3, 0.3, size)).exp()
-        lesions = (_feather(keep) * lesions * gain[:, None, None]).clamp(0, 1)
-        # A lesion laid where the body is hotter can't be seen there.
-        keep = torch.where(anywhere[:, None, None] & (lesions <= image), 0, keep)
+        gain = gain[:, None, None] * self._draw_texture(anywhere)
+        lesions = (_feather(keep) * lesions * gain).clamp(0, 1)
+        # A lesion laid where the body is about as hot can't be seen there.
+        keep = torch.where(anywhere[:, None, None] & (lesions < image + MIN_CONTRAST), 0, keep)
         return lesions, keep
+
+    def _draw_anywhere(self, numbers: Tensor) -> Tensor:
+        """(B,) bool: whose lesions lie anywhere. Bodies with legs are few, and their own lesions hardly ever there."""
+        is_tall = self._stock.heights[numbers] > FRAME[0] + TALL
+        return self._random.chance(
+            torch.where(is_tall, self._config.anywhere_tall, self._config.anywhere), len(numbers)
+        )
+
+    def _draw_texture(self, anywhere: Tensor) -> Tensor:
+        """(B, H, W) factors, which vary smoothly over lesions that lie anywhere and are 1 elsewhere."""
+        size = len(anywhere)
+        coarse = self._random.normal(size, 1, FRAME[0] // CELL, FRAME[1] // CELL)
+        strength = self._random.uniform(0, TEXTURE, size) * anywhere
+        texture = F.interpolate(coarse, FRAME, mode="bilinear", align_corners=False)[:, 0]
+        return (strength[:, None, None] * texture).exp()
 
     def _draw_donors(self, size: int) -> Tensor:
         patients = torch.cat([self._stock.groups[PATIENT], self._stock.groups[UNLABELLED]])
@@ -121,9 +143,8 @@ class Sampler:
         weights = (cells > BODY).float() + 1e-6
         cell = self._random.pick(weights.flatten(1))
         columns = cells.shape[2]
-        corner = torch.stack([cell % columns, cell // columns], 1) * CELL
-        inside = self._random.uniform(0, CELL, len(cell), 2)
-        return corner + inside - corner.new_tensor([FRAME[1] / 2, FRAME[0] / 2], dtype=torch.float32)
+        x, y = cell % columns * CELL - FRAME[1] / 2, cell // columns * CELL - FRAME[0] / 2
+        return torch.stack([x, y], 1) + self._random.uniform(0, CELL, len(cell), 2)
 
     def _some(self, counts: Tensor, most: int) -> Tensor:
         """(B, most) bool: from one to `MAX_LESIONS` of the first `counts` of each row."""

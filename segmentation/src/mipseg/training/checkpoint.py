@@ -14,10 +14,11 @@ from torch.optim.swa_utils import AveragedModel
 from mipseg.errors import ModelError
 from mipseg.training.config import Config
 from mipseg.training.identity import Identity
-from mipseg.training.network import UNet
+from mipseg.training.network import SegmentationNetwork, UNet
+from mipseg.training.pretrained import PretrainedUNet
 
 CHECKPOINT = "checkpoint.pt"
-ARCHITECTURE = "channels", "pixel_unshuffle"  # fields of the configuration that make the network
+ARCHITECTURE = "pretrained", "channels", "pixel_unshuffle"  # fields of the configuration that make the network
 
 
 @dataclass
@@ -32,22 +33,30 @@ class State:
         labels: what it last said of the patients without reference, (H, W) uint8 each, see `Stock.targets`; none yet.
     """
 
-    network: UNet
+    network: SegmentationNetwork
     average: AveragedModel
     optimizer: torch.optim.Optimizer
     step: int = 0
     labels: Sequence[npt.NDArray[np.uint8]] = field(default_factory=list)
 
     @property
-    def ema_network(self) -> UNet:
+    def ema_network(self) -> SegmentationNetwork:
         """The averaged weights, in evaluation mode."""
-        network: UNet = self.average.module  # type: ignore[assignment]
+        network: SegmentationNetwork = self.average.module  # type: ignore[assignment]
         return network.eval()
 
 
-def make_network(config: Config) -> UNet:
-    """A network with random weights."""
-    return UNet(config.channels, config.pixel_unshuffle)
+def make_network(config: Config) -> SegmentationNetwork:
+    """A network with random weights; a pretrained encoder's are those that it learned from photographs."""
+    network = build_network(config.pretrained, config.channels, config.pixel_unshuffle)
+    if isinstance(network, PretrainedUNet):
+        network.load_photographs()
+    return network
+
+
+def build_network(pretrained: bool, channels: Sequence[int], pixel_unshuffle: int) -> SegmentationNetwork:
+    """A network of the architecture that these fields of a configuration say, see `ARCHITECTURE`."""
+    return PretrainedUNet(channels) if pretrained else UNet(channels, pixel_unshuffle)
 
 
 def save_checkpoint(state: State, folder: Path, identity: Identity) -> None:
@@ -80,7 +89,7 @@ def restore_checkpoint(state: State, folder: Path, identity: Identity, device: t
     state.step = content["step"]
 
 
-def load_ema_network(folder: Path, expected: Identity) -> UNet:
+def load_ema_network(folder: Path, expected: Identity) -> SegmentationNetwork:
     """The averaged weights of a network, in evaluation mode on the CPU.
 
     Args:
@@ -91,7 +100,7 @@ def load_ema_network(folder: Path, expected: Identity) -> UNet:
         ModelError: there is no checkpoint, or it belongs to another run, or it was made by an older version.
     """
     content = _load(folder, expected, torch.device("cpu"))
-    network = UNet(**{name: content["identity"]["config"][name] for name in ARCHITECTURE})
+    network = build_network(**{name: content["identity"]["config"][name] for name in ARCHITECTURE})
     network.load_state_dict(content["ema_network"])
     return network.eval()
 

@@ -2,9 +2,9 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
 from mipseg.errors import ConfigError
@@ -27,8 +27,9 @@ class Config:
         ensemble: runs whose networks are averaged with this one's: those of the same fold where it is judged, those
             that saw all cases where it ships.
         seed: seed of the weights and of every random draw.
-        pixel_unshuffle: pixels per side that the network folds into channels, see `UNet`.
-        channels: feature channels of each level of the network.
+        pretrained: whether the network begins with an encoder that learned from photographs, see `PretrainedUNet`.
+        pixel_unshuffle: pixels per side that the network folds into channels, see `UNet`; the pretrained one has 2.
+        channels: feature channels of each level of the network; of the pretrained one those on the way up.
         images: how many augmented images a network sees.
         batch: images in one step.
         learning_rate: peak of the schedule (linear warm-up, then linear to zero).
@@ -43,6 +44,7 @@ class Config:
         compose_patients: share of patients that get another patient's lesions added.
         compose_controls: share of controls that get a patient's lesions, and so become patients.
         anywhere: share of the added lesions that are laid anywhere in the body, at any size, and maybe less hot.
+        anywhere_tall: the same for bodies with legs, where the data set has few lesions.
         cross_entropy: weight of the pixels' cross-entropy beside the Dice loss, whose weight is 1.
         image_dice: share of the Dice loss that is taken image by image; the rest takes the batch as one image.
     """
@@ -50,6 +52,7 @@ class Config:
     name: Name
     ensemble: tuple[Name, ...] = ()
     seed: int = 11
+    pretrained: bool = False
     pixel_unshuffle: Positive = 2
     channels: Annotated[tuple[Positive, ...], Field(min_length=3)] = (16, 32, 64, 128, 256)
     images: Positive = 90_000
@@ -61,12 +64,19 @@ class Config:
     patient_fraction: Share = 0.6
     unlabelled_fraction: Share = 0.2
     label_at: tuple[Share, ...] = (0.4, 0.7)
-    window_jitter: float = 0.55
+    window_jitter: float = 0.6
     compose_patients: Share = 0.4
     compose_controls: Share = 0.45
     anywhere: Share = 0.25
+    anywhere_tall: Share = 0.7
     cross_entropy: float = 6.0
     image_dice: Share = 0.5
+
+    @model_validator(mode="after")
+    def _check_pretrained(self) -> Self:
+        if self.pretrained and (self.pixel_unshuffle, len(self.channels)) != (2, 5):
+            raise ValueError("a pretrained network has pixel_unshuffle 2 and five channels, those on the way up")
+        return self
 
     @property
     def steps(self) -> int:

@@ -24,7 +24,7 @@ from mipseg.phantom import make_phantom
 from mipseg.training.checkpoint import ARCHITECTURE, load_ema_network
 from mipseg.training.evaluate import read_report
 from mipseg.training.model_card import REPORT, card_report, write_card
-from mipseg.training.network import UNet
+from mipseg.training.network import SegmentationNetwork
 from mipseg.training.onnx_file import to_onnx
 from mipseg.training.predict import as_network
 from mipseg.training.robustness import read_robustness
@@ -49,7 +49,7 @@ class Member(NamedTuple):
     """
 
     run: Run
-    network: UNet
+    network: SegmentationNetwork
     mirrored: bool
     onnx: bytes
 

@@ -1,6 +1,5 @@
 """Random affine and elastic maps from the training frame to the pixels of a case, a batch at a time, on any device."""
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -44,7 +43,9 @@ class Random:
 
     def pick(self, weights: Tensor) -> Tensor:
         """(B,) for each row of (B, N) weights the number of a column, drawn in proportion to them."""
-        return torch.multinomial(weights, 1, generator=self._generator)[:, 0]
+        # As `torch.multinomial` does it, but for its check of the weights, for which a GPU has to be waited for.
+        race = torch.empty_like(weights).exponential_(generator=self._generator)
+        return (weights / race).argmax(1)
 
 
 @dataclass(frozen=True)
@@ -109,18 +110,16 @@ def draw_beside(random: Random, body: Geometry, centre_shift: Tensor) -> Geometr
     return Geometry(matrix, body.origin + move, random.normal(size, 2, *ELASTIC_GRID) * 2)
 
 
-def draw_anywhere(random: Random, lesion: Tensor, extent: Tensor, place: Tensor, largest: float) -> Geometry:
-    """Draw how donors are placed so that one lesion of each comes to a given place, turned at will and of any size.
+def draw_anywhere(random: Random, lesion: Tensor, scale: Tensor, place: Tensor) -> Geometry:
+    """Draw how donors are placed so that one lesion of each comes to a given place, turned at will.
 
     Args:
         random: every random number comes from here.
         lesion: (B, 2) the (x, y) of each lesion in its own image.
-        extent: (B,) its extent, in pixels.
+        scale: (B,) how much larger it becomes.
         place: (B, 2) the (x, y) of the frame, counted from its middle, where it should come to lie.
-        largest: most pixels that it may measure then.
     """
-    size = len(extent)
-    scale = random.uniform(math.log(0.5), math.log(3), size).exp().minimum(largest / extent.clamp(min=1)).clamp(min=0.3)
+    size = len(scale)
     matrix = rotation(random.uniform(-180, 180, size)) / scale[:, None, None]
     origin = lesion - (matrix @ place[:, :, None])[:, :, 0]
     return Geometry(matrix, origin, random.normal(size, 2, *ELASTIC_GRID) * 3)

@@ -41,7 +41,7 @@ def card_report(report: Mapping[str, Any], architectures: Mapping[str, Any]) -> 
 
     Args:
         report: `report.json` of the run, and `robustness` or None.
-        architectures: of each run the arguments of `UNet`, and `parameters`.
+        architectures: of each run the arguments of `build_network`, and `parameters`.
     """
     identities = {run: summarise_identities(folds) for run, folds in report["identities"].items()}
     added = {"ensemble": list(identities), "identities": identities, "architectures": dict(architectures)}
@@ -129,13 +129,14 @@ def _architecture_table(architectures: Mapping[str, Mapping[str, Any]]) -> str:
     rows = [
         (
             run,
+            "EfficientNet-Lite2" if network["pretrained"] else "residual blocks",
             "{0} x {0}".format(network["pixel_unshuffle"]),
             "-".join(map(str, network["channels"])),
             f"{network['parameters'] / 1e6:.1f} million",
         )
         for run, network in architectures.items()
     ]
-    return _table(("Run", "Pixels folded into channels", "Channels of the levels", "Parameters"), rows)
+    return _table(("Run", "Way down", "Pixels folded into channels", "Channels of the levels", "Parameters"), rows)
 
 
 def _measure_table(report: Mapping[str, Any]) -> str:
@@ -217,7 +218,7 @@ def _identity_table(identities: Mapping[str, Mapping[str, Any]] | None) -> str:
 def main() -> None:
     """Command line: `python -m mipseg.training.model_card [folder]` writes a model folder's card anew."""
     parser = argparse.ArgumentParser(prog="python -m mipseg.training.model_card", description=main.__doc__)
-    parser.add_argument("folder", type=Path, nargs="?", default=MODELS / "unet_v11", help="the model folder")
+    parser.add_argument("folder", type=Path, nargs="?", default=MODELS / "unet_v15", help="the model folder")
     write_card(parser.parse_args().folder)
 
 

@@ -1,10 +1,11 @@
-"""The network: a small residual U-Net that works at a part of the resolution and answers at full resolution.
+"""The networks. One is a small residual U-Net that works at a part of the resolution and answers at full resolution.
 
 Folding 4 x 4 or 2 x 2 pixels into channels loses nothing of the input, and the output unfolds as many logits again, so
 outlines stay sharp while the costly upper levels shrink. In equal time on a CPU, the many more images that such a
 network sees are worth more than a finer grid inside; networks of both kinds average well (see docs/experiments.md).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -28,7 +29,8 @@ class Output(NamedTuple):
     patient: Tensor
 
 
-def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+def convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    """A 3 x 3 convolution with normalisation and activation."""
     # BatchNorm, unlike InstanceNorm, stays in channels_last on a CPU and is folded away in the exported model.
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
@@ -42,7 +44,7 @@ class Residual(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.first = _convolution(channels, channels)
+        self.first = convolution(channels, channels)
         self.second = nn.Sequential(nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.BatchNorm2d(channels))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -50,31 +52,33 @@ class Residual(nn.Module):
         return F.leaky_relu(x + self.second(self.first(x)), 0.01)
 
 
-class UNet(nn.Module):
-    """A U-Net with patient head.
+class SegmentationNetwork(nn.Module):
+    """The way up of a U-Net and its heads; what the way down is, a subclass says.
 
     Args:
-        channels: feature channels of each level.
-        pixel_unshuffle: pixels per side that are folded into channels at the input and unfolded at the output.
+        features: channels of what `encode` gives.
+        channels: feature channels of each level on the way up, finest first; one level fewer than `features`.
+        pixel_unshuffle: pixels per side for which the finest level answers.
     """
 
-    def __init__(self, channels: tuple[int, ...], pixel_unshuffle: int) -> None:
+    def __init__(self, features: Sequence[int], channels: Sequence[int], pixel_unshuffle: int) -> None:
         super().__init__()
         self._unshuffle = pixel_unshuffle
-        self.down, self.lift, self.up = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
-        inputs = pixel_unshuffle**2
-        for level, width in enumerate(channels):
-            blocks = [Residual(width) for _ in range(1 if level < 3 else 2)]
-            self.down.append(nn.Sequential(_convolution(inputs, width, 1 if level == 0 else 2), *blocks))
-            inputs = width
-        for below, width in zip(channels[:0:-1], channels[-2::-1], strict=True):
+        self.lift, self.up = nn.ModuleList(), nn.ModuleList()
+        below = features[-1]
+        for skip, width in zip(features[-2::-1], channels[::-1], strict=True):
             self.lift.append(nn.ConvTranspose2d(below, width, 2, 2))
-            self.up.append(nn.Sequential(_convolution(2 * width, width), _convolution(width, width)))
+            self.up.append(nn.Sequential(convolution(width + skip, width), convolution(width, width)))
+            below = width
         self.tumour = nn.Conv2d(channels[0], pixel_unshuffle**2, 1)
         self.coarse = nn.Conv2d(channels[1], 1, 1)
-        self.patient = nn.Linear(2 * channels[-1], 1)
+        self.patient = nn.Linear(2 * features[-1], 1)
         for output in (self.tumour, self.coarse):
             nn.init.constant_(output.bias, PRIOR_LOGIT)  # type: ignore[arg-type]
+
+    def encode(self, x: Tensor) -> list[Tensor]:
+        """The way down: (B, 1, H, W) intensity -> features, each at half of the resolution of the one before."""
+        raise NotImplementedError
 
     def forward(self, x: Tensor) -> Output:
         """Segment and classify.
@@ -82,11 +86,7 @@ class UNet(nn.Module):
         Args:
             x: (B, 1, H, W) intensity in [0, 1]. H and W are multiples of 64.
         """
-        x = F.pixel_unshuffle(x, self._unshuffle)
-        skips: list[Tensor] = []
-        for block in self.down:
-            x = block(x)
-            skips.append(x)
+        skips = self.encode(x)
         x = skips.pop()
         patient = self.patient(torch.cat([x.amax((2, 3)), x.mean((2, 3))], 1))[:, 0]
         coarse = x
@@ -95,3 +95,30 @@ class UNet(nn.Module):
             if level == len(self.up) - 2:
                 coarse = self.coarse(x)
         return Output(F.pixel_shuffle(self.tumour(x), self._unshuffle), coarse, patient)
+
+
+class UNet(SegmentationNetwork):
+    """A U-Net that starts from random weights.
+
+    Args:
+        channels: feature channels of each level.
+        pixel_unshuffle: pixels per side that are folded into channels at the input and unfolded at the output.
+    """
+
+    def __init__(self, channels: Sequence[int], pixel_unshuffle: int) -> None:
+        super().__init__(channels, channels[:-1], pixel_unshuffle)
+        self.down = nn.ModuleList()
+        inputs = pixel_unshuffle**2
+        for level, width in enumerate(channels):
+            blocks = [Residual(width) for _ in range(1 if level < 3 else 2)]
+            self.down.append(nn.Sequential(convolution(inputs, width, 1 if level == 0 else 2), *blocks))
+            inputs = width
+
+    def encode(self, x: Tensor) -> list[Tensor]:
+        """See `SegmentationNetwork`."""
+        x = F.pixel_unshuffle(x, self._unshuffle)
+        features = []
+        for block in self.down:
+            x = block(x)
+            features.append(x)
+        return features

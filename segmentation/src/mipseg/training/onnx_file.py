@@ -6,13 +6,16 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from mipseg.model.preprocess import MULTIPLE
-from mipseg.training.network import UNet
+from mipseg.training.network import SegmentationNetwork
 from mipseg.training.predict import Probabilities
 
 CHANNEL_AXIS = {"Conv": 0, "ConvTranspose": 1}  # which axis of the weights are the output channels
+MIN_ROUNDED = (
+    32_768  # weights of a layer; smaller ones would save little, and those of a pretrained encoder bear it ill
+)
 
 
-def to_onnx(network: UNet) -> bytes:
+def to_onnx(network: SegmentationNetwork) -> bytes:
     """The ONNX file of a network; height and width are free (multiples of `MULTIPLE`)."""
     example = torch.zeros(1, 1, 8 * MULTIPLE, 4 * MULTIPLE)
     height, width = torch.export.Dim("rows", min=1, max=512), torch.export.Dim("columns", min=1, max=512)
@@ -47,6 +50,8 @@ def _round_weights(graph: onnx.GraphProto) -> None:
         if node.op_type in CHANNEL_AXIS:
             weight = weights[node.input[1]]
             values = numpy_helper.to_array(weight)
+            if values.size < MIN_ROUNDED:
+                continue
             others = tuple(axis for axis in range(values.ndim) if axis != CHANNEL_AXIS[node.op_type])
             scale = np.maximum(np.abs(values).max(others, keepdims=True) / np.float32(127), np.float32(1e-12))
             rounded = numpy_helper.from_array(np.rint(values / scale).astype(np.int8), f"{weight.name}_int8")

@@ -16,7 +16,7 @@ from mipseg.errors import ModelError
 from mipseg.io.dataset import Case
 from mipseg.model.inference import Answer, Network, infer
 from mipseg.training.identity import Identity
-from mipseg.training.network import UNet
+from mipseg.training.network import SegmentationNetwork
 from mipseg.types import Intensity, Probability
 
 PROBABILITIES = "probabilities.npz"
@@ -26,7 +26,7 @@ IDENTITY, PATIENT = "identity", "/patient"  # of the file: a name, and the end o
 class Probabilities(nn.Module):
     """The part of the network's answer that is used, as probabilities; this module is what is exported."""
 
-    def __init__(self, network: UNet) -> None:
+    def __init__(self, network: SegmentationNetwork) -> None:
         super().__init__()
         self.network = network
 
@@ -36,7 +36,7 @@ class Probabilities(nn.Module):
         return output.tumour.float().sigmoid(), output.patient.float()
 
 
-def as_network(network: UNet, device: torch.device, *, mirrored: bool = False) -> Network:
+def as_network(network: SegmentationNetwork, device: torch.device, *, mirrored: bool = False) -> Network:
     """Wrap a network, which is in evaluation mode and lives on the device, for `infer`."""
 
     @torch.no_grad()
@@ -48,7 +48,9 @@ def as_network(network: UNet, device: torch.device, *, mirrored: bool = False) -
     return Network(mirrored, run)
 
 
-def predict(networks: Sequence[UNet], intensity: Intensity, device: torch.device) -> tuple[Probability, float]:
+def predict(
+    networks: Sequence[SegmentationNetwork], intensity: Intensity, device: torch.device
+) -> tuple[Probability, float]:
     """Predict one image as the average of what each network says of it and of its mirror image.
 
     Args:
@@ -69,7 +71,7 @@ def predict(networks: Sequence[UNet], intensity: Intensity, device: torch.device
     return np.mean(maps, 0), float(np.mean(logits))
 
 
-def predict_cases(network: UNet, cases: Sequence[Case], device: torch.device) -> dict[str, Answer]:
+def predict_cases(network: SegmentationNetwork, cases: Sequence[Case], device: torch.device) -> dict[str, Answer]:
     """Predict cases: for each id its (H, W) float16 map, and the logit of being a patient."""
     answers: dict[str, Answer] = {}
     for case in track(cases, "predict"):

@@ -21,7 +21,7 @@ from mipseg.training.geometry import Random
 from mipseg.training.identity import Identity
 from mipseg.training.loss import training_loss
 from mipseg.training.monitor import Monitor
-from mipseg.training.network import UNet
+from mipseg.training.network import SegmentationNetwork
 from mipseg.training.predict import predict
 from mipseg.training.stock import Stock, make_stock
 
@@ -71,7 +71,7 @@ class Options:
     validation_seconds: float = 300
 
 
-def train(job: Job, options: Options) -> UNet:
+def train(job: Job, options: Options) -> SegmentationNetwork:
     """Train to the end of the schedule, from the last checkpoint if there is one.
 
     Returns:
@@ -96,7 +96,7 @@ def begin(job: Job, device: torch.device) -> State:
     """The state that a job's checkpoint holds, or that of a network with no step made; see `train`."""
     config = job.config
     torch.manual_seed(config.seed)
-    network: UNet = make_network(config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network: SegmentationNetwork = make_network(config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     state = State(
         network,
         AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=True),
@@ -154,7 +154,7 @@ def train_step(state: State, batch: Batch, config: Config) -> Tensor:
     return loss.detach()
 
 
-def label(network: UNet, cases: Sequence[Case], device: torch.device) -> list[npt.NDArray[np.uint8]]:
+def label(network: SegmentationNetwork, cases: Sequence[Case], device: torch.device) -> list[npt.NDArray[np.uint8]]:
     """What a network says of patients without reference, sharpened: p² / (p² + (1 - p)²), (H, W) uint8 of 255 each."""
     labels = []
     for case in cases:

@@ -9,7 +9,7 @@ import torch
 
 from mipseg.io.dataset import Case
 from mipseg.metrics import dice_score
-from mipseg.training.network import UNet
+from mipseg.training.network import SegmentationNetwork
 from mipseg.training.predict import predict
 
 CASES_PER_GROUP = 12
@@ -36,7 +36,7 @@ def validation_part(cases: Sequence[Case], count: int = CASES_PER_GROUP) -> list
     return patients + controls
 
 
-def validate(network: UNet, cases: Sequence[Case], device: torch.device) -> Score:
+def validate(network: SegmentationNetwork, cases: Sequence[Case], device: torch.device) -> Score:
     """Predict cases and score them.
 
     Args:
