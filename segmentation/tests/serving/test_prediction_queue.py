@@ -15,6 +15,8 @@ from tests.serving.answers import GOOD, JSON, assert_mask, assert_problem, asser
 from tests.serving.images import b64, good_png
 from tests.serving.server import Server
 
+pytestmark = pytest.mark.alone
+
 
 def test_the_result_comes_from_another_thread() -> None:
     found = asyncio.run(PredictionQueue(0, 1).run(threading.current_thread))
