@@ -51,7 +51,7 @@ def free_port(host: str, port: int, *, keep: bool = False, force: bool = False, 
         term_s: seconds between TERM and KILL.
 
     Raises:
-        PortError: the port stays taken, or the address is none of this machine's.
+        PortError: the port stays taken, or this machine does not have the address.
     """
     bindable, found = _is_free(host, port), holders(port)
     me = psutil.Process()
@@ -101,7 +101,7 @@ def _strangers(processes: list[psutil.Process], port: int) -> list[psutil.Proces
 def _is_ours(process: psutil.Process, port: int) -> bool:
     """Whether a process is recognisably this service: a Python that runs its command, or that answers as it does.
 
-    A tunnel to a service elsewhere answers so as well, but is no Python.
+    A tunnel to a service elsewhere answers so as well, but is not Python.
     """
     program, *arguments = process.info["cmdline"] or [""]
     if not Path(program).name.lower().startswith("python"):
