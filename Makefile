@@ -1,5 +1,5 @@
 # `make api` runs the service and `make test` runs the tests; both set up everything they need.
-.PHONY: help api test test-interop test-all lint check setup data train bench bench-judge bench-ray lock
+.PHONY: help api test test-interop test-long test-all lint check setup data train bench bench-judge bench-ray lock
 .DEFAULT_GOAL := help
 
 # uv from the PATH; where it is missing, a copy of our own in .uv/.
@@ -23,13 +23,16 @@ api: setup  ## the service on http://localhost:8000
 	$(UV) run --package mipserve --inexact api
 
 test: setup  ## the tests, but for those that take long
-	$(RUN) pytest -m "not long"
+	$(RUN) pytest -n 2 --dist loadfile -m "not long and not alone"
+	$(RUN) pytest -m "alone and not long"
 
 test-interop: setup  ## the clients, starter kits and pages that others wrote
 	$(RUN) pytest -m interop
 
-test-all: setup  ## every test
-	$(RUN) pytest
+test-long: setup  ## the tests that take long, one after another: many measure time and memory
+	$(RUN) pytest -m long
+
+test-all: test test-long  ## every test
 
 lint: setup  ## format, lint, types, the direction of imports, and that lock and requirements are fresh
 	$(UV) lock --check

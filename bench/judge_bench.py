@@ -77,7 +77,7 @@ async def answer_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWri
 
 
 def serve(parent: Connection) -> None:
-    """Tell the port and answer for ever."""
+    """Tell the port and answer until it is ended."""
 
     async def run() -> None:
         server = await asyncio.start_server(answer_at_once, "127.0.0.1", 0, limit=2**24)

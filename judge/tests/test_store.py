@@ -260,7 +260,7 @@ def test_an_attempt_is_shown_to_its_team_only(db: Database) -> None:
     assert store.find_attempt(db, mine, "0" * 32) is None
 
 
-def test_a_write_lock_is_waited_for_but_not_for_ever(open_database: OpenDatabase) -> None:
+def test_a_write_lock_is_waited_for_but_not_without_end(open_database: OpenDatabase) -> None:
     db, impatient = open_database(), open_database(lock_wait_s=0.3)
     team, _ = store.make_team(db, "a")
     with db.write() as session, ThreadPoolExecutor(1) as pool:

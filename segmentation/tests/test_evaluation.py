@@ -1,6 +1,6 @@
 """Scores and what is made of them: numbers that can be worked out by hand."""
 
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,15 @@ def test_no_usable_answer_scores_0_also_for_a_control() -> None:
     found = evaluate(scored(("a", PATIENT, None), ("b", CONTROL, None), ("c", CONTROL, CONTROL)))
     assert (found.controls, found.clean_controls, found.scores) == (2, 1, {"a": 0, "b": 0, "c": 1})
     assert (found.lesions[1].reference, found.lesions[1].found) == (1, 0)
+
+
+def test_lesions_of_volumes_are_counted_in_ml() -> None:
+    scores = Scores("ml")
+    reference, prediction = mask((0, 0, 4)), mask((0, 0, 5), (20, 20, 2))  # of 0.25 ml a voxel: 4, 6.25 and 1 ml
+    scores.add(score_case("a", reference, prediction, 0.25), reference, prediction)
+    assert [astuple(row) for row in evaluate(scores).lesions] == [
+        ("0-1 ml", 0, 0, 0, 0), ("1-5 ml", 1, 1, 1, 0), ("5-20 ml", 0, 0, 1, 1), ("from 20 ml", 0, 0, 0, 0),
+    ]  # fmt: skip
 
 
 def test_the_worst_are_kept_in_order() -> None:

@@ -140,7 +140,11 @@ def _stretched(volume: Volume) -> Volume:
     ids=["sound", "upside down", "too hot", "too cold", "legs alone", "wrong spacing"],
 )
 def test_an_odd_volume_is_doubted(change: Callable[[Volume], Volume], warning: str | None) -> None:
-    found = analyze_volume(change(phantom()), Threshold()).warnings
+    class Nothing(Threshold):  # hot noise saturates in hundreds of places, which take long to grow
+        def segment(self, intensity: Any) -> Segmentation:
+            return Segmentation(np.zeros(intensity.shape, bool), intensity, 0.0)
+
+    found = analyze_volume(change(phantom()), Nothing()).warnings
     assert any(text.startswith(warning) for text in found) if warning else found == []
 
 

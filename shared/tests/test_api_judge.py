@@ -125,7 +125,7 @@ def test_every_path_of_the_judge_leads_to_it() -> None:
     assert [path for path in paths if not path.startswith(PREFIXES)] == []
 
 
-def test_a_request_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_does_not_wait_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judge, "WAIT_S", 0.05)
     answer = asyncio.run(ask(make_service()))  # without its lifespan, the judge never comes
     assert is_problem(answer, 503, "judge-starting")

@@ -1,18 +1,14 @@
 """A judge for the people on this machine alone: who may call it, and who gets a team from it."""
 
 import hmac
-import re
 
 from fastapi import Request
 
 from mipjudge.settings import JudgeSettings
 from mipseg.addresses import is_loopback
 from mipseg.local_secret import HEADER, read_secret
+from mipseg.serving.callers import is_from_here
 from mipseg.serving.problems import ProblemError
-
-# As it was sent: frameworks repair a malformed host, and then it may look like ours.
-_HOST = re.compile(rb"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)
-_FORWARDED = {b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"true-client-ip", b"cf-connecting-ip"}
 
 
 def is_for_this_machine(settings: JudgeSettings) -> bool:
@@ -23,16 +19,10 @@ def is_for_this_machine(settings: JudgeSettings) -> bool:
 def check_caller(request: Request) -> None:
     """Refuse what did not come from a program on this machine directly.
 
-    A web page elsewhere may point a name of its own at 127.0.0.1, and a proxy or tunnel makes strangers look local.
-
     Raises:
         ProblemError: 403, another host is asked for, or the request was forwarded.
     """
-    headers = request.scope["headers"]
-    hosts = [value for name, value in headers if name == b"host"]
-    forwarded = any(name in _FORWARDED or name.startswith(b"x-forwarded-") for name, _ in headers)
-    caller = request.client.host if request.client else ""
-    if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]) or forwarded or not is_loopback(caller):
+    if not is_from_here(request):
         raise ProblemError("not-local", "this judge answers programs on its own machine, and no proxies")
 
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 from mipjudge.errors import TargetError
 from mipjudge.settings import Network
-from mipseg.addresses import is_public, parse_ip, split_url
+from mipseg.addresses import as_destination, is_public, parse_ip, split_url
 
 MAX_URL = 2048
 DEFAULT_PORTS = {"http": 80, "https": 443}
-_UNSPECIFIED = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # nothing listens there
 _VISIBLE = re.compile(r"[!-\[\]-~]+")  # printable ASCII without blank and backslash
 Resolver = Callable[[str, int], list[str]]
 
@@ -98,7 +97,7 @@ class AddressPolicy:
         except (OSError, UnicodeError):
             found = []
         # Teams give the address that their service listens at; as a destination, it means this machine.
-        addresses = [_UNSPECIFIED.get(address, address) for address in found]
+        addresses = [as_destination(address) for address in found]
         if not addresses:
             raise TargetError("unresolvable", "the URL's host has no address")
         if not all(self.may_call(address) for address in addresses):

@@ -10,6 +10,7 @@ from ipaddress import IPv4Address, IPv6Address
 from urllib.parse import SplitResult, urlsplit
 
 IpAddress = IPv4Address | IPv6Address
+_EVERY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 _LOCAL_ENDINGS = (".local", ".lan", ".internal", ".home.arpa")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # carries an IPv4 address, as ::ffff:0:0/96 does
 # IANA's special-purpose registries (RFC 6890 and its updates), with multicast and what is reserved.
@@ -100,6 +101,11 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def as_destination(address: str) -> str:
+    """Where what listens at an address is called from here: 0.0.0.0 and :: stand for every address of this machine."""
+    return _EVERY.get(address, address)
 
 
 def scope_of_literal(host: str) -> Scope | None:

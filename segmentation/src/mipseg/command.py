@@ -22,9 +22,24 @@ EXTRAS = {
     ),
     "judge": ("httpx",),
     "plot": ("matplotlib",),
+    "ray": ("ray",),
     "report": ("jinja2", "weasyprint"),
     "train": ("onnx", "onnxscript", "sklearn", "tensorboard", "torch"),
+    "volume": ("SimpleITK", "gdcm", "highdicom", "nibabel", "pydicom"),
 }
+
+
+def extra_of(error: ModuleNotFoundError) -> str:
+    """The extra that brings what is missing.
+
+    Raises:
+        ModuleNotFoundError: the same, if no extra does: a bug.
+    """
+    missing = (error.name or "").partition(".")[0]
+    for extra, modules in EXTRAS.items():
+        if missing in modules:
+            return extra
+    raise error
 
 
 @contextmanager
@@ -41,8 +56,5 @@ def errors_in_one_line() -> Iterator[None]:
     except MipsegError as error:
         sys.exit(f"error: {error}")
     except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        extra = next((extra for extra, modules in EXTRAS.items() if missing in modules), None)
-        if extra is None:
-            raise
-        sys.exit(f"error: {missing} is missing; `pip install 'mipseg[{extra}]'` brings it, in the project `uv sync`")
+        advice = f"`pip install 'mipseg[{extra_of(error)}]'` brings it, in the project `uv sync`"
+        sys.exit(f"error: {error.name} is missing; {advice}")

@@ -9,6 +9,7 @@ import httpx
 import numpy as np
 
 from mipseg.addresses import predict_url
+from mipseg.bounded import read_bounded
 from mipseg.errors import InputError
 from mipseg.evaluation import LATE_S
 from mipseg.io.codec import decode_base64
@@ -104,14 +105,8 @@ class EndpointClient:
         with self._client.stream("POST", self.url, content=body, headers=headers) as response:
             if not response.is_success:
                 raise InputError(f"the answer's status is {response.status_code}")
-            content = bytearray()
-            for part in response.iter_raw():
-                content += part
-                if len(content) > MAX_REPLY_BYTES:
-                    raise InputError(f"the answer has more than {MAX_REPLY_BYTES} bytes")
-                if time.monotonic() > end:  # the library's own limit starts anew with every byte
-                    raise httpx.ReadTimeout("")
-            return bytes(content)
+            too_large = InputError(f"the answer has more than {MAX_REPLY_BYTES} bytes")
+            return read_bounded(response.iter_raw(), MAX_REPLY_BYTES, end, too_large)
 
 
 def _explain(error: httpx.HTTPError) -> str:

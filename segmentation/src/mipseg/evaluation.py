@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mipseg.metrics import CalibrationBin, calibration_bins
+from mipseg.metrics import CalibrationBin, bootstrap_interval, calibration_bins, size_classes
 from mipseg.scoring import ScoredCase, Scores
 
-SIZES = {"px": (0.0, 10.0, 35.0, 100.0), "ml": (0.0, 1.0, 5.0, 20.0)}  # classes of lesions, from
-CONFIDENCE = 0.95
+SIZES = {"px": (1.0, 10.0, 50.0, 250.0), "ml": (0.0, 1.0, 5.0, 20.0)}  # where the classes of lesions begin
 LATE_S = 10.0  # the championship's judge waits no longer
 
 
@@ -35,7 +34,7 @@ class SizeRow:
     """Lesions of one size.
 
     Attributes:
-        size: such as `10-35 px`.
+        size: such as `10-50 px`.
         reference: lesions of this size in the references.
         found: those of them that a predicted lesion overlaps.
         prediction: lesions of this size in the predictions.
@@ -164,12 +163,8 @@ def interval(values: Sequence[float]) -> Interval:
     """The mean of one value a case, and its 95 % interval."""
     if len(values) < 2:
         return Interval(values[0] if values else None, None, None, len(values))
-    from scipy import stats  # noqa: PLC0415 # takes a second, which the other commands need not wait for
-
-    found = stats.bootstrap(
-        (values,), np.mean, confidence_level=CONFIDENCE, method="percentile", rng=np.random.default_rng(0)
-    ).confidence_interval
-    return Interval(float(np.mean(values)), float(found.low), float(found.high), len(values))
+    low, high = bootstrap_interval(np.asarray(values))
+    return Interval(float(np.mean(values)), low, high, len(values))
 
 
 def time_report(seconds: Sequence[float]) -> Timings:
@@ -179,16 +174,14 @@ def time_report(seconds: Sequence[float]) -> Timings:
 
 
 def _by_size(cases: Sequence[ScoredCase], unit: str) -> tuple[SizeRow, ...]:
-    edges, rows = SIZES[unit], []
-    for low, high in zip(edges, (*edges[1:], np.inf), strict=True):
-        counts = np.zeros(4, int)
-        for case in cases:
-            for place, areas, hits in (
-                (0, case.match.reference_area, case.match.found),
-                (2, case.match.prediction_area, case.match.true),
-            ):
-                inside = (areas * case.side >= low) & (areas * case.side < high)
-                counts[place : place + 2] += int(inside.sum()), int((inside & hits).sum())
-        size = f"{low:g}-{high:g} {unit}" if np.isfinite(high) else f"from {low:g} {unit}"
-        rows.append(SizeRow(size, *(int(count) for count in counts)))
+    matches, sides = [case.match for case in cases], [case.side for case in cases]
+    areas = [match.reference_area * side for match, side in zip(matches, sides, strict=True)]
+    reference = size_classes(areas, [match.found for match in matches], SIZES[unit])
+    areas = [match.prediction_area * side for match, side in zip(matches, sides, strict=True)]
+    prediction = size_classes(areas, [match.true for match in matches], SIZES[unit])
+    rows = []
+    for one, other in zip(reference, prediction, strict=True):
+        last = np.isinf(one.high)
+        size = f"from {one.low:g} {unit}" if last else f"{one.low:g}-{one.high:g} {unit}"
+        rows.append(SizeRow(size, one.lesions, one.good, other.lesions, other.good))
     return tuple(rows)

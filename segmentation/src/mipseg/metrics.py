@@ -1,5 +1,7 @@
 """Measures of agreement between a prediction and its reference."""
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -77,6 +79,54 @@ def match_lesions(reference: BinaryMask, prediction: BinaryMask, min_iou: float 
     union = reference_area[:, None] + prediction_area[None, :] - overlap
     matches = (overlap > 0) & (overlap >= min_iou * union)
     return LesionMatch(reference_area, matches.sum(1) > 0, prediction_area, matches.sum(0) > 0)
+
+
+class SizeClass(NamedTuple):
+    """Lesions of one size.
+
+    Attributes:
+        low: smallest size that belongs to it.
+        high: from here on the next class; infinite for the last.
+        lesions: how many there are.
+        good: those of them that match a lesion of the other side.
+    """
+
+    low: float
+    high: float
+    lesions: int
+    good: int
+
+
+def size_classes(
+    sizes: Sequence[npt.NDArray[np.generic]], good: Sequence[npt.NDArray[np.bool_]], edges: Sequence[float]
+) -> list[SizeClass]:
+    """Count the lesions of many cases by size.
+
+    Args:
+        sizes: (N,) of each case's lesions.
+        good: (N,) bool of each case, whether its lesions match; see `match_lesions`.
+        edges: where the classes begin, ascending; what is smaller than the first is not counted.
+    """
+    size, is_good = np.concatenate([np.zeros(0), *sizes]), np.concatenate([np.zeros(0, bool), *good])
+    classes = []
+    for low, high in pairwise((*edges, np.inf)):
+        inside = is_good[(size >= low) & (size < high)]
+        classes.append(SizeClass(low, high, inside.size, int(inside.sum())))
+    return classes
+
+
+def bootstrap_interval(values: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """95 % percentile interval of the mean over 9,999 resamples of the cases (Efron and Tibshirani 1993, chapter 13).
+
+    Args:
+        values: (N,) one of each case, N at least 2.
+    """
+    from scipy import stats  # noqa: PLC0415 # takes a second, which most commands need not wait for
+
+    interval = stats.bootstrap(
+        (values,), np.mean, batch=1000, method="percentile", rng=np.random.default_rng(0)
+    ).confidence_interval
+    return float(interval.low), float(interval.high)
 
 
 class CalibrationBin(NamedTuple):

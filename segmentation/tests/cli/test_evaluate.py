@@ -53,10 +53,10 @@ def test_dice_lesions_and_controls(mipseg: Command, folders: tuple[Path, Path]) 
     assert found["dice"] == {"mean": 0.75, "low": 0.5, "high": 1.0, "cases": 2}
     assert (found["controls"], found["clean_controls"]) == (2, 1)
     assert [tuple(row.values()) for row in found["lesions"]] == [
-        ("0-10 px", 0, 0, 1, 0),
-        ("10-35 px", 3, 2, 3, 2),
-        ("35-100 px", 0, 0, 0, 0),
-        ("from 100 px", 0, 0, 0, 0),
+        ("1-10 px", 0, 0, 1, 0),
+        ("10-50 px", 3, 2, 3, 2),
+        ("50-250 px", 0, 0, 0, 0),
+        ("from 250 px", 0, 0, 0, 0),
     ]
 
 
@@ -118,9 +118,9 @@ def test_nothing_to_compare(mipseg: Command, tmp_path: Path) -> None:
 
 
 def test_lesion_at_the_edge_of_two_sizes_is_of_the_larger(mipseg: Command, tmp_path: Path) -> None:
-    write_png(tmp_path / "a.png", _mask((0, 0, 10)))
+    write_png(tmp_path / "a.png", _mask((0, 0, 7), (7, 7, 1)))  # 50 px
     found = json.loads(mipseg("evaluate", tmp_path / "a.png", tmp_path / "a.png", "--json").stdout)
-    assert [row["reference"] for row in found["lesions"]] == [0, 0, 0, 1]
+    assert [row["reference"] for row in found["lesions"]] == [0, 0, 1, 0]
 
 
 @pytest.fixture

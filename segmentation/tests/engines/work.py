@@ -30,7 +30,7 @@ def lost_file(file: Path) -> str:
 
 
 def tell_and_wait(file: Path) -> str:
-    """Writes the process's number into a file, then waits for ever."""
+    """Writes the process's number into a file, then waits until it is ended."""
     partial = file.with_suffix(".partial")
     partial.write_text(str(os.getpid()))
     partial.rename(file)

@@ -1,4 +1,4 @@
-"""One rule from image to intensity, and a clear error for every array that is no image."""
+"""One rule from image to intensity, and a clear error for every array that is not an image."""
 
 import re
 

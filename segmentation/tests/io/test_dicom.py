@@ -1,4 +1,4 @@
-"""DICOM series: slices in order, each with its slope, and every stack that is none named."""
+"""DICOM series: slices in order, each with its slope, and everything that is not such a stack is named."""
 
 import contextlib
 from collections.abc import Callable
@@ -197,7 +197,7 @@ def test_an_impossible_suv_is_refused(tmp_path: Path) -> None:
         ({"RescaleSlope": None}, "has no RescaleSlope above 0"),
         ({"ImagePositionPatient": None}, "has no ImagePositionPatient"),
         ({"ImageOrientationPatient": None}, "6 slices without ImageOrientationPatient"),
-        ({"ImageOrientationPatient": [1, 0, 0, 1, 0, 0]}, "which is no pair of directions"),
+        ({"ImageOrientationPatient": [1, 0, 0, 1, 0, 0]}, "which is not a pair of directions"),
         ({"PixelSpacing": [0, 0]}, "a spacing of 3 x 0 x 0 mm"),
         ({"Rows": 60_000, "Columns": 60_000}, "claims 6 x 60000 x 60000 voxels"),
         ({"Rows": 6}, "can't be decoded; the file is cut off or damaged"),

@@ -1,4 +1,4 @@
-"""What a path leads to, and a clear line for everything that is no volume."""
+"""What a path leads to, and a clear line for everything that is not a volume."""
 
 import os
 import sys
@@ -71,7 +71,7 @@ def test_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "arguments", "text"),
     [
-        ("a.nii", {"series": "1.2"}, "a.nii is no DICOM input, so it has no series 1.2"),
+        ("a.nii", {"series": "1.2"}, "a.nii is not DICOM, so it has no series 1.2"),
         ("a.nii", {"weight_kg": 70.0}, "give the unit bqml with them"),
         ("a.nii", {"unit": "suv", "dose_bq": 1e8}, "give the unit bqml with them"),
         ("dicom", {"unit": "suv"}, "the unit of DICOM files is in their headers"),

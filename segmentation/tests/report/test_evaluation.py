@@ -42,10 +42,10 @@ def test_numbers_read_back() -> None:
     caption = "A lesion counts as found, or as true, where it overlaps one of the other side"
     assert page.tables[caption] == [
         ["Size", "In references", "Found", "Sensitivity", "In predictions", "True", "Positive predictive value"],
-        ["0-10 px", "0", "0", MISSING, "0", "0", MISSING],
-        ["10-35 px", "2", "2", "100%", "5", "2", "40%"],
-        ["35-100 px", "0", "0", MISSING, "0", "0", MISSING],
-        ["from 100 px", "0", "0", MISSING, "0", "0", MISSING],
+        ["1-10 px", "0", "0", MISSING, "0", "0", MISSING],
+        ["10-50 px", "2", "2", "100%", "5", "2", "40%"],
+        ["50-250 px", "0", "0", MISSING, "0", "0", MISSING],
+        ["from 250 px", "0", "0", MISSING, "0", "0", MISSING],
     ]
     assert page.tables["1"] == [
         ["Case", "Dice", "Kind", "Reference (px)", "Prediction (px)", "Seconds"],
@@ -97,5 +97,5 @@ def test_one_lesion_found_by_two_true_ones() -> None:
     reference, prediction = mask((0, 0, 12)), mask((0, 0, 4), (6, 6, 4), (30, 30, 4))
     scores.add(score_case("a", reference, prediction), reference, prediction)
     rows = {row[0]: row[1:] for table in page_of(scores).tables.values() for row in table}
-    assert rows["10-35 px"] == ["0", "0", MISSING, "3", "2", "67%"]
-    assert rows["from 100 px"] == ["1", "1", "100%", "0", "0", MISSING]
+    assert rows["10-50 px"] == ["0", "0", MISSING, "3", "2", "67%"]
+    assert rows["50-250 px"] == ["1", "1", "100%", "0", "0", MISSING]

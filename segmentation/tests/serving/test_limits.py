@@ -80,6 +80,7 @@ def test_header_of_ordinary_size_is_read(service: Server) -> None:
     assert service.client.get("/livez", headers={"a": "b" * 30_000}).status_code == 200
 
 
+@pytest.mark.alone
 def test_a_slow_body_gets_408(faulty_service: Server) -> None:
     started = time.perf_counter()
     with faulty_service.connect() as connection:
@@ -89,6 +90,7 @@ def test_a_slow_body_gets_408(faulty_service: Server) -> None:
     assert 0.9 < time.perf_counter() - started < 3
 
 
+@pytest.mark.alone
 @pytest.mark.hazard("H5")
 def test_a_body_without_room_ends_the_one_that_began_first(faulty_service: Server) -> None:
     # There is room for three of the largest: one in the queue of this service, one that runs, one that arrives.

@@ -76,6 +76,7 @@ def test_one_request_is_one_json_line(service: Server) -> None:
     assert all(0 <= entry["seconds"] < 10 and entry["timestamp"] and entry["level"] for entry in entries)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("fault", [served_app.RAISE, served_app.EXIT, served_app.TEXT])
 def test_every_line_of_the_log_is_json(faulty_service: Server, fault: int) -> None:
     image = served_app.faulty_image(fault)

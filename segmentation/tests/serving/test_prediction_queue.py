@@ -15,6 +15,8 @@ from tests.serving.answers import GOOD, JSON, assert_mask, assert_problem, asser
 from tests.serving.images import b64, good_png
 from tests.serving.server import Server
 
+pytestmark = pytest.mark.alone
+
 
 def test_the_result_comes_from_another_thread() -> None:
     found = asyncio.run(PredictionQueue(0, 1).run(threading.current_thread))
@@ -137,12 +139,12 @@ def test_what_hangs_after_its_client_left_loses_its_turn_at_the_deadline() -> No
     asyncio.run(scenario())
 
 
-def test_for_ever_has_no_deadline() -> None:
+def test_work_without_a_deadline_takes_its_time() -> None:
     def work() -> str:
         time.sleep(0.1)
         return "done"
 
-    assert asyncio.run(PredictionQueue(0, 0.01).run(work, for_ever=True)) == "done"
+    assert asyncio.run(PredictionQueue(0, 0.01).run(work, has_deadline=False)) == "done"
 
 
 @pytest.mark.parametrize(("raised", "wanted"), [

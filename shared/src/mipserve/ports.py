@@ -11,12 +11,13 @@ from pathlib import Path
 import psutil
 import structlog
 
+from mipseg.addresses import as_destination
+
 TERM_S, KILL_S = 5.0, 3.0
 ASK_S = 2.0  # for a holder's answer to /api, whatever the holder is
 MAX_ANSWER = 64 * 1024
 # A browser may take either address for `localhost`, so a stranger on the other one would get our requests.
 OTHER_LOOPBACK = {"127.0.0.1": "::1", "localhost": "::1", "::1": "127.0.0.1"}
-_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # from where one listens to how it is reached from here
 _log = structlog.get_logger()
 
 
@@ -51,7 +52,7 @@ def free_port(host: str, port: int, *, keep: bool = False, force: bool = False, 
         term_s: seconds between TERM and KILL.
 
     Raises:
-        PortError: the port stays taken, or the address is none of this machine's.
+        PortError: the port stays taken, or this machine does not have the address.
     """
     bindable, found = _is_free(host, port), holders(port)
     me = psutil.Process()
@@ -101,7 +102,7 @@ def _strangers(processes: list[psutil.Process], port: int) -> list[psutil.Proces
 def _is_ours(process: psutil.Process, port: int) -> bool:
     """Whether a process is recognisably this service: a Python that runs its command, or that answers as it does.
 
-    A tunnel to a service elsewhere answers so as well, but is no Python.
+    A tunnel to a service elsewhere answers so as well, but is not Python.
     """
     program, *arguments = process.info["cmdline"] or [""]
     if not Path(program).name.lower().startswith("python"):
@@ -109,7 +110,7 @@ def _is_ours(process: psutil.Process, port: int) -> bool:
     with suppress(OSError):
         if _runs_api(arguments):
             return True
-    return any(_answers_as_mipseg(_ANY.get(address, address), port) for address in _addresses(process, port))
+    return any(_answers_as_mipseg(as_destination(address), port) for address in _addresses(process, port))
 
 
 def _runs_api(arguments: list[str]) -> bool:

@@ -6,7 +6,6 @@ The service itself keeps running, and with it the built-in networks, whose loadi
 import asyncio
 import importlib
 import logging
-import re
 import sys
 from collections.abc import AsyncIterator, Iterable
 from concurrent.futures import Future
@@ -24,6 +23,7 @@ from watchfiles import PythonFilter, awatch
 
 from mipseg.errors import ModelError
 from mipseg.serving.app import describe_function, warm_up
+from mipseg.serving.callers import is_from_here
 from mipseg.serving.problems import as_problem, problem_response
 from mipseg.serving.routes import Predict
 from mipseg.types import Image, Mask
@@ -33,8 +33,6 @@ FILE = "example.py"
 FIRST_LOAD_S = 5.0  # the service starts without code that takes longer to import, and has it later
 DEBOUNCE_MS = 200
 SERVICE = {"mipseg", "mipserve", "mipjudge"}  # lie below the team's folder in a checkout, but are not its code
-LOOPBACK = ("127.0.0.1", "::1")
-LOCAL_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?")
 _log = structlog.get_logger()
 
 
@@ -215,10 +213,3 @@ def add_user_code(app: FastAPI, code: UserCode, *, follow: bool) -> None:
         if is_from_here(request):
             problem.detail = str(error)
         return problem_response(problem)
-
-
-def is_from_here(request: Request) -> bool:
-    """Whether somebody on this machine asks: from a loopback address, to one, and through no proxy."""
-    forwarded = any(name in ("forwarded", "via") or name.startswith("x-forwarded-") for name in request.headers)
-    caller = request.client.host if request.client else ""
-    return caller in LOOPBACK and bool(LOCAL_HOST.fullmatch(request.headers.get("host", ""))) and not forwarded

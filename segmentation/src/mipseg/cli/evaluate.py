@@ -4,23 +4,20 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from mipseg.cli.options import JsonOption, now, stop
+from mipseg.cli.options import JsonOption, now, stop, stop_on_errors
 from mipseg.cli.progress import progress_bar
 from mipseg.engines.evaluate_masks import score_endpoint, score_files
 from mipseg.engines.mask_files import Reference, find_references
-from mipseg.errors import MipsegError
 from mipseg.evaluation import Comparison, Evaluation, Interval, compare_cases
 from mipseg.evaluation import evaluate as put_together
 from mipseg.io.write import write_text
 from mipseg.scoring import Scores
-
-_EXTRAS = {"httpx": "judge", "jinja2": "report"}  # the others are of `volume`
 
 
 def evaluate(  # noqa: PLR0913 # the options of a command
@@ -55,7 +52,7 @@ def evaluate(  # noqa: PLR0913 # the options of a command
         stop("give either a PREDICTION or --endpoint URL", 2)
     if timings and endpoint is None:
         stop("--timings goes with --endpoint", 2)
-    try:
+    with stop_on_errors(2, "write", html or reference):
         references = find_references(reference, images)
         scores = _score(references, str(prediction or endpoint))
         other = None if compare is None else _score(references, compare)
@@ -63,12 +60,6 @@ def evaluate(  # noqa: PLR0913 # the options of a command
         comparison = None if other is None else compare_cases(scores.cases, other.cases)
         if html is not None:
             _write_page(html, scores, found, other, comparison)
-    except MipsegError as error:
-        stop(str(error), 2)
-    except ModuleNotFoundError as error:
-        _stop_without(error)
-    except OSError as error:
-        stop(f"can't write {error.filename}: {error.strerror}", 2)
     if as_json:
         typer.echo(json.dumps(_plain(found, comparison), indent=2, allow_nan=False))
     else:
@@ -89,11 +80,6 @@ def _write_page(
     from mipseg.report.evaluation import evaluation_page  # noqa: PLC0415 # an extra
 
     write_text(file, evaluation_page(scores, found, now(), other, comparison))
-
-
-def _stop_without(error: ModuleNotFoundError) -> NoReturn:
-    extra = _EXTRAS.get(error.name or "", "volume")
-    stop(f"the package {error.name} is missing: pip install 'mipseg[{extra}]'", 2)
 
 
 def _plain(found: Evaluation, comparison: Comparison | None) -> dict[str, Any]:

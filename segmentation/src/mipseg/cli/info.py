@@ -7,8 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mipseg.cli.options import DoseOption, JsonOption, SeriesOption, UnitOption, WeightOption, stop
-from mipseg.errors import MipsegError
+from mipseg.cli.options import DoseOption, JsonOption, SeriesOption, UnitOption, WeightOption, stop_on_errors
 
 
 def info(
@@ -26,16 +25,10 @@ def info(
 
     Exit code 1: it can't be read without guessing.
     """
-    try:
+    with stop_on_errors(1, "read", path):
         from mipseg.io.describe import describe_input  # noqa: PLC0415 # an extra
 
         found = asdict(describe_input(path, series=series, unit=unit, weight_kg=weight, dose_bq=dose))
-    except MipsegError as error:
-        stop(str(error), 1)
-    except ModuleNotFoundError as error:
-        stop(f"the package {error.name} is missing: pip install 'mipseg[volume]'", 1)
-    except OSError as error:
-        stop(f"can't read {error.filename or path}: {error.strerror}", 1)
     typer.echo(json.dumps(found, indent=2, allow_nan=False) if as_json else "\n".join(_lines(found)))
 
 

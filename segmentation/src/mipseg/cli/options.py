@@ -1,10 +1,16 @@
 """Options that several verbs share, and what they all do with errors."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
 import typer
+
+from mipseg.command import extra_of
+from mipseg.errors import MipsegError
 
 Unit = Literal["suv", "bqml"]
 Engine = Literal["local", "ray"]
@@ -27,6 +33,25 @@ def stop(message: str, code: int) -> NoReturn:
     """Say on standard error what is wrong and end: code 1 for an input that can't be used, 2 for wrong use."""
     typer.echo(f"error: {message}", err=True)
     raise typer.Exit(code)
+
+
+@contextmanager
+def stop_on_errors(code: int, action: str, file: Path) -> Iterator[None]:
+    """End the command with one line where an input, a missing package or the file system is at fault.
+
+    Args:
+        code: exit code.
+        action: what can't be done where the file system says no: read or write.
+        file: what it can't be done with, unless the system names it.
+    """
+    try:
+        yield
+    except MipsegError as error:
+        stop(str(error), code)
+    except ModuleNotFoundError as error:
+        stop(f"the package {error.name} is missing: pip install 'mipseg[{extra_of(error)}]'", code)
+    except OSError as error:
+        stop(f"can't {action} {error.filename or file}: {error.strerror}", code)
 
 
 def now() -> datetime:

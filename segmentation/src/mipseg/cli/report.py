@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mipseg.cli.options import now, stop
+from mipseg.cli.options import now, stop, stop_on_errors
 from mipseg.cli.progress import progress_bar
 from mipseg.engines.cases import RECORD
 from mipseg.errors import MipsegError, ReportError
@@ -27,17 +27,11 @@ def report(
 
     Exit code 1: some cases have no report; 2: there is nothing to report.
     """
-    try:
+    with stop_on_errors(2, "write", out):
         folders = sorted(file.parent for file in out.glob(f"*/{RECORD}"))
         if not folders:
             raise ReportError(f"{out} holds no results; `mipseg segment INPUT -o {out}` writes them")
         problems = _write_all(out, folders, None if run is None else _failures(run))
-    except MipsegError as error:
-        stop(str(error), 2)
-    except ModuleNotFoundError as error:
-        stop(f"the package {error.name} is missing: pip install 'mipseg[report]'", 2)
-    except OSError as error:
-        stop(f"can't write {error.filename}: {error.strerror}", 2)
     typer.echo(str(out / "report.html"))
     for case, problem in problems.items():
         typer.echo(f"failed: {case}: {problem}", err=True)

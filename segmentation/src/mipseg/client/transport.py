@@ -12,6 +12,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 from pydantic import SecretStr
 
+from mipseg.bounded import read_bounded
 from mipseg.client.answers import clean
 from mipseg.client.errors import AnswerError, TransportError, UsageError
 from mipseg.client.settings import ClientSettings
@@ -93,19 +94,14 @@ class Transport:
         end = time.monotonic() + ANSWER_S
         try:
             with self._client.stream(method, self.base + path, json=body, headers=headers) as response:
-                content = bytearray()
-                for part in response.iter_bytes():
-                    content += part
-                    if len(content) > MAX_ANSWER_BYTES:
-                        raise AnswerError(f"the judge's answer is larger than {MAX_ANSWER_BYTES >> 20} MiB")
-                    if time.monotonic() > end:  # the library's own limit starts anew with every byte
-                        raise httpx.ReadTimeout("")
+                too_large = AnswerError(f"the judge's answer is larger than {MAX_ANSWER_BYTES >> 20} MiB")
+                content = read_bounded(response.iter_bytes(), MAX_ANSWER_BYTES, end, too_large)
         except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
             # The library's own errors hold the request, and with it the token.
             raise self._explain(error) from None
         if 300 <= response.status_code < 400:
             raise self._redirected(response.headers.get("location", ""))
-        return Reply(response.status_code, bytes(content), _seconds(response.headers.get("retry-after")))
+        return Reply(response.status_code, content, _seconds(response.headers.get("retry-after")))
 
     def _explain(self, error: Exception) -> TransportError:
         causes = _causes(error)

@@ -71,7 +71,7 @@ def _run_pool(
 
 
 def _follow_parent() -> None:
-    """Leave interrupts to the parent, and end with it: the pool's processes would wait for work for ever."""
+    """Leave interrupts to the parent, and end with it: the pool's processes would wait for work without end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
 

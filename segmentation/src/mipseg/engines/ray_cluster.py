@@ -1,6 +1,6 @@
 """The engine of many machines: a Ray cluster, one task a case.
 
-Tasks rather than Ray Data: its tasks are retried for ever, so one case that kills its process would never end the run,
+Tasks rather than Ray Data: its tasks are retried without end, so a run with a case that kills its process never ends,
 and its rows come back in blocks, so cases that were done would be lost with their neighbours.
 """
 

@@ -182,7 +182,7 @@ def _normal(header: Dataset) -> tuple[npt.NDArray[np.float64], tuple[npt.NDArray
     normal = np.cross(along_row, along_column)
     length = float(np.linalg.norm(normal))
     if not 0.95 < length < 1.05:
-        raise VolumeError(f"ImageOrientationPatient is {orientation.tolist()}, which is no pair of directions")
+        raise VolumeError(f"ImageOrientationPatient is {orientation.tolist()}, which is not a pair of directions")
     return normal / length, (along_row, along_column)
 
 

@@ -63,7 +63,7 @@ def read_volume(
             raise VolumeError(f"{Path(path).name} is a PNG or JPEG image, not a volume")
         if found.kind != "dicom":
             if series is not None:
-                raise ArgumentError(f"{Path(path).name} is no DICOM input, so it has no series {series}")
+                raise ArgumentError(f"{Path(path).name} is not DICOM, so it has no series {series}")
             return _plain_volume(found, unit, weight_kg, dose_bq)
         if unit is not None:
             raise ArgumentError("the unit of DICOM files is in their headers; leave `unit` out")

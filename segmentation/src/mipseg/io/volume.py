@@ -127,7 +127,7 @@ def check_size(shape: tuple[int, ...], name: str) -> None:
 
 
 def check_affine(affine: Affine, name: str) -> None:
-    """Refuse a grid that is no grid of a patient.
+    """Refuse a grid that can't be a patient's.
 
     Raises:
         VolumeError: not finite, a spacing of 0 or above 100 mm, axes that are not at right angles, a tilt beyond 30°.

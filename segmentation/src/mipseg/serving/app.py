@@ -112,7 +112,7 @@ async def warm_up(app: FastAPI, predict: Predict) -> None:
 
     queue: PredictionQueue = app.state.queue
     try:
-        await queue.run(work, for_ever=True)  # in the queue: never beside a request's prediction
+        await queue.run(work, has_deadline=False)  # in the queue: never beside a request's prediction
     except Exception as error:
         app.state.ready = False
         _log.error("warm_up_failed", reason=str(error), exc_info=None if isinstance(error, ModelError) else error)

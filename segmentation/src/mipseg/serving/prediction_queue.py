@@ -31,7 +31,7 @@ class PredictionQueue:
         """Predictions that run or wait."""
         return self._inside
 
-    async def run(self, work: Callable[[], T], *, for_ever: bool = False) -> T:
+    async def run(self, work: Callable[[], T], *, has_deadline: bool = True) -> T:
         """Run a function in a thread when its turn comes.
 
         Cancelled, it leaves the queue at once; but what already runs keeps its turn until it ends or its deadline
@@ -39,7 +39,7 @@ class PredictionQueue:
 
         Args:
             work: what to run.
-            for_ever: no deadline; only for what no request waits for.
+            has_deadline: False only for what no request waits for.
 
         Raises:
             ProblemError: 503, the queue is full or the deadline has passed.
@@ -48,7 +48,7 @@ class PredictionQueue:
             raise ProblemError("busy", "the queue is full", {"Retry-After": "1"})
         self._inside += 1
         try:
-            async with asyncio.timeout(None if for_ever else self._deadline_s) as deadline, self._turn:
+            async with asyncio.timeout(self._deadline_s if has_deadline else None) as deadline, self._turn:
                 running = asyncio.wrap_future(_in_thread(work))
                 try:
                     return await asyncio.shield(running)

@@ -23,7 +23,7 @@ class _FloodError(Exception):
 class DeadlineProtocol(HttpToolsProtocol):
     """One connection: a deadline and a size for a request's headers, and a limit of requests sent ahead.
 
-    uvicorn itself would wait for ever, and collect headers of any size and requests of any number. What is not HTTP
+    uvicorn itself would wait without end, and collect headers of any size and requests of any number. What is not HTTP
     gets the one shape of errors. An `Upgrade` is ignored, as RFC 9110 allows: Java's client asks for `h2c` each time.
     """
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -57,18 +58,32 @@ class Stock:
             targets: (H, W) of each, before padding; see the attribute.
         """
         for number, target in zip(numbers, targets, strict=True):
-            labels, count = ndimage.label(target >= CERTAIN, NEIGHBOURS)
-            count = min(count, self.places.shape[1])
-            labels[labels > count] = 0  # more than there is room for
-            rows, columns = target.shape
-            self.targets[number, :rows, :columns] = torch.from_numpy(target).to(self.device)
-            self.components[number, :rows, :columns] = torch.from_numpy(labels.astype(np.int16)).to(self.device)
-            self.counts[number] = count
-            if count:
-                middles = np.array(ndimage.center_of_mass(labels > 0, labels, range(1, count + 1)))[:, ::-1]
-                areas = np.bincount(labels.ravel(), minlength=count + 1)[1 : count + 1]
-                self.places[number, :count] = torch.from_numpy(middles + 0.5).float().to(self.device)
-                self.extents[number, :count] = torch.from_numpy(np.sqrt(areas)).float().to(self.device)
+            self._set_target(number, target, _components_of(target))
+
+    def _set_target(self, number: int, target: npt.NDArray[np.uint8], found: "_Components") -> None:
+        rows, columns = target.shape
+        count = min(len(found.extents), self.places.shape[1])
+        labels = np.where(found.labels > count, np.int16(0), found.labels)  # more than there is room for
+        self.targets[number, :rows, :columns] = torch.from_numpy(target).to(self.device)
+        self.components[number, :rows, :columns] = torch.from_numpy(labels).to(self.device)
+        self.counts[number] = count
+        self.places[number, :count] = torch.from_numpy(found.places[:count]).to(self.device)
+        self.extents[number, :count] = torch.from_numpy(found.extents[:count]).to(self.device)
+
+
+class _Components(NamedTuple):
+    """The components of one target: (H, W) int16 labels, and the rows of `Stock.places` and `Stock.extents`."""
+
+    labels: npt.NDArray[np.int16]
+    places: npt.NDArray[np.float32]
+    extents: npt.NDArray[np.float32]
+
+
+def _components_of(target: npt.NDArray[np.uint8]) -> _Components:
+    labels, count = ndimage.label(target >= CERTAIN, NEIGHBOURS)
+    middles = np.array(ndimage.center_of_mass(labels > 0, labels, range(1, count + 1))).reshape(count, 2)[:, ::-1]
+    areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    return _Components(labels.astype(np.int16), (middles + 0.5).astype(np.float32), np.sqrt(areas).astype(np.float32))
 
 
 def make_stock(cases: Sequence[Case], unlabelled: Sequence[Case], device: torch.device) -> Stock:
@@ -81,7 +96,11 @@ def make_stock(cases: Sequence[Case], unlabelled: Sequence[Case], device: torch.
     """
     everyone = [*cases, *unlabelled]
     size, shape = len(everyone), np.max([case.image.shape for case in everyone], 0).tolist()
-    most = max([1, *(ndimage.label(case.mask, NEIGHBOURS)[1] for case in cases)])
+    targets = {
+        number: case.mask.astype(np.uint8) * np.uint8(255) for number, case in enumerate(cases) if case.has_tumour
+    }
+    found = {number: _components_of(target) for number, target in targets.items()}
+    most = max([1, *(len(components.extents) for components in found.values())])
     kinds = [PATIENT if case.has_tumour else CONTROL for case in cases] + [UNLABELLED] * len(unlabelled)
     stock = Stock(
         images=torch.zeros((size, *shape), dtype=torch.uint8, device=device),
@@ -100,8 +119,8 @@ def make_stock(cases: Sequence[Case], unlabelled: Sequence[Case], device: torch.
     for number, case in enumerate(everyone):
         rows, columns = case.image.shape
         stock.images[number, :rows, :columns] = torch.from_numpy(255 - case.image)
-    patients = stock.groups[PATIENT].tolist()
-    stock.set_targets(patients, [cases[number].mask.astype(np.uint8) * np.uint8(255) for number in patients])
+    for number, target in targets.items():
+        stock._set_target(number, target, found[number])
     return stock
 
 

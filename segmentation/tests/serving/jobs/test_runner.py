@@ -23,6 +23,7 @@ DONE = """
 print('{"progress": 0.5, "doing": "reading"}', flush=True)
 print('{"files": [{"name": "mask.png", "size": 3, "type": "image/png"}]}', flush=True)
 """
+START, NEXT = "import sys, json; order = json.loads(sys.stdin.readline())\n", "input()\n"
 HANGS = 'import time; print(\'{"progress": 0.5, "doing": "reading"}\', flush=True); time.sleep(60)'
 Rig = Callable[..., Any]
 
@@ -52,8 +53,7 @@ class Jobs:
 
 @contextmanager
 def running(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str, **settings: Any) -> Iterator[Jobs]:
-    start = "import sys, json; order = json.loads(sys.stdin.readline())\n"
-    monkeypatch.setattr(module, "_COMMAND", (sys.executable, "-c", start + script))
+    monkeypatch.setattr(module, "_COMMAND", (sys.executable, "-c", START + script))
     jobs = Jobs(folder, **settings)
     jobs.runner.start()
     try:
@@ -63,9 +63,9 @@ def running(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str, **settin
 
 
 def children() -> list[psutil.Process]:
-    """Processes of jobs; other tests may have left a pool's."""
+    """Processes of jobs; other tests may have left services and a pool's."""
     alive = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
-    return [child for child in alive if "multiprocessing" not in " ".join(child.cmdline())]
+    return [child for child in alive if "".join(child.cmdline()[-1:]).startswith((START, NEXT))]
 
 
 def test_jobs_are_done_one_after_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_job_that_fails_says_why_and_the_next_is_done(
         assert found.problem is not None
         assert found.problem.code == code
         assert found.problem.detail.startswith(detail)
-        monkeypatch.setattr(module, "_COMMAND", (sys.executable, "-c", "input()\n" + DONE))
+        monkeypatch.setattr(module, "_COMMAND", (sys.executable, "-c", NEXT + DONE))
         jobs.wait(jobs.add(), "done")
     assert children() == []
 
@@ -128,7 +128,7 @@ def test_a_removed_job_s_process_is_gone_when_remove_returns(monkeypatch: pytest
         (process,) = children()
         jobs.runner.remove(waiting.id)
         assert process.is_running()
-        monkeypatch.setattr(module, "_COMMAND", (sys.executable, "-c", "input()\n" + DONE))
+        monkeypatch.setattr(module, "_COMMAND", (sys.executable, "-c", NEXT + DONE))
         jobs.runner.remove(hanging.id)
         assert not psutil.pid_exists(process.pid)
         assert not jobs.store.folder_of(hanging).exists()
