@@ -13,7 +13,7 @@ from mipseg.errors import VolumeError
 from mipseg.io.find import files_by_kind
 from mipseg.io.read import Found, find_input
 
-RECORD = "measurements.json"
+RECORD, PROJECTION = "measurements.json", "mip.png"  # in the folder of a case's results
 _IMAGES = (".png", ".jpg", ".jpeg")
 _SUFFIXES = (".nii.gz", ".nii", *_IMAGES, ".mha", ".nrrd", ".zip", ".dcm")
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mipseg.engines.cases import PROJECTION
 from mipseg.engines.job import Job, Options
 from mipseg.engines.rotation_files import INTENSITY, LESIONS, write_rotation
 from mipseg.figure import overlay_image
@@ -20,7 +21,7 @@ from mipseg.types import BinaryMask, GreyImage, Probability
 from mipseg.volume_pipeline import VolumeResult
 
 FILES = (
-    *("mip.png", "mask.png", "overlay.png", "probability.png", INTENSITY, LESIONS),
+    *(PROJECTION, "mask.png", "overlay.png", "probability.png", INTENSITY, LESIONS),
     *("mask.nii.gz", "suv.nii.gz", "seg.dcm", "report.dcm"),
 )
 NO_SUV = "a PNG or JPEG shows shares of a window, not SUV"
@@ -99,7 +100,11 @@ def write_volume(folder: Path, volume: Volume, result: VolumeResult, job: Job, i
         "has_tumour": result.segmentation.has_tumour,
         "patient": asdict(result.patient),
         "lesions": [
-            {**asdict(lesion), "mip_px": _mip_pixel(volume, result.mip, lesion.centroid_mm)}
+            {
+                **asdict(lesion),
+                "origin": result.origins[lesion.id],
+                "mip_px": _mip_pixel(volume, result.mip, lesion.centroid_mm),
+            }
             for lesion in result.lesions
         ],
         "references": asdict(result.references),
@@ -125,7 +130,7 @@ def _write_dicom(folder: Path, volume: Volume, result: VolumeResult, job: Job, i
     images = source_images(volume.source)
     if isinstance(images, str):
         return dict.fromkeys(wanted, images)
-    segmentation = make_dicom_seg(result.labels, volume.source, images, maker)
+    segmentation = make_dicom_seg(result.labels, volume.source, images, maker, result.origins)
     if "sr" in formats:
         from mipseg.io.dicom_sr import make_dicom_report  # noqa: PLC0415 # an extra
 
@@ -148,7 +153,7 @@ def _mip_pixel(volume: Volume, mip: Mip, place_mm: tuple[float, float, float]) -
 
 
 def _write_pngs(folder: Path, mip: GreyImage, tumour: BinaryMask, probability: Probability) -> None:
-    write_png(folder / "mip.png", mip)
+    write_png(folder / PROJECTION, mip)
     write_png(folder / "mask.png", tumour.astype(np.uint8) * 255)
     write_png(folder / "overlay.png", overlay_image(mip, tumour))
     write_png(folder / "probability.png", image_of_probability(probability))

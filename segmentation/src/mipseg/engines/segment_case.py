@@ -15,13 +15,14 @@ from mipseg.engines.job import Job, Outcome
 from mipseg.engines.outputs import FILES, write_image, write_volume
 from mipseg.errors import InputError, MipsegError, VolumeError
 from mipseg.io.codec import decode_image
+from mipseg.io.mask_png import decode_binary
 from mipseg.io.read import Found, read_volume
 from mipseg.io.volume import Volume
 from mipseg.io.write import replaced_files, write_json
 from mipseg.model.segmenter import load_segmenter
 from mipseg.pipeline import analyze_file
 from mipseg.report import PAGE, PDF
-from mipseg.volume_pipeline import VolumeOptions, analyze_volume
+from mipseg.volume_pipeline import VolumeOptions, analyze_volume, correct_volume
 
 EXTRA = "pip install 'mipseg[volume]'"
 
@@ -115,6 +116,9 @@ def _write(found: Found, job: Job, folder: Path, identity: str, steps: Steps) ->
             volume = _read(found, job)
         with steps.timed("segment"):
             analysis = analyze_volume(volume, segmenter, VolumeOptions(options.rule, options.window_top))
+            if job.correction is not None:
+                mask = decode_binary(job.correction.read_bytes())
+                analysis = correct_volume(volume, analysis, mask, options.rule)
     with steps.timed("write"):
         return write_volume(folder, volume, analysis, job, identity)
 

@@ -112,8 +112,8 @@ def test_a_nifti_and_a_zip_of_dicom_from_upload_to_files(
                 assert answer.content == (job.out / "upload" / file["name"]).read_bytes()
         assert outcome.lesions
         folder = server.log_file.parent / "jobs" / location[-32:]
-        assert {file.name for file in folder.iterdir()} == {"job.json", "results"}
-        assert {stat.S_IMODE(file.stat().st_mode) for file in (folder / "results/upload").iterdir()} == {0o600}
+        assert {file.name for file in folder.iterdir()} == {"job.json", "upload", "results-0"}
+        assert {stat.S_IMODE(file.stat().st_mode) for file in (folder / "results-0/upload").iterdir()} == {0o600}
     assert PATIENT not in server.log()
     assert not [line for line in server.log().splitlines() if any(url[-32:] in line for url in locations.values())]
 

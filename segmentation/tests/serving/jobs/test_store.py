@@ -1,6 +1,7 @@
 """The jobs on disk: order, bounds, what a restart finds, what goes when."""
 
 import io
+import json
 import stat
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,11 @@ from mipseg.settings import Settings
 
 NRRD = b"NRRD0004\n"
 FILES = (ResultFile(name="mask.nii.gz", size=3, type="application/gzip"),)
+CORRECTABLE = (
+    *FILES,
+    ResultFile(name="mip.png", size=3, type="image/png"),
+    ResultFile(name="measurements.json", size=3, type="application/json"),
+)
 PROBLEM = JobProblem(code="job-lost", title=title_of("job-lost", 500), detail="it died")
 MakeStore = Callable[..., JobStore]
 
@@ -35,12 +41,22 @@ def add(store: JobStore, content: bytes = NRRD, **options: Any) -> Job:
     return store.add(io.BytesIO(content), len(content), Options(**options))
 
 
-def write_results(store: JobStore, job: Job) -> Path:
-    folder = store.folder_of(job) / "results/upload"
+def write_results(store: JobStore, job: Job, number: int = 0, kind: str = "dicom") -> Path:
+    folder = store.folder_of(job) / f"results-{number}/upload"
     folder.mkdir(parents=True)
     (folder / "mask.nii.gz").write_bytes(b"abc")
+    (folder / "measurements.json").write_text(json.dumps({"kind": kind, "files": ["mip.png"]}))
     (store.folder_of(job) / "tmp").mkdir()
     return folder / "mask.nii.gz"
+
+
+def add_done(store: JobStore, kind: str = "dicom") -> Job:
+    """A job whose mask can be corrected, unless it is of another kind."""
+    job = add(store)
+    assert store.begin_next() == store.get(job.id)
+    write_results(store, job, kind=kind)
+    store.finish(job.id, CORRECTABLE)
+    return store.get(job.id)
 
 
 def assert_refused(code: str, call: Callable[..., object], *arguments: object) -> None:
@@ -82,7 +98,7 @@ def test_results_stay_and_the_rest_goes(make_store: MakeStore) -> None:
     store.begin_next()
     file = write_results(store, job)
     store.finish(job.id, FILES)
-    assert {path.name for path in store.folder_of(job).iterdir()} == {"job.json", "results"}
+    assert {path.name for path in store.folder_of(job).iterdir()} == {"job.json", "upload", "results-0"}
     assert store.result(job.id, "mask.nii.gz") == file
     found = store.get(job.id)
     assert (found.state, found.progress, found.files, found.problem) == ("done", 1.0, FILES, None)
@@ -139,9 +155,14 @@ def test_all_jobs_are_bounded_in_size(make_store: MakeStore) -> None:
     assert_refused("disk-full", store.check_room, 1.5 * MIN_ROOM)
     store.check_room(1)  # the rest is for one of the smallest
     store.begin_next()
-    store.finish(job.id, FILES)  # its upload is gone
-    add(store, large)
+    store.finish(job.id, FILES)
+    assert store.get(job.id).room == len(large) + 3
+    assert (store.folder_of(job) / "upload").exists()
+    newer = add(store, large)
+    assert not (store.folder_of(job) / "upload").exists()  # it made way
+    assert store.result(job.id, "mask.nii.gz")
     assert_refused("disk-full", store.check_room, 1)
+    assert (store.folder_of(newer) / "upload").exists()  # of a job that waits
 
 
 def test_what_is_no_volume_is_not_kept(make_store: MakeStore) -> None:
@@ -258,3 +279,95 @@ def test_what_is_given_up_is_cancelled_and_what_has_ended_is_forgotten(make_stor
     for job in (running, queued, done):
         store.clear(store.forget(job.id))
         assert_refused("unknown-job", store.get, job.id)
+
+
+def contents(store: JobStore, job: Job) -> set[str]:
+    return {path.name for path in store.folder_of(job).iterdir()}
+
+
+def test_a_corrected_job_has_its_turn_again_and_new_results(make_store: MakeStore) -> None:
+    store = make_store()
+    done, waiting = add_done(store), add(store)
+    for number in (1, 2):
+        corrected = store.correct(done.id, b"mask")
+        assert (corrected.state, corrected.progress, corrected.ended) == ("queued", 0.0, None)
+        assert store.expires(corrected) is None
+        assert (store.folder_of(done) / "correction.png").read_bytes() == b"mask"
+        assert_refused("job-not-done", store.result, done.id, "mask.nii.gz")
+        assert_refused("job-not-done", store.correct, done.id, b"another")
+        begun = store.begin_next()
+        assert begun is not None
+        assert (begun.id, begun.results) == (done.id, f"results-{number}")
+        file = write_results(store, done, number)
+        store.finish(done.id, CORRECTABLE)
+        assert (store.get(done.id).state, store.get(done.id).corrections) == ("done", number)
+        assert store.result(done.id, "mask.nii.gz") == file
+        assert contents(store, done) == {"job.json", "upload", f"results-{number}"}
+        assert store.get(done.id).room == MIN_ROOM
+    assert store.get(waiting.id).state == "queued"
+
+
+def test_a_correction_that_fails_leaves_the_results_from_before(make_store: MakeStore) -> None:
+    store = make_store()
+    done = add_done(store)
+    store.correct(done.id, b"mask")
+    store.begin_next()
+    write_results(store, done, 1)
+    store.finish(done.id, (), PROBLEM)
+    found = store.get(done.id)
+    assert (found.state, found.corrections, found.problem, found.files) == ("done", 0, PROBLEM, CORRECTABLE)
+    assert store.result(done.id, "mask.nii.gz").read_bytes() == b"abc"
+    assert contents(store, done) == {"job.json", "upload", "results-0"}
+    assert store.correct(done.id, b"mask").problem is None
+
+
+def test_a_restart_goes_on_with_a_correction(make_store: MakeStore) -> None:
+    store = make_store()
+    done = add_done(store)
+    store.correct(done.id, b"mask")
+    store.begin_next()
+    record = (store.folder_of(done) / "job.json").read_bytes()
+    store.close()
+    for interruptions in (1, 2):
+        (store.folder_of(done) / "job.json").write_bytes(record)  # as a killed service leaves it
+        store = make_store()
+        found = store.get(done.id)
+        assert (found.state, found.corrections, found.interruptions) == ("queued", 1, interruptions)
+        store.begin_next()
+        record = (store.folder_of(done) / "job.json").read_bytes()
+        store.close()
+    (store.folder_of(done) / "job.json").write_bytes(record)
+    found = make_store().get(done.id)  # given up: it has its earlier results
+    assert (found.state, found.corrections, found.files) == ("done", 0, CORRECTABLE)
+    assert found.problem is not None
+    assert found.problem.code == "job-lost"
+
+
+def test_corrections_count_among_the_jobs_that_wait(make_store: MakeStore) -> None:
+    store = make_store(max_jobs=1)
+    done = add_done(store)
+    add(store)
+    assert_refused("jobs-full", store.correct, done.id, b"mask")
+    assert store.get(done.id).state == "done"
+
+
+def test_a_correction_ends_with_its_job(make_store: MakeStore) -> None:
+    store = make_store()
+    done = add_done(store)
+    store.correct(done.id, b"mask")
+    store.begin_next()
+    store.clear(store.forget(done.id))
+    store.finish(done.id, CORRECTABLE)  # its process had ended just before
+    assert store.get(done.id).state == "cancelled"
+    assert not store.folder_of(done).exists()
+    assert_refused("job-not-done", store.correct, done.id, b"mask")
+
+
+def test_only_a_volume_of_which_all_is_there_can_be_corrected(make_store: MakeStore) -> None:
+    store = make_store()
+    image, hidden, gone = add_done(store, "image"), add_done(store), add_done(store)
+    (store.folder_of(hidden) / "results-0/upload/measurements.json").write_text('{"kind": "dicom", "files": []}')
+    (store.folder_of(gone) / "upload").unlink()
+    for job in (image, hidden, gone):
+        assert_refused("job-not-correctable", store.correct, job.id, b"mask")
+        assert store.get(job.id) == job
