@@ -151,7 +151,8 @@ def _with_unit(grid: Grid, kind: Kind, unit: Unit | None, person: tuple[float | 
     volume = Volume(voxels, affine, spacing_of(affine), unit or "suv", source, "", tuple(warnings))
     if unit == "bqml":
         try:
-            factor = weight_gram(person[0]) / dose_becquerel(person[1], warnings)
+            weight = weight_gram(person[0])
+            factor = weight / dose_becquerel(person[1], weight, warnings)
         except NoSuvError as error:
             return dataclasses.replace(volume, suv_reason=str(error))
         np.multiply(voxels, np.float32(factor), out=voxels)
