@@ -1,5 +1,6 @@
 """One volume, one result: the only place that puts the steps for volumes together."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -75,10 +76,12 @@ def analyze_volume(volume: Volume, segmenter: Segmenter, options: VolumeOptions 
         ModelError: the model can't be loaded.
     """
     chosen = options or VolumeOptions()
-    mip = project(volume, chosen.window_top)
-    seen = repair(mip.intensity)
-    segmentation = segmenter.segment(mip.intensity) if seen.has_body else _nothing(mip)
-    references = find_references(volume)
+    with ThreadPoolExecutor(1) as beside:
+        organs = beside.submit(find_references, volume)
+        mip = project(volume, chosen.window_top)
+        seen = repair(mip.intensity)
+        segmentation = segmenter.segment(mip.intensity) if seen.has_body else _nothing(mip)
+        references = organs.result()
     liver_level = None if references.liver is None else percist_level(references.liver)
     labels = label_lesions(grow(volume, mip, segmentation.tumour, chosen.rule, liver_level))
     lesions = measure_volume(volume, labels)

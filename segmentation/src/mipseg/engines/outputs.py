@@ -1,17 +1,21 @@
 """The files of a case, and its measurements as plain values."""
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mipseg.engines.cases import PROJECTION
 from mipseg.engines.job import Job, Options
 from mipseg.engines.rotation_files import INTENSITY, LESIONS, write_rotation
 from mipseg.figure import overlay_image
 from mipseg.io.arrays import image_of_intensity, image_of_probability
+from mipseg.io.find import FileKind
 from mipseg.io.volume import Volume
 from mipseg.io.write import write_nifti, write_png
 from mipseg.measure.lesions_2d import Lesion
@@ -68,6 +72,14 @@ def write_image(folder: Path, mip: GreyImage, result: Result, options: Options) 
     }
 
 
+def import_writers(kind: FileKind, options: Options) -> None:
+    """Import what writes the files of a volume, which takes a second: beside other work, before they are written."""
+    if "nifti" in options.formats:
+        import_module("nibabel")
+    if kind == "dicom" and {"seg", "sr"} & {*options.formats}:
+        import_module("mipseg.io.dicom_sr")
+
+
 def write_volume(folder: Path, volume: Volume, result: VolumeResult, job: Job, identity: str) -> dict[str, Any]:
     """Write the files of a volume.
 
@@ -81,20 +93,15 @@ def write_volume(folder: Path, volume: Volume, result: VolumeResult, job: Job, i
     Returns:
         What `measurements.json` says of them; `not_written` has the reason for each file that there can't be.
     """
-    formats, skipped, rotation = job.options.formats, dict[str, str](), None
-    if "png" in formats:
-        segmentation = result.segmentation
-        _write_pngs(folder, image_of_intensity(result.mip.intensity), segmentation.tumour, segmentation.probability)
-        rotation = write_rotation(folder, volume, result.labels, result.mip.window_top)
+    formats, rotation = job.options.formats, None
     mask = (result.labels > 0).view(np.uint8)
-    if "nifti" in formats:
-        write_nifti(folder / "mask.nii.gz", mask, volume.source)
-    if "suv" in formats:
-        if volume.unit == "suv":
-            write_nifti(folder / "suv.nii.gz", volume.voxels, volume.source)
-        else:
-            skipped["suv.nii.gz"] = f"no SUV ({volume.suv_reason})"
-    skipped |= _write_dicom(folder, volume, result, job, identity)
+    with ThreadPoolExecutor(1) as beside:
+        dicom = beside.submit(_write_dicom, folder, volume, result, job, identity)
+        if "png" in formats:
+            segmentation = result.segmentation
+            _write_pngs(folder, image_of_intensity(result.mip.intensity), segmentation.tumour, segmentation.probability)
+            rotation = write_rotation(folder, volume, result.labels, result.mip.window_top)
+        skipped = _write_niftis(folder, volume, mask, job.options) | dicom.result()
     return {
         "kind": volume.source.kind,
         "has_tumour": result.segmentation.has_tumour,
@@ -114,6 +121,17 @@ def write_volume(folder: Path, volume: Volume, result: VolumeResult, job: Job, i
         "files": _listed(folder),
         "not_written": skipped,
     }
+
+
+def _write_niftis(folder: Path, volume: Volume, mask: npt.NDArray[np.uint8], options: Options) -> dict[str, str]:
+    """Write the mask and the SUV; returns the reason for what there can't be."""
+    if "nifti" in options.formats:
+        write_nifti(folder / "mask.nii.gz", mask, volume.source)
+    if "suv" in options.formats:
+        if volume.unit != "suv":
+            return {"suv.nii.gz": f"no SUV ({volume.suv_reason})"}
+        write_nifti(folder / "suv.nii.gz", volume.voxels, volume.source)
+    return {}
 
 
 def _write_dicom(folder: Path, volume: Volume, result: VolumeResult, job: Job, identity: str) -> dict[str, str]:
