@@ -93,11 +93,18 @@ def test_more_than_one_injection_is_no_dose() -> None:
     )
 
 
-@pytest.mark.parametrize(("at", "wanted"), [("100000", time(10)), (None, time(9))])
-def test_an_offset_of_the_injection_counts_where_that_of_the_scan_is_known(at: str | None, wanted: time) -> None:
-    slices = headers(RadiopharmaceuticalStartDateTime="20250101090000+0000", RadiopharmaceuticalStartTime=at)
-    injected = suv_header(slices).times.injected
-    assert injected == datetime.combine(date(2025, 1, 1), wanted)
+@pytest.mark.parametrize(
+    ("at", "zone", "wanted"),
+    [("103000", None, time(10, 30)), (None, None, time(9)), ("103000", "+0100", time(10)), (None, "+0100", time(10))],
+)
+def test_an_offset_of_the_injection_counts_where_that_of_the_scan_is_known(
+    at: str | None, zone: str | None, wanted: time
+) -> None:
+    tracer = {"RadiopharmaceuticalStartDateTime": "20250101090000+0000", "RadiopharmaceuticalStartTime": at}
+    slices = headers(**tracer)
+    for header in slices:
+        header.TimezoneOffsetFromUTC = zone
+    assert suv_header(slices).times.injected == datetime.combine(date(2025, 1, 1), wanted)
 
 
 def test_times_without_any_date_are_compared_within_a_day() -> None:
