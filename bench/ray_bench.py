@@ -56,7 +56,7 @@ class Cpu(NamedTuple):
 
 def main() -> None:
     """Measure and print."""
-    images, volumes, listed = (int(text) for text in (*sys.argv[1:], "200", "12", "100000")[:3])
+    images, volumes, listed = (int(text) for text in (*sys.argv[1:], "20", "4", "10000")[:3])
     with TemporaryDirectory() as folder:
         root = Path(folder)
         cases = {"images": [_write_image(root, seed) for seed in range(images + 2)]}
@@ -128,7 +128,7 @@ def cpu_seconds() -> Cpu:
     workers = services = 0.0
     for process in psutil.Process().children(recursive=True):
         times = process.cpu_times()
-        if process.name().startswith("ray::do") or "default_worker.py" in " ".join(process.cmdline()):
+        if process.name().startswith("ray::") or "default_worker.py" in " ".join(process.cmdline()):
             workers += times.user + times.system
         else:
             services += times.user + times.system

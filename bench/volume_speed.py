@@ -34,6 +34,7 @@ from mipseg.model.segmenter import load_segmenter
 from mipseg.phantom import SPACING_MM, make_volume_phantom
 from mipseg.projection import project
 from mipseg.settings import Settings
+from mipseg.types import Origin
 from mipseg.volume_pipeline import VolumeResult
 
 Made = TypeVar("Made")
@@ -116,7 +117,8 @@ def steps(path: Path, folder: Path) -> None:
     labels = timed("growing", lambda: label_lesions(grow(volume, mip, segmentation.tumour)))
     lesions = timed("measuring", lambda: measure_volume(volume, labels))
     references = timed("liver", lambda: find_references(volume))
-    result = VolumeResult(mip, segmentation, labels, lesions, measure_patient(lesions), references, [])
+    origins: dict[int, Origin] = {lesion.id: "automatic" for lesion in lesions}
+    result = VolumeResult(mip, segmentation, labels, lesions, measure_patient(lesions), references, origins, [])
     job = Job(folder, Settings(), Options(), Provenance("0", "model", "0" * 64, "-"), datetime.now(UTC))
     timed("writing", lambda: write_volume(folder, volume, result, job, "bench"))
 

@@ -100,6 +100,8 @@ def test_images_without_decay_correction_by_each_frames_own_time() -> None:
         ({"weight_kg": 70_000.0}, "a body weight of 70000 kg is not plausible"),
         ({"dose": None}, "no dose (RadionuclideTotalDose is missing or 0)"),
         ({"dose": 0.0}, "no dose"),
+        ({"dose": 12.0}, "a dose of 12 is too small for MBq at 70 kg; mCi?"),
+        ({"contradiction": "the slices differ in PatientWeight"}, "the slices differ in PatientWeight"),
         ({"dose": 370_000.0}, "a dose of 370000 is plausible neither in Bq nor in MBq"),
         ({"units": "CPS"}, "Units are CPS (counts per second)"),
         ({"units": "PROPCPS"}, "Units are PROPCPS (proportional to counts per second)"),
@@ -148,3 +150,11 @@ def test_an_implausible_body_is_warned_of_and_an_impossible_one_refused(
 ) -> None:
     reason, warning = judge_median(median)
     assert (bool(reason), bool(warning)) == (refused, warned)
+
+
+@pytest.mark.parametrize(
+    ("uptake", "said"), [(timedelta(minutes=9), 9), (timedelta(minutes=10), None), (timedelta(hours=3, minutes=1), 181)]
+)
+def test_an_unusual_uptake_time_is_said(uptake: timedelta, said: int | None) -> None:
+    wanted = f"uptake-time: the scan began {said} minutes after the injection, which is unusual"
+    assert warnings(injected=SCAN - uptake, injected_at=None) == (() if said is None else (wanted,))

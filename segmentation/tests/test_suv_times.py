@@ -81,6 +81,21 @@ def test_without_frames_a_series_time_is_believed_for_half_an_hour() -> None:
     assert reference(times(at(10, 59), frames))[0] == at(11, 30)
 
 
+def test_an_overwritten_series_time_is_not_believed_without_frames_either() -> None:
+    found, (warning,) = reference(times(at(11, 11, 11), [Frame(at(11, 20), None, None)]))
+    assert found == at(11, 20)
+    assert warning.startswith("reference-time: SeriesTime gives 11:11:11, but AcquisitionTime 11:20:00 was used")
+
+
+def test_a_series_whose_times_were_all_overwritten_has_none() -> None:
+    moment = at(11, 11, 11)
+    of = times(moment, [Frame(moment, None, None)] * 3)
+    with pytest.raises(NoSuvError, match="all times of the scan are 11:11:11; the real ones were written over"):
+        find_injection(of, F18, [])
+    for real in (times(at(11, 11, 5), [Frame(moment, None, None)] * 3), times(moment, [Frame(None, None, None)])):
+        assert find_injection(real, F18, []) == at(10)
+
+
 def test_ge_confirms_a_series_time_against_the_frames() -> None:
     frames = [Frame(at(11, 30), 150.0, 300.0)]
     found, (warning,) = reference(times(at(11), frames, ge=at(11)))
@@ -122,7 +137,13 @@ def injection(scan: datetime, injected: datetime | None, at_time: time | None, h
 
 
 def test_the_injection_with_date_is_preferred() -> None:
-    assert injection(at(11), at(10), time(9)) == (at(10), [])
+    assert injection(at(11), at(10), time(10)) == (at(10), [])
+    found, (warning,) = injection(at(11), at(10), time(9))
+    assert found == at(10)
+    assert warning == (
+        "injection-time: RadiopharmaceuticalStartTime gives 09:00:00, but RadiopharmaceuticalStartDateTime 10:00:00 was"
+        " used; SUV 31.5% apart"
+    )
 
 
 def test_midnight_between_injection_and_scan() -> None:

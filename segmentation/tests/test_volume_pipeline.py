@@ -162,17 +162,18 @@ def test_a_corrected_mask_is_grown_and_measured_anew() -> None:
     volume = make_volume(two_lesions())
     result = analyze_volume(volume, Threshold())
     large, small = result.lesions
+    assert result.origins == {1: "automatic", 2: "automatic"}
     mask = result.segmentation.tumour.copy()
     mask[: mask.shape[0] // 2] = False  # the large one, near the head
     row = int(abs(result.mip.rows - 60).argmin())
     column = int(abs(result.mip.columns - 25).argmin())
     mask[row - 10 : row + 11, column - 10 : column + 11] = True  # what the model does not mark
 
-    corrected, origins = correct_volume(volume, result, 255 * mask.astype(np.uint8), "suv4")
+    corrected = correct_volume(volume, result, 255 * mask.astype(np.uint8), "suv4")
     kept = corrected.labels[20, 30, 40]
     assert corrected.lesions[kept - 1].mtv_ml == pytest.approx(small.mtv_ml, rel=0.2)
     assert corrected.labels[80, 20, 70] == 0
-    assert origins == {number: "semiautomatic" if number == kept else "manual" for number in (1, 2)}
+    assert corrected.origins == {number: "semiautomatic" if number == kept else "manual" for number in (1, 2)}
     assert corrected.patient.lesions == 2
     np.testing.assert_array_equal(corrected.segmentation.tumour, mask)
     assert corrected.warnings == [*result.warnings, CORRECTED]

@@ -13,6 +13,8 @@ from mipseg.suv_times import MAX_HALF_LIVES, NoSuvError, Times, average_count_ti
 WEIGHTS_KG = (0.5, 650.0)
 DOSES_BQ = (1e6, 1e11)
 DOSES_MBQ = (10.0, 10_000.0)  # what a dose looks like that was written in MBq
+MIN_MBQ_PER_KG = 0.3  # of such a dose; below, it was written in mCi
+USUAL_UPTAKE = (600.0, 3.0)  # at least so many seconds, at most so many half-lives
 USUAL_MEDIAN = (0.1, 10.0)  # of the body's SUV, which a brain alone nearly reaches; beyond it a warning
 POSSIBLE_MEDIAN = (0.01, 30.0)  # beyond it the factor is wrong by orders of magnitude
 
@@ -42,6 +44,7 @@ class SuvHeader:
         philips_suv: (7053,1000) of each slice.
         philips_activity: (7053,1009) of each slice.
         refusal: why the series is no static PET at all; empty: it is.
+        contradiction: why weight and dose can't be believed; empty: they can.
     """
 
     units: str
@@ -56,6 +59,7 @@ class SuvHeader:
     philips_suv: tuple[float | None, ...] = ()
     philips_activity: tuple[float | None, ...] = ()
     refusal: str = ""
+    contradiction: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,8 +105,8 @@ def uptake_seconds(header: SuvHeader) -> float | None:
         return None
 
 
-def dose_becquerel(dose: float | None, warnings: list[str]) -> float:
-    """A dose in Bq, of one in Bq or MBq.
+def dose_becquerel(dose: float | None, weight_g: float, warnings: list[str]) -> float:
+    """A dose in Bq, of one in Bq or MBq, for a body weight.
 
     Raises:
         NoSuvError: missing, or neither.
@@ -112,6 +116,8 @@ def dose_becquerel(dose: float | None, warnings: list[str]) -> float:
     if DOSES_BQ[0] <= dose <= DOSES_BQ[1]:
         return dose
     if DOSES_MBQ[0] <= dose <= DOSES_MBQ[1]:
+        if dose < MIN_MBQ_PER_KG * weight_g / 1000:
+            raise NoSuvError(f"a dose of {dose:g} is too small for MBq at {weight_g / 1000:g} kg; mCi?")
         warnings.append(f"dose-unit: a dose of {dose:g} is taken as MBq")
         return dose * 1e6
     raise NoSuvError(f"a dose of {dose:g} is plausible neither in Bq nor in MBq")
@@ -183,7 +189,10 @@ def _check_corrections(header: SuvHeader) -> None:
 
 def _factors_of_activity(header: SuvHeader, warnings: list[str]) -> tuple[float, ...]:
     """Factors from Bq/ml: weight / dose, the dose decayed to the moment to which the image is corrected."""
-    per_dose = weight_gram(header.weight_kg) / dose_becquerel(header.dose, warnings)
+    if header.contradiction:
+        raise NoSuvError(header.contradiction)
+    weight = weight_gram(header.weight_kg)
+    per_dose = weight / dose_becquerel(header.dose, weight, warnings)
     count = len(header.times.frames)
     if header.decay_correction == "ADMIN":
         return (per_dose,) * count
@@ -197,6 +206,10 @@ def _factors_of_activity(header: SuvHeader, warnings: list[str]) -> tuple[float,
         elapsed = [(find_reference(header.times, injected, half_life, warnings) - injected).total_seconds()] * count
     if not 0 <= min(elapsed) <= max(elapsed) <= MAX_HALF_LIVES * half_life:
         raise NoSuvError(f"the scan lies {max(elapsed) / 3600:.1f} h after the injection; one of the times is wrong")
+    if not min(USUAL_UPTAKE[0], half_life) <= elapsed[0] <= USUAL_UPTAKE[1] * half_life:
+        warnings.append(
+            f"uptake-time: the scan began {elapsed[0] / 60:.0f} minutes after the injection, which is unusual"
+        )
     return tuple(per_dose * 2 ** (seconds / half_life) for seconds in elapsed)
 
 

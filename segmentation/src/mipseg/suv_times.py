@@ -15,6 +15,7 @@ MAX_HALF_LIVES = 10.0  # between injection and scan
 MAX_UNDATED_UPTAKE = timedelta(hours=12)  # where the injection has a time but no date
 MAX_UNDATED_HALF_LIFE_S = 24 * 3600.0  # beyond it the day matters, and a time alone does not tell it
 MAX_UNCONFIRMED_START = timedelta(minutes=30)  # of a series before its first acquisition
+MIN_OVERWRITTEN = 2  # times that are one and the same 11:11:11; a single one may be real
 
 
 class NoSuvError(Exception):
@@ -86,10 +87,12 @@ def find_injection(times: Times, half_life_s: float, warnings: list[str]) -> dat
     scan = times.first_acquired or times.series_start
     if scan is None:
         raise NoSuvError("neither AcquisitionTime nor SeriesTime says when the scan was")
+    _check_overwritten(times)
     at = times.injected_at
     if times.injected is not None:
         uptake = scan - times.injected
         if timedelta(0) <= uptake <= timedelta(seconds=MAX_HALF_LIVES * half_life_s):
+            _compare(times.injected, at, half_life_s, warnings)
             return times.injected
         if abs(uptake) >= DAY:
             at = times.injected.time()
@@ -162,7 +165,31 @@ def _confirmed(series: datetime, ge: datetime | None, back: datetime | None, fir
         return abs(series - ge) <= slack
     if back is not None:
         return abs(series - back) <= slack
-    return first - series <= MAX_UNCONFIRMED_START
+    return first - series <= MAX_UNCONFIRMED_START and not _is_placeholder(series)
+
+
+def _is_placeholder(moment: datetime) -> bool:
+    """Whether a time is one such as 11:11:11 or 00:00:00, which people write over the real one."""
+    return moment.hour == moment.minute == moment.second
+
+
+def _check_overwritten(times: Times) -> None:
+    """Refuse a series of which no time of the scan was left."""
+    written = [times.series_start, *(frame.acquired for frame in times.frames)]
+    moments = {moment for moment in written if moment is not None}
+    if len(moments) == 1 and len(written) > MIN_OVERWRITTEN and _is_placeholder(moment := moments.pop()):
+        raise NoSuvError(f"all times of the scan are {moment:%H:%M:%S}; the real ones were written over")
+
+
+def _compare(injected: datetime, at: time | None, half_life_s: float, warnings: list[str]) -> None:
+    """Say where the injection's time contradicts that with a date."""
+    other = None if at is None else _near(datetime.combine(injected.date(), at), injected)
+    gap = 0.0 if other is None else abs(2 ** ((other - injected).total_seconds() / half_life_s) - 1)
+    if gap > MAX_GAP:
+        warnings.append(
+            f"injection-time: RadiopharmaceuticalStartTime gives {at:%H:%M:%S}, but RadiopharmaceuticalStartDateTime"
+            f" {injected:%H:%M:%S} was used; SUV {gap:.1%} apart"
+        )
 
 
 def _back_computed(times: Times, half_life_s: float) -> datetime | None:

@@ -1,5 +1,6 @@
 """One volume, one result: the only place that puts the steps for volumes together."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -46,6 +47,7 @@ class VolumeResult:
         lesions: one for each number, the largest first.
         patient: all lesions together.
         references: healthy organs to compare with.
+        origins: who found each lesion, by its number.
         warnings: `code` or `code: sentence` each, of reading, projecting, the image and the mask. The image is doubted
             as others are, but not repaired: a volume's header says where the head is.
     """
@@ -56,6 +58,7 @@ class VolumeResult:
     lesions: list[VolumeLesion]
     patient: PatientMeasures
     references: References
+    origins: dict[int, Origin]
     warnings: list[str]
 
 
@@ -73,22 +76,23 @@ def analyze_volume(volume: Volume, segmenter: Segmenter, options: VolumeOptions 
         ModelError: the model can't be loaded.
     """
     chosen = options or VolumeOptions()
-    mip = project(volume, chosen.window_top)
-    seen = repair(mip.intensity)
-    segmentation = segmenter.segment(mip.intensity) if seen.has_body else _nothing(mip)
-    references = find_references(volume)
+    with ThreadPoolExecutor(1) as beside:
+        organs = beside.submit(find_references, volume)
+        mip = project(volume, chosen.window_top)
+        seen = repair(mip.intensity)
+        segmentation = segmenter.segment(mip.intensity) if seen.has_body else _nothing(mip)
+        references = organs.result()
     liver_level = None if references.liver is None else percist_level(references.liver)
     labels = label_lesions(grow(volume, mip, segmentation.tumour, chosen.rule, liver_level))
     lesions = measure_volume(volume, labels)
     patient = measure_patient(lesions, *_body_of(volume))
     doubtful = [*_doubts_of(seen), *doubts(mip.intensity, segmentation.tumour)]
     warnings = [*volume.warnings, *mip.warnings, *doubtful]
-    return VolumeResult(mip, segmentation, labels, lesions, patient, references, warnings)
+    origins: dict[int, Origin] = {lesion.id: "automatic" for lesion in lesions}
+    return VolumeResult(mip, segmentation, labels, lesions, patient, references, origins, warnings)
 
 
-def correct_volume(
-    volume: Volume, result: VolumeResult, mask: npt.NDArray[Any], rule: Rule = "41%max"
-) -> tuple[VolumeResult, dict[int, Origin]]:
+def correct_volume(volume: Volume, result: VolumeResult, mask: npt.NDArray[Any], rule: Rule = "41%max") -> VolumeResult:
     """Estimate the tumour in 3-D again, from a mask of the projection that a person corrected, and measure it.
 
     Args:
@@ -98,8 +102,8 @@ def correct_volume(
         rule: how lesions grow from it; see `mipseg.growing.grow`.
 
     Returns:
-        The result with the corrected mask in place of the model's, and the origin of each lesion by its number: lesions
-        on rays of which the model marked any are semi-automatic, all others manual.
+        The result with the corrected mask in place of the model's. Lesions on rays of which the model marked any are
+        semi-automatic, all others manual.
 
     Raises:
         ArgumentError: a mask of another shape, or a rule that the volume does not allow.
@@ -110,15 +114,15 @@ def correct_volume(
     seen = result.mip.rays_of(result.segmentation.tumour)
     found = set(np.unique(labels.transpose(0, 2, 1)[seen]).tolist())
     origins: dict[int, Origin] = {lesion.id: "semiautomatic" if lesion.id in found else "manual" for lesion in lesions}
-    corrected = replace(
+    return replace(
         result,
         segmentation=result.segmentation._replace(tumour=np.asarray(mask) != 0),
         labels=labels,
         lesions=lesions,
         patient=measure_patient(lesions, *_body_of(volume)),
+        origins=origins,
         warnings=[*result.warnings, CORRECTED],
     )
-    return corrected, origins
 
 
 def _nothing(mip: Mip) -> Segmentation:

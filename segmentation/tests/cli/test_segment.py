@@ -1,6 +1,7 @@
 """`mipseg segment`, with a stub for the model: files, numbers, errors, exit codes, what is done a second time."""
 
 import csv
+import gc
 import hashlib
 import json
 import sys
@@ -254,3 +255,22 @@ def test_volume_without_suv_needs_a_window(mipseg: Command, volume: Path, tmp_pa
     assert answer.code == 0
     record = json.loads((tmp_path / "out" / "ball" / "measurements.json").read_text())
     assert (record["lesions"][0]["suv_max"], record["patient"]["total_tlg_g"]) == (None, None)
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_collector_rests_while_a_case_is_worked_on(
+    enabled: bool, mipseg: Command, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, work = [], module._segment
+
+    def spy(*arguments: Any) -> Any:
+        seen.append(gc.isenabled())
+        return work(*arguments)
+
+    monkeypatch.setattr(module, "_segment", spy)
+    (gc.enable if enabled else gc.disable)()
+    try:
+        assert mipseg("segment", image, "-o", tmp_path / "out").code == 0
+        assert (seen, gc.isenabled()) == ([False], enabled)
+    finally:
+        gc.enable()

@@ -115,3 +115,23 @@ def test_digest_is_of_contents_whatever_their_names(tmp_path: Path) -> None:
     wanted = hashlib.sha256("".join(digests).encode()).hexdigest()
     for files in ((first, second), (second, first)):
         assert Case("c", tmp_path, files).sha256() == wanted
+
+
+def test_a_file_that_can_t_be_read_is_a_case_that_fails_and_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.png", "b", "c.png"):
+        _png(tmp_path / name)
+
+    def kind(file: Path) -> str:
+        if file.name == "b":
+            raise PermissionError(13, "Permission denied", str(file))
+        return "image"
+
+    monkeypatch.setattr("mipseg.io.find.file_kind", kind)
+    cases = find_cases([tmp_path], tmp_path / "out")
+    assert [(case.name, case.problem) for case in cases] == [
+        ("a", ""),
+        ("b", f"can't read {tmp_path / 'b'}: Permission denied"),
+        ("c", ""),
+    ]

@@ -1,6 +1,6 @@
 """DICOM headers as makers write them: private elements, odd dates, what SUV needs."""
 
-from datetime import datetime, time
+from datetime import date, datetime, time
 from typing import Any
 
 import pytest
@@ -8,7 +8,7 @@ from pydicom import Dataset
 from pydicom.dataelem import DataElement
 
 from mipseg.io.dicom_headers import number, numbers, suv_header, text, texts
-from mipseg.suv import SuvFactor, suv_factor
+from mipseg.suv import NoSuv, SuvFactor, suv_factor
 from tests.io.pet_files import FACTOR, make_slices, set_attribute
 
 
@@ -57,6 +57,58 @@ def test_philips_by_its_creator_in_another_block() -> None:
         header.private_block(0x7053, "Philips PET Private Group", create=True).add_new(0x09, "DS", "3")
         assert (0x7053, 0x1109) in header
     assert factor(slices) == pytest.approx(3 * FACTOR)
+
+
+def test_philips_where_maker_and_creator_were_removed() -> None:
+    slices = private(headers(Manufacturer=None, Units="CNTS"), (0x7053, 0x1000), "DS", "0.25")
+    assert factor(slices) == 0.25
+    for header in slices:
+        header.add_new((0x7053, 0x0010), "LO", "Someone")
+    assert suv_header(slices).philips_suv == (None,) * len(slices)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "changed", "reason"),
+    [
+        ("PatientWeight", 50.0, "the slices differ in PatientWeight"),
+        ("RadionuclideTotalDose", 50e6, "the slices differ in RadionuclideTotalDose"),
+        ("RadiopharmaceuticalStartTime", "095959", "the slices differ in RadiopharmaceuticalStartTime"),
+    ],
+)
+def test_slices_that_differ_in_what_the_suv_is_made_of(keyword: str, changed: Any, reason: str) -> None:
+    slices = headers()
+    set_attribute(slices[2], keyword, changed)
+    assert suv_factor(suv_header(slices)) == NoSuv(reason)
+    given = {"PatientWeight": {"weight_kg": 70.0}, "RadionuclideTotalDose": {"dose_bq": 70e6}}.get(keyword)
+    if given:  # what the user says counts
+        assert isinstance(suv_factor(suv_header(slices, **given)), SuvFactor)
+
+
+def test_more_than_one_injection_is_no_dose() -> None:
+    slices = headers()
+    for header in slices:
+        header.RadiopharmaceuticalInformationSequence.append(Dataset())
+    assert suv_factor(suv_header(slices)) == NoSuv(
+        "there were 2 injections (RadiopharmaceuticalInformationSequence has as many items)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("at", "zone", "wanted"),
+    [("103000", None, time(10, 30)), (None, None, time(9)), ("103000", "+0100", time(10)), (None, "+0100", time(10))],
+)
+def test_an_offset_of_the_injection_counts_where_that_of_the_scan_is_known(
+    at: str | None, zone: str | None, wanted: time
+) -> None:
+    tracer = {"RadiopharmaceuticalStartDateTime": "20250101090000+0000", "RadiopharmaceuticalStartTime": at}
+    slices = headers(**tracer)
+    for header in slices:
+        header.TimezoneOffsetFromUTC = zone
+    assert suv_header(slices).times.injected == datetime.combine(date(2025, 1, 1), wanted)
+
+
+def test_times_without_any_date_are_compared_within_a_day() -> None:
+    assert factor(headers(SeriesDate=None, AcquisitionDate=None)) == pytest.approx(FACTOR)
 
 
 def test_the_same_element_of_another_maker_means_something_else() -> None:

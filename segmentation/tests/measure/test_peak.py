@@ -92,3 +92,11 @@ def test_a_tall_lesion_in_parts_has_the_same_peak(planes: int, monkeypatch: pyte
     whole = suv_peak(voxels, lesion, (2.0, 3.0, 2.5))
     monkeypatch.setattr(peak, "_SLAB", planes)
     assert suv_peak(voxels, lesion, (2.0, 3.0, 2.5)) == pytest.approx(whole, rel=1e-12)
+
+
+@pytest.mark.parametrize("few", [0, 10_000])
+def test_few_and_many_centres_have_the_same_peak(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peak, "_FEW", few)
+    random = np.random.default_rng(0)
+    voxels, lesion = random.random((20, 18, 22), np.float32), random.random((20, 18, 22)) < 0.1
+    assert suv_peak(voxels, lesion, (3.0, 4.0, 2.5)) == pytest.approx(0.63942, abs=1e-5)

@@ -108,7 +108,7 @@ def test_named_origins_may_call() -> None:
     }  # fmt: skip
     allowed = ask(app, "OPTIONS", "/tumor/predict", headers=preflight)
     assert (allowed.status_code, allowed.headers["access-control-allow-origin"]) == (200, ORIGIN)
-    assert allowed.headers["access-control-allow-methods"] == "GET, POST, DELETE"
+    assert allowed.headers["access-control-allow-methods"] == "GET, POST, PUT, DELETE"
     answer = ask(app, "POST", "/tumor/predict", headers={"Origin": ORIGIN}, json={"img": GOOD})
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, ORIGIN)
     assert answer.headers["access-control-expose-headers"] == "X-Request-ID, X-Input-Warning, Location"

@@ -53,6 +53,8 @@ def test_every_error_has_the_one_shape(schema: Any) -> None:
     assert statuses["/v1/segment"] == ["400", "408", "413", "415", "422", "429", "500", "503", "507"]
     assert statuses["/v1/jobs/{job_id}"] == ["404", "503"]
     assert statuses["/v1/jobs/{job_id}/result/{name}"] == ["404", "409", "503"]
+    refused = ["404", "408", "409", "413", "415", "422", "429", "503", "507"]
+    assert statuses["/v1/jobs/{job_id}/mask"] == refused
     assert statuses["/readyz"] == ["503"]
 
 
@@ -69,6 +71,9 @@ def test_uploads_and_jobs_are_described(schema: Any) -> None:
     job = schema["components"]["schemas"]["JobAnswer"]["properties"]
     assert job["state"]["enum"] == ["queued", "running", "done", "failed", "cancelled"]
     assert sorted(schema["paths"]["/v1/jobs/{job_id}"]) == ["delete", "get"]
+    mask = schema["paths"]["/v1/jobs/{job_id}/mask"]["put"]
+    assert list(mask["requestBody"]["content"]) == ["image/png"]
+    assert mask["responses"]["202"]["content"]["application/json"]["schema"]["$ref"].endswith("/JobAnswer")
 
 
 def test_a_problem_is_what_the_schema_says(service: Server, schema: Any) -> None:

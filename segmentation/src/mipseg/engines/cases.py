@@ -10,10 +10,10 @@ from os.path import abspath, commonpath
 from pathlib import Path
 
 from mipseg.errors import VolumeError
-from mipseg.io.find import files_by_kind
+from mipseg.io.find import list_files
 from mipseg.io.read import Found, find_input
 
-RECORD = "measurements.json"
+RECORD, PROJECTION = "measurements.json", "mip.png"  # in the folder of a case's results
 _IMAGES = (".png", ".jpg", ".jpeg")
 _SUFFIXES = (".nii.gz", ".nii", *_IMAGES, ".mha", ".nrrd", ".zip", ".dcm")
 
@@ -89,11 +89,9 @@ def _cases_of(path: Path, out: Path) -> list[Case]:
     own_name = _own_name(path)
     if not path.is_dir():
         return [Case(own_name, path)]
-    try:
-        by_kind = files_by_kind(path)
-    except VolumeError as error:
-        return [Case(own_name, path, problem=str(error))]
-    misnamed = list(_foreign(_misnamed(path, {file for files in by_kind.values() for file in files}), out))
+    by_kind, unreadable = list_files(path)
+    known = {file for files in by_kind.values() for file in files} | unreadable.keys()
+    misnamed = list(_foreign(_misnamed(path, known), out))
     dicom = list(_foreign(by_kind.pop("dicom", []), out))
     images = list(_foreign(by_kind.pop("image", []), out))
     images += [file for file in misnamed if file.suffix.lower() in _IMAGES]
@@ -102,6 +100,7 @@ def _cases_of(path: Path, out: Path) -> list[Case]:
     others += [file for file in misnamed if file.suffix.lower() not in _IMAGES]
     files = [*others, *(file for file in images if file.parent not in with_volumes)]
     cases = [Case(_name(file, path), file) for file in files] + _studies(dicom, path)
+    cases += [Case(_name(place, path), place, problem=reason) for place, reason in unreadable.items()]
     if not cases:
         return [Case(own_name, path, problem=f"{path} holds no PNG, JPEG, NIfTI, MHA, NRRD, ZIP or DICOM file")]
     if len(cases) == 1:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mipseg.engines.cases import RECORD
+from mipseg.engines.cases import PROJECTION, RECORD
 from mipseg.engines.mask_files import (
     Reference,
     find_masks,
@@ -52,7 +52,7 @@ def score_files(references: Sequence[Reference], prediction: Path) -> Scores:
 
 def _image_of(reference: Reference, prediction: Path) -> GreyImage | None:
     """The image of a case; results of `mipseg segment` have it beside their mask."""
-    beside = prediction.with_name("mip.png")
+    beside = prediction.with_name(PROJECTION)
     is_result = (prediction.parent / RECORD).is_file() and beside.is_file()
     file = reference.image or (beside if is_result else None)
     return None if file is None or reference.kind != "image" else read_grey(file)

@@ -1,5 +1,6 @@
 """What is done with every case of a run: the options, and what they make of a case."""
 
+import hashlib
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from importlib.metadata import version
@@ -79,6 +80,7 @@ class Job:
         provenance: see `Provenance`.
         created: when the run began; in the DICOM files.
         force: do again what is done.
+        correction: PNG of a volume's mask of the projection, which a person corrected; None: the model's mask is taken.
     """
 
     out: Path
@@ -87,13 +89,17 @@ class Job:
     provenance: Provenance
     created: datetime
     force: bool = False
+    correction: Path | None = None
 
     def key(self, input_sha256: str) -> dict[str, Any]:
         """What has to be the same for a result to be still good, as JSON holds it."""
         options = asdict(self.options)
         chosen = self.settings
         options |= {"formats": list(self.options.formats), "min_patient": chosen.min_patient}
-        return {"input_sha256": input_sha256, **asdict(self.provenance), "options": options}
+        key = {"input_sha256": input_sha256, **asdict(self.provenance), "options": options}
+        if self.correction is not None:
+            key["correction_sha256"] = hashlib.sha256(self.correction.read_bytes()).hexdigest()
+        return key
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,21 @@
 """The files of a case, and its measurements as plain values."""
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from mipseg.engines.cases import PROJECTION
 from mipseg.engines.job import Job, Options
 from mipseg.engines.rotation_files import INTENSITY, LESIONS, write_rotation
 from mipseg.figure import overlay_image
 from mipseg.io.arrays import image_of_intensity, image_of_probability
+from mipseg.io.find import FileKind
 from mipseg.io.volume import Volume
 from mipseg.io.write import write_nifti, write_png
 from mipseg.measure.lesions_2d import Lesion
@@ -20,7 +25,7 @@ from mipseg.types import BinaryMask, GreyImage, Probability
 from mipseg.volume_pipeline import VolumeResult
 
 FILES = (
-    *("mip.png", "mask.png", "overlay.png", "probability.png", INTENSITY, LESIONS),
+    *(PROJECTION, "mask.png", "overlay.png", "probability.png", INTENSITY, LESIONS),
     *("mask.nii.gz", "suv.nii.gz", "seg.dcm", "report.dcm"),
 )
 NO_SUV = "a PNG or JPEG shows shares of a window, not SUV"
@@ -67,6 +72,14 @@ def write_image(folder: Path, mip: GreyImage, result: Result, options: Options) 
     }
 
 
+def import_writers(kind: FileKind, options: Options) -> None:
+    """Import what writes the files of a volume, which takes a second: beside other work, before they are written."""
+    if "nifti" in options.formats:
+        import_module("nibabel")
+    if kind == "dicom" and {"seg", "sr"} & {*options.formats}:
+        import_module("mipseg.io.dicom_sr")
+
+
 def write_volume(folder: Path, volume: Volume, result: VolumeResult, job: Job, identity: str) -> dict[str, Any]:
     """Write the files of a volume.
 
@@ -80,26 +93,25 @@ def write_volume(folder: Path, volume: Volume, result: VolumeResult, job: Job, i
     Returns:
         What `measurements.json` says of them; `not_written` has the reason for each file that there can't be.
     """
-    formats, skipped, rotation = job.options.formats, dict[str, str](), None
-    if "png" in formats:
-        segmentation = result.segmentation
-        _write_pngs(folder, image_of_intensity(result.mip.intensity), segmentation.tumour, segmentation.probability)
-        rotation = write_rotation(folder, volume, result.labels, result.mip.window_top)
+    formats, rotation = job.options.formats, None
     mask = (result.labels > 0).view(np.uint8)
-    if "nifti" in formats:
-        write_nifti(folder / "mask.nii.gz", mask, volume.source)
-    if "suv" in formats:
-        if volume.unit == "suv":
-            write_nifti(folder / "suv.nii.gz", volume.voxels, volume.source)
-        else:
-            skipped["suv.nii.gz"] = f"no SUV ({volume.suv_reason})"
-    skipped |= _write_dicom(folder, volume, result, job, identity)
+    with ThreadPoolExecutor(1) as beside:
+        dicom = beside.submit(_write_dicom, folder, volume, result, job, identity)
+        if "png" in formats:
+            segmentation = result.segmentation
+            _write_pngs(folder, image_of_intensity(result.mip.intensity), segmentation.tumour, segmentation.probability)
+            rotation = write_rotation(folder, volume, result.labels, result.mip.window_top)
+        skipped = _write_niftis(folder, volume, mask, job.options) | dicom.result()
     return {
         "kind": volume.source.kind,
         "has_tumour": result.segmentation.has_tumour,
         "patient": asdict(result.patient),
         "lesions": [
-            {**asdict(lesion), "mip_px": _mip_pixel(volume, result.mip, lesion.centroid_mm)}
+            {
+                **asdict(lesion),
+                "origin": result.origins[lesion.id],
+                "mip_px": _mip_pixel(volume, result.mip, lesion.centroid_mm),
+            }
             for lesion in result.lesions
         ],
         "references": asdict(result.references),
@@ -109,6 +121,17 @@ def write_volume(folder: Path, volume: Volume, result: VolumeResult, job: Job, i
         "files": _listed(folder),
         "not_written": skipped,
     }
+
+
+def _write_niftis(folder: Path, volume: Volume, mask: npt.NDArray[np.uint8], options: Options) -> dict[str, str]:
+    """Write the mask and the SUV; returns the reason for what there can't be."""
+    if "nifti" in options.formats:
+        write_nifti(folder / "mask.nii.gz", mask, volume.source)
+    if "suv" in options.formats:
+        if volume.unit != "suv":
+            return {"suv.nii.gz": f"no SUV ({volume.suv_reason})"}
+        write_nifti(folder / "suv.nii.gz", volume.voxels, volume.source)
+    return {}
 
 
 def _write_dicom(folder: Path, volume: Volume, result: VolumeResult, job: Job, identity: str) -> dict[str, str]:
@@ -125,7 +148,7 @@ def _write_dicom(folder: Path, volume: Volume, result: VolumeResult, job: Job, i
     images = source_images(volume.source)
     if isinstance(images, str):
         return dict.fromkeys(wanted, images)
-    segmentation = make_dicom_seg(result.labels, volume.source, images, maker)
+    segmentation = make_dicom_seg(result.labels, volume.source, images, maker, result.origins)
     if "sr" in formats:
         from mipseg.io.dicom_sr import make_dicom_report  # noqa: PLC0415 # an extra
 
@@ -148,7 +171,7 @@ def _mip_pixel(volume: Volume, mip: Mip, place_mm: tuple[float, float, float]) -
 
 
 def _write_pngs(folder: Path, mip: GreyImage, tumour: BinaryMask, probability: Probability) -> None:
-    write_png(folder / "mip.png", mip)
+    write_png(folder / PROJECTION, mip)
     write_png(folder / "mask.png", tumour.astype(np.uint8) * 255)
     write_png(folder / "overlay.png", overlay_image(mip, tumour))
     write_png(folder / "probability.png", image_of_probability(probability))

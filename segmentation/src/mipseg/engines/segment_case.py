@@ -1,5 +1,6 @@
 """One case from disk to its folder of results; every engine calls this."""
 
+import gc
 import json
 import logging
 import time
@@ -12,16 +13,17 @@ from typing import Any
 
 from mipseg.engines.cases import RECORD, Case
 from mipseg.engines.job import Job, Outcome
-from mipseg.engines.outputs import FILES, write_image, write_volume
+from mipseg.engines.outputs import FILES, import_writers, write_image, write_volume
 from mipseg.errors import InputError, MipsegError, VolumeError
 from mipseg.io.codec import decode_image
+from mipseg.io.mask_png import decode_binary
 from mipseg.io.read import Found, read_volume
 from mipseg.io.volume import Volume
 from mipseg.io.write import replaced_files, write_json
 from mipseg.model.segmenter import load_segmenter
 from mipseg.pipeline import analyze_file
 from mipseg.report import PAGE, PDF
-from mipseg.volume_pipeline import VolumeOptions, analyze_volume
+from mipseg.volume_pipeline import VolumeOptions, analyze_volume, correct_volume
 
 EXTRA = "pip install 'mipseg[volume]'"
 
@@ -81,10 +83,22 @@ def segment_or_raise(case: Case, job: Job, steps: Steps) -> Outcome:
         MipsegError: it can't be used, or the model can't.
         Exception: nearly anything else on damaged files.
     """
-    with python_warnings.catch_warnings():
+    with python_warnings.catch_warnings(), _without_collector():
         python_warnings.simplefilter("ignore")  # of libraries, about headers; what matters is in the result
         logging.getLogger("highdicom").setLevel(logging.ERROR)
         return _segment(case, job, steps)
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Python's collector would look through the headers of all slices again and again, for a sixth of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _segment(case: Case, job: Job, steps: Steps) -> Outcome:
@@ -109,12 +123,16 @@ def _write(found: Found, job: Job, folder: Path, identity: str, steps: Steps) ->
             result = analyze_file(found.files[0], segmenter)
         with steps.timed("write"):
             return write_image(folder, decode_image(found.files[0].read_bytes())[:, :, 0], result, options)
-    with ThreadPoolExecutor(1) as beside:
-        beside.submit(segmenter.load)  # takes as long as reading; if it fails, the same error comes up below
+    with ThreadPoolExecutor(1) as beside:  # if one of these fails, the same error comes up below
+        beside.submit(segmenter.load)  # takes as long as reading
+        beside.submit(import_writers, found.kind, options)  # as analysing
         with steps.timed("read"):
             volume = _read(found, job)
         with steps.timed("segment"):
             analysis = analyze_volume(volume, segmenter, VolumeOptions(options.rule, options.window_top))
+            if job.correction is not None:
+                mask = decode_binary(job.correction.read_bytes())
+                analysis = correct_volume(volume, analysis, mask, options.rule)
     with steps.timed("write"):
         return write_volume(folder, volume, analysis, job, identity)
 

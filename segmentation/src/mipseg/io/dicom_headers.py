@@ -26,9 +26,13 @@ GE_SCAN_START = (0x0009, 0x0D, "GEMS_PETD_01")
 PHILIPS_SUV, PHILIPS_ACTIVITY = ((0x7053, offset, "Philips PET Private Group") for offset in (0x00, 0x09))
 
 _SPECT = re.compile(
-    r"(?<![a-z])spect(?:ct)?(?![a-z])|symbia|e\.?cam\b|discovery nm|infinia|millennium|brightview|precedence|nm[/ ]ct",
+    r"(?<![a-z])spect(?:ct)?(?![a-z])|symbia|encore2|e\.?cam\b|(?<![a-z])nm[/ ]?(?:ct|\d{3})|tandem|infinia|millennium"
+    r"|varicam|hawkeye|brightview|precedence|skylight|forte\b|veriton|starguide",
     re.IGNORECASE,
 )
+_TRACERS = "RadiopharmaceuticalInformationSequence"
+_NO_DAY = date(1900, 1, 1)  # where all dates were removed; times are compared within a day
+_OF_INJECTION = ("RadionuclideHalfLife", "RadiopharmaceuticalStartTime", "RadiopharmaceuticalStartDateTime")
 _PARALLEL_HOLES = ("PARA", "PINH", "FANB", "CONE", "SLNT", "ASTG", "DIVG")
 
 
@@ -107,6 +111,7 @@ def suv_header(headers: Sequence[Dataset], weight_kg: float | None = None, dose_
     first = headers[0]
     tracer, zone = tracer_item(first), text(first, "TimezoneOffsetFromUTC")
     maker = text(first, "Manufacturer").upper()
+    by_philips = "PHILIPS" in maker or not maker
     return SuvHeader(
         units=text(first, "Units").upper(),
         suv_type=text(first, "SUVType").upper(),
@@ -117,21 +122,43 @@ def suv_header(headers: Sequence[Dataset], weight_kg: float | None = None, dose_
         half_life_s=number(tracer, "RadionuclideHalfLife"),
         tracer=tracer_texts(first),
         times=Times(
-            injected=_datetime(text(tracer, "RadiopharmaceuticalStartDateTime"), zone),
+            injected=_injected(tracer, zone),
             injected_at=_time(text(tracer, "RadiopharmaceuticalStartTime")),
             series_start=_moment(first, "Series"),
-            ge_scan_start=_datetime(_private(first, GE_SCAN_START, maker.startswith("GE")), zone),
+            ge_scan_start=_datetime(_private(first, GE_SCAN_START, maker.startswith("GE") or not maker), zone),
             frames=tuple(_frame(header) for header in headers),
         ),
-        philips_suv=tuple(_number(_private(header, PHILIPS_SUV, "PHILIPS" in maker)) for header in headers),
-        philips_activity=tuple(_number(_private(header, PHILIPS_ACTIVITY, "PHILIPS" in maker)) for header in headers),
+        philips_suv=tuple(_number(_private(header, PHILIPS_SUV, by_philips)) for header in headers),
+        philips_activity=tuple(_number(_private(header, PHILIPS_ACTIVITY, by_philips)) for header in headers),
         refusal=refusal(headers),
+        contradiction=_contradiction(headers, weight_kg, dose_bq),
     )
+
+
+def _contradiction(headers: Sequence[Dataset], weight_kg: float | None, dose_bq: float | None) -> str:
+    """Why weight and dose can't be believed: they differ between slices, or there was more than one injection."""
+    if weight_kg is None and len({number(header, "PatientWeight") for header in headers}) > 1:
+        return "the slices differ in PatientWeight"
+    of_dose = () if dose_bq is not None else ("RadionuclideTotalDose",)
+    for keyword in (*of_dose, *_OF_INJECTION):
+        if len({text(tracer_item(header), keyword) for header in headers}) > 1:
+            return f"the slices differ in {keyword}"
+    count = len(value(headers[0], _TRACERS) or ())
+    return f"there were {count} injections ({_TRACERS} has as many items)" if count > 1 else ""
+
+
+def _injected(tracer: Dataset, zone: str) -> datetime | None:
+    """When it was injected, with date; an offset from UTC counts only where that of the other times is known."""
+    written, at = text(tracer, "RadiopharmaceuticalStartDateTime"), _time(text(tracer, "RadiopharmaceuticalStartTime"))
+    found = _datetime(written, zone)
+    if found is None or at is None or zone or not re.search(r"[+-]\d{4}$", written):
+        return found
+    return datetime.combine(found.date(), at)
 
 
 def tracer_item(header: Dataset) -> Dataset:
     """The first item of `RadiopharmaceuticalInformationSequence`; empty where there is none."""
-    items = value(header, "RadiopharmaceuticalInformationSequence")
+    items = value(header, _TRACERS)
     return items[0] if items else Dataset()
 
 
@@ -152,6 +179,8 @@ def _spect(header: Dataset) -> str:
     for keyword in ("ManufacturerModelName", "SeriesDescription"):  # F-18 in a gamma camera is not PET either
         if _SPECT.search(text(header, keyword)):
             return f"{keyword} is {text(header, keyword)!r}"
+    if collimator := [kind for kind in texts(header, "CollimatorType") if kind in _PARALLEL_HOLES]:
+        return f"a collimator of type {collimator[0]}"
     half_life = number(tracer_item(header), "RadionuclideHalfLife")
     nuclide = (
         find_nuclide(tracer_texts(header))
@@ -167,8 +196,6 @@ def _spect_by_description(header: Dataset) -> str:
     """What makes an image whose nuclide is not known look like SPECT."""
     if tomography := [kind for kind in texts(header, "ImageType") if "TOMO" in kind]:
         return f"ImageType has {tomography[0]}, a nuclear medicine image's"
-    if collimator := [kind for kind in texts(header, "CollimatorType") if kind in _PARALLEL_HOLES]:
-        return f"a collimator of type {collimator[0]}"
     study = text(header, "StudyDescription")  # which may hold PET as well
     return f"StudyDescription is {study!r}" if _SPECT.search(study) else ""
 
@@ -184,11 +211,11 @@ def _frame(header: Dataset) -> Frame:
 
 
 def _moment(header: Dataset, prefix: str) -> datetime | None:
-    """Date and time of `Series` or `Acquisition`; where the date is missing, another one near it."""
+    """Date and time of `Series` or `Acquisition`; where the date is missing, another one near it, or one for all."""
     at = _time(text(header, f"{prefix}Time"))
     dates = (_date(text(header, f"{kind}Date")) for kind in (prefix, "Acquisition", "Series", "Content", "Study"))
     day = next((each for each in dates if each is not None), None)
-    return None if at is None or day is None else datetime.combine(day, at)
+    return None if at is None else datetime.combine(day or _NO_DAY, at)
 
 
 def _date(written: str) -> date | None:
@@ -233,13 +260,15 @@ def _private(header: Dataset, place: tuple[int, int, str], by_maker: bool) -> st
     Args:
         header: of a slice.
         place: group, offset and creator.
-        by_maker: whether the scanner's maker makes the usual place trustworthy where the creator was removed.
+        by_maker: whether the usual place can be trusted where the creator was removed: the maker is the right one, or
+            was removed as well.
     """
     group, offset, creator = place
     try:
         written = header.private_block(group, creator)[offset].value
     except KeyError:
-        usual = header.get(Tag(group, 0x1000 + offset)) if by_maker else None
+        is_free = by_maker and Tag(group, 0x0010) not in header  # else it is another creator's
+        usual = header.get(Tag(group, 0x1000 + offset)) if is_free else None
         written = None if usual is None else usual.value
     if written is None:
         return ""

@@ -49,27 +49,41 @@ def file_kind(file: Path) -> FileKind | None:
 
 
 def files_by_kind(folder: Path) -> dict[FileKind, list[Path]]:
-    """All images below a folder, sorted by path; links to folders are not followed, so no loop can trap the search.
+    """All images below a folder, sorted by path; see `list_files`.
 
     Raises:
-        VolumeError: the folder can't be listed.
+        VolumeError: one of the files or folders can't be read.
     """
+    found, unreadable = list_files(folder)
+    for reason in unreadable.values():
+        raise VolumeError(reason)
+    return found
 
-    def refuse(error: OSError) -> None:
-        raise VolumeError(f"can't list {error.filename}: {error.strerror}") from error
+
+def list_files(folder: Path) -> tuple[dict[FileKind, list[Path]], dict[Path, str]]:
+    """All images below a folder, sorted by path; links to folders are not followed, so no loop can trap the search.
+
+    Returns:
+        The files by kind, and why others, or whole folders, can't be read.
+    """
+    unreadable: dict[Path, str] = {}
+
+    def note(error: OSError) -> None:
+        unreadable[Path(error.filename)] = f"can't list {error.filename}: {error.strerror}"
 
     found: dict[FileKind, list[Path]] = defaultdict(list)
-    for root, folders, names in os.walk(folder, onerror=refuse):
+    for root, folders, names in os.walk(folder, onerror=note):
         folders.sort()
         for name in sorted(names):
             file = Path(root) / name
             try:
                 kind = file_kind(file) if file.is_file() else None
             except OSError as error:
-                raise VolumeError(f"can't read {file}: {error.strerror}") from error
+                unreadable[file] = f"can't read {file}: {error.strerror}"
+                continue
             if kind is not None:
                 found[kind].append(file)
-    return found
+    return found, unreadable
 
 
 def _is_nifti(head: bytes) -> bool:

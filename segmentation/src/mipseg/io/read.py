@@ -16,6 +16,7 @@ from mipseg.io.volume import Grid, Kind, Unit, Volume, body_median, spacing_of, 
 from mipseg.suv import dose_becquerel, judge_median, weight_gram
 from mipseg.suv_times import NoSuvError
 
+_NAMES = {"nifti": "NIfTI", "mha": "MHA", "nrrd": "NRRD"}
 _NOT_PET_BELOW = -50.0  # SUV or Bq/ml have no such values, CT in HU has
 
 
@@ -151,16 +152,19 @@ def _with_unit(grid: Grid, kind: Kind, unit: Unit | None, person: tuple[float | 
     volume = Volume(voxels, affine, spacing_of(affine), unit or "suv", source, "", tuple(warnings))
     if unit == "bqml":
         try:
-            factor = weight_gram(person[0]) / dose_becquerel(person[1], warnings)
+            weight = weight_gram(person[0])
+            factor = weight / dose_becquerel(person[1], weight, warnings)
         except NoSuvError as error:
             return dataclasses.replace(volume, suv_reason=str(error))
         np.multiply(voxels, np.float32(factor), out=voxels)
     elif unit == "unknown":
         return dataclasses.replace(volume, suv_reason="the unit is not known")
     lowest, highest = float(voxels.min()), float(voxels.max())
+    if unit is None and (lowest, highest) == (0, 1) and not ((voxels > 0) & (voxels < 1)).any():
+        raise VolumeError(f"the {_NAMES[kind]} file holds only 0 and 1, as a mask does and PET does not")
     if unit is None and lowest < _NOT_PET_BELOW:
         raise VolumeError(
-            f"the {kind.upper()} file has values from {lowest:g} to {highest:g}, as CT has and PET has not"
+            f"the {_NAMES[kind]} file has values from {lowest:g} to {highest:g}, as CT has and PET has not"
         )
     reason, warning = judge_median(body_median(voxels))
     if reason and unit is None:

@@ -19,7 +19,7 @@ Affine: TypeAlias = npt.NDArray[np.float64]
 MAX_VOXELS = 2**28  # 1 GiB of float32; the longest PET scanners make 200 million
 MAX_VALUE = 1e30
 MIN_SLICES = 2
-MAX_SPACING_MM = 100.0
+MIN_SPACING_MM, MAX_SPACING_MM = 0.1, 100.0
 MAX_TILT_DEG = 30.0  # of the grid against the patient; beyond it "coronal" means little
 TILT_SAID_DEG = 1.0
 _MAX_SKEW = 0.02  # cosine between two axes of a grid, which must stand at right angles
@@ -130,14 +130,16 @@ def check_affine(affine: Affine, name: str) -> None:
     """Refuse a grid that can't be a patient's.
 
     Raises:
-        VolumeError: not finite, a spacing of 0 or above 100 mm, axes that are not at right angles, a tilt beyond 30°.
+        VolumeError: not finite, a spacing below 0.1 or above 100 mm, axes not at right angles, a tilt beyond 30°.
     """
     if not np.isfinite(affine).all():
         raise VolumeError(f"{name} has an orientation that is not finite")
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    if not ((spacing > 0) & (spacing <= MAX_SPACING_MM)).all():
+    if not ((spacing >= MIN_SPACING_MM) & (spacing <= MAX_SPACING_MM)).all():
         sides = " x ".join(f"{side:g}" for side in spacing)
-        raise VolumeError(f"{name} has a spacing of {sides} mm; each side must be in (0, {MAX_SPACING_MM:g}]")
+        raise VolumeError(
+            f"{name} has a spacing of {sides} mm; each must be in [{MIN_SPACING_MM:g}, {MAX_SPACING_MM:g}]"
+        )
     directions = affine[:3, :3] / spacing
     if np.abs(directions.T @ directions - np.eye(3)).max() > _MAX_SKEW:
         raise VolumeError(f"{name} has axes that are not at right angles (a tilted gantry or a shear)")

@@ -5,6 +5,7 @@ from itertools import product
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 
 from mipseg.measure.surroundings import sum_around
 from mipseg.types import Voxels
@@ -12,6 +13,7 @@ from mipseg.types import Voxels
 VOLUME_MM3 = 1000.0
 RADIUS_MM = float((3 * VOLUME_MM3 / (4 * np.pi)) ** (1 / 3))  # 6.2 mm
 _PARTS = 8  # points along a voxel's side, at most 1 mm apart, that its share of the sphere is counted from
+_FEW = 100  # centres, up to which it is faster to take each for itself
 _SLAB = 64  # planes that are dealt with at once, which bounds the memory that a large lesion takes
 
 
@@ -34,14 +36,30 @@ def suv_peak(voxels: Voxels, lesion: npt.NDArray[np.bool_], spacing: tuple[float
     best = -np.inf
     for z, y, x in product((0.0, 0.5), repeat=3):
         weights = sphere_weights(spacing, (z, y, x))
-        centres, reach = lesion & _holds(lesion.shape, weights.shape), len(weights) // 2
-        for start in range(0, len(lesion), _SLAB):
-            inside, first = centres[start : start + _SLAB], max(start - reach, 0)
-            if inside.any():
-                around = voxels[first : start + _SLAB + reach].astype(np.float64)
-                means = sum_around(around, weights)[start - first :][:_SLAB]
-                best = max(best, float(means[inside].max()))
+        centres = lesion & _holds(lesion.shape, weights.shape)
+        if count := np.count_nonzero(centres):
+            highest = _best_of_few if count <= _FEW else _best_of_many
+            best = max(best, highest(voxels, centres, weights))
     return best if np.isfinite(best) else None
+
+
+def _best_of_few(voxels: Voxels, centres: npt.NDArray[np.bool_], weights: npt.NDArray[np.float64]) -> float:
+    """The highest weighted sum around some voxels; each for itself, since there may be thousands of small lesions."""
+    places = np.argwhere(centres) - np.array(weights.shape) // 2
+    around = sliding_window_view(voxels, weights.shape)[tuple(places.T)].astype(np.float64)
+    return float(np.tensordot(around, weights, 3).max())
+
+
+def _best_of_many(voxels: Voxels, centres: npt.NDArray[np.bool_], weights: npt.NDArray[np.float64]) -> float:
+    """The same, of all sums at once."""
+    best, reach = -np.inf, len(weights) // 2
+    for start in range(0, len(centres), _SLAB):
+        inside, first = centres[start : start + _SLAB], max(start - reach, 0)
+        if inside.any():
+            around = voxels[first : start + _SLAB + reach].astype(np.float64)
+            means = sum_around(around, weights)[start - first :][:_SLAB]
+            best = max(best, float(means[inside].max()))
+    return best
 
 
 @cache

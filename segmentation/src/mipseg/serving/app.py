@@ -76,7 +76,7 @@ def create_app(predict: Predict, segmenter: Segmenter, settings: Settings) -> Fa
     problems.install(app)
     app.include_router(make_router(predict, segmenter, queue, settings))
     app.include_router(make_segment_router(segmenter, queue, store, runner, settings))
-    app.include_router(make_job_router(store, runner))
+    app.include_router(make_job_router(store, runner, settings))
     _add_health(app)
     _add_api(app, predict, segmenter)
     add_pages(app)
@@ -90,7 +90,7 @@ def create_app(predict: Predict, segmenter: Segmenter, settings: Settings) -> Fa
         app.add_middleware(
             CORSMiddleware,
             allow_origins=origins,
-            allow_methods=["GET", "POST", "DELETE"],
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
             allow_headers=["Content-Type"],
             expose_headers=["X-Request-ID", "X-Input-Warning", "Location"],
         )

@@ -19,6 +19,7 @@ TASK_ERRORS = (400, 408, 413, 415, 422, 500, 503)
 UPLOAD_ERRORS = (429, 507)
 JOB_ERRORS = (404, 503)
 RESULT_ERRORS = (404, 409, 503)
+MASK_ERRORS = (404, 408, 409, 413, 415, 422, 429, 503, 507)
 JUDGE_ERRORS = (404, 422, 429, 503)
 JUDGE_BODY_ERRORS = (400, 408, 409, 413, 415)
 TOKEN_ERRORS = (401, 403)
@@ -81,6 +82,8 @@ def _errors(operation: Json) -> list[int]:
         is_upload = "multipart/form-data" in operation["requestBody"]["content"]
         return sorted([*TASK_ERRORS, *UPLOAD_ERRORS * is_upload])
     if "jobs" in tags:
+        if "requestBody" in operation:
+            return [*MASK_ERRORS]
         has_name = any(parameter["name"] == "name" for parameter in operation["parameters"])
         return [*(RESULT_ERRORS if has_name else JOB_ERRORS)]
     if "judge" not in tags:

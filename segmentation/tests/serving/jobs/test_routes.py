@@ -1,6 +1,7 @@
 """`/v1/jobs` and what `/v1/segment` says of volumes, without a process that works the jobs off."""
 
 import asyncio
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,9 @@ import httpx
 import numpy as np
 import pytest
 from fastapi import FastAPI
+from PIL import Image
 
+from mipseg.io.mask_png import decode_binary
 from mipseg.model.segmenter import load_segmenter
 from mipseg.serving import problems
 from mipseg.serving.app import create_app
@@ -20,7 +23,7 @@ from mipseg.serving.jobs.runner import JobRunner
 from mipseg.serving.jobs.store import JobStore
 from mipseg.settings import Settings
 from tests.serving.answers import assert_problem
-from tests.serving.jobs.test_store import NRRD, add, write_results
+from tests.serving.jobs.test_store import NRRD, add, add_done, write_results
 
 Ask = Callable[..., httpx.Response]
 
@@ -62,6 +65,7 @@ def test_a_volume_is_accepted_as_a_job(tmp_path: Path) -> None:
         "expires": None,
         "files": [],
         "problem": None,
+        "corrections": 0,
     }
     assert ask("GET", answer.headers["location"]).json() == found | {"created": created}
     record = (tmp_path / "jobs" / found["id"] / "job.json").read_text()
@@ -126,13 +130,18 @@ def test_bounds_are_told_before_the_volume_is_sent(tmp_path: Path) -> None:
     assert_problem(upload(ask), 507, "disk-full")
 
 
-def test_results(tmp_path: Path) -> None:
-    settings = Settings(jobs_dir=tmp_path, job_lifetime_s=60)
+def routes_alone(folder: Path) -> tuple[JobStore, Ask]:
+    settings = Settings(jobs_dir=folder, job_lifetime_s=60)
     store, app = JobStore(settings), FastAPI()
-    app.include_router(make_job_router(store, JobRunner(store, settings)))
+    app.include_router(make_job_router(store, JobRunner(store, settings), settings))
     problems.install(app)
     problems.add_request_ids(app)
-    ask, job = asking(app), add(store)
+    return store, asking(app)
+
+
+def test_results(tmp_path: Path) -> None:
+    store, ask = routes_alone(tmp_path)
+    job = add(store)
     store.begin_next()
     write_results(store, job)
     store.finish(job.id, (ResultFile(name="mask.nii.gz", size=3, type="application/gzip"),))
@@ -147,3 +156,87 @@ def test_results(tmp_path: Path) -> None:
     for name in ("mask.png", "job.json", "upload", "..\\job.json"):
         assert_problem(ask("GET", f"/v1/jobs/{job.id}/result/{name}"), 404, "unknown-result")
     assert_problem(ask("GET", f"/v1/jobs/{job.id}/result/..%2F..%2Fjob.json"), 404, "not-found")
+
+
+def png(pixels: np.ndarray, mode: str | None = None) -> bytes:
+    buffer = io.BytesIO()
+    picture = Image.fromarray(pixels)
+    (picture if mode is None else picture.convert(mode)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+MASK = np.zeros((5, 4), np.uint8)
+MASK[1:3, 2] = 255
+
+
+@pytest.fixture
+def done(tmp_path: Path) -> tuple[JobStore, Ask, str]:
+    """A job that is done, with a projection of 5 x 4 pixels."""
+    store, ask = routes_alone(tmp_path)
+    job = add_done(store)
+    (store.folder_of(job) / "results-0/upload/mip.png").write_bytes(png(np.full((5, 4), 200, np.uint8)))
+    return store, ask, f"/v1/jobs/{job.id}"
+
+
+def put(ask: Ask, location: str, content: bytes, kind: str = "image/png") -> httpx.Response:
+    return ask("PUT", f"{location}/mask", content=content, headers={"Content-Type": kind})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [png(MASK), png(MASK, "1"), png(MASK, "RGB"), png(MASK, "P"), png(np.dstack([MASK] * 4)), png(MASK, "RGBA")],
+    ids=["grey", "1 bit", "RGB", "palette", "transparent", "opaque"],
+)
+def test_a_corrected_mask_is_taken(done: tuple[JobStore, Ask, str], content: bytes) -> None:
+    store, ask, location = done
+    answer = put(ask, location, content)
+    assert answer.status_code == 202, answer.text
+    assert (answer.headers["location"], answer.headers["cache-control"]) == (location, "no-store")
+    found = answer.json()
+    assert (found["state"], found["progress"], found["corrections"], found["files"]) == ("queued", 0.0, 1, [])
+    assert (found["expires"], found["problem"]) == (None, None)
+    assert ask("GET", location).json() == found
+    kept = store.folder_of(store.get(location[-32:])) / "correction.png"
+    np.testing.assert_array_equal(decode_binary(kept.read_bytes()), MASK == 255)
+    assert_problem(put(ask, location, content), 409, "job-not-done")
+
+
+@pytest.mark.parametrize(
+    ("content", "detail"),
+    [
+        (b"", "img is not a PNG"),
+        (png(MASK)[:-20], "the PNG is cut off"),
+        (png(MASK[:, :3]), "the mask's shape is (5, 3, 3), but the image's is (5, 4, 3)"),
+        (png(MASK // 255), "the mask may hold only 0 and 255, but 6 values are others, such as 1"),
+        (png(np.dstack([MASK, MASK * 0, MASK * 0])), "the mask's three channels must be equal"),
+        (png(np.dstack([MASK * 0] * 3 + [MASK])), "the mask's alpha is neither the same everywhere"),
+    ],
+    ids=["nothing", "cut", "shape", "labels", "red", "in its alpha"],
+)
+def test_what_is_no_mask_of_it_is_refused(done: tuple[JobStore, Ask, str], content: bytes, detail: str) -> None:
+    _, ask, location = done
+    answer = put(ask, location, content)
+    assert_problem(answer, 422, "invalid-mask")
+    assert answer.json()["detail"].startswith(detail)
+    assert answer.json()["detail"].endswith(
+        "; send a PNG of 5 x 4 pixels (rows, columns), 255 where there is tumour, else 0"
+    )
+    assert ask("GET", location).json()["state"] == "done"
+
+
+def test_a_mask_that_nobody_can_take(done: tuple[JobStore, Ask, str]) -> None:
+    store, ask, location = done
+    assert_problem(put(ask, location, png(MASK), "application/json"), 415, "content-type")
+    assert_problem(put(ask, f"/v1/jobs/{'0' * 32}", png(MASK)), 404, "unknown-job")
+    waiting = add(store)
+    assert_problem(put(ask, f"/v1/jobs/{waiting.id}", png(MASK)), 409, "job-not-done")
+    store.forget(waiting.id)
+    image = add_done(store, "image")
+    assert_problem(put(ask, f"/v1/jobs/{image.id}", png(MASK)), 409, "job-not-correctable")
+
+
+def test_a_mask_is_bounded_and_may_come_from_named_origins(tmp_path: Path) -> None:
+    ask = service_with(tmp_path, max_body_bytes=1024, cors_origins="https://a.example")
+    assert_problem(put(ask, f"/v1/jobs/{'0' * 32}", bytes(1025)), 413, "body-too-large")
+    asked = {"Origin": "https://a.example", "Access-Control-Request-Method": "PUT"}
+    assert ask("OPTIONS", f"/v1/jobs/{'0' * 32}/mask", headers=asked).status_code == 200

@@ -1,6 +1,8 @@
 """Jobs of a whole service: from the upload to the files, restarts, crashes, and predictions beside a job."""
 
 import asyncio
+import io
+import json
 import stat
 import statistics
 import time
@@ -13,10 +15,12 @@ import httpx
 import numpy as np
 import psutil
 import pytest
+from pydicom import dcmread
 
 from mipseg.engines.cases import Case
 from mipseg.engines.job import Job, Options, provenance
 from mipseg.engines.segment_case import segment_case
+from mipseg.io.mask_png import decode_rgb, encode_png
 from mipseg.phantom import SPACING_MM, make_volume_phantom
 from mipseg.settings import Settings
 from tests.io.pet_files import make_slices, write_nifti, write_slices
@@ -112,8 +116,8 @@ def test_a_nifti_and_a_zip_of_dicom_from_upload_to_files(
                 assert answer.content == (job.out / "upload" / file["name"]).read_bytes()
         assert outcome.lesions
         folder = server.log_file.parent / "jobs" / location[-32:]
-        assert {file.name for file in folder.iterdir()} == {"job.json", "results"}
-        assert {stat.S_IMODE(file.stat().st_mode) for file in (folder / "results/upload").iterdir()} == {0o600}
+        assert {file.name for file in folder.iterdir()} == {"job.json", "upload", "results-0"}
+        assert {stat.S_IMODE(file.stat().st_mode) for file in (folder / "results-0/upload").iterdir()} == {0o600}
     assert PATIENT not in server.log()
     assert not [line for line in server.log().splitlines() if any(url[-32:] in line for url in locations.values())]
 
@@ -132,6 +136,35 @@ def test_a_killed_service_goes_on_with_its_jobs(tmp_path: Path, archive: bytes) 
             follow(server, location, "done")
             masks.add(server.client.get(f"{location}/result/mask.nii.gz").content)
         assert len(masks) == 1
+
+
+def test_a_correction_goes_on_after_a_kill_and_gives_new_files(tmp_path: Path, archive: bytes) -> None:
+    with serving(tmp_path) as server:
+        server.wait_until_ready()
+        location = upload(server, archive)
+        follow(server, location, "done")
+        mask = decode_rgb(server.client.get(f"{location}/result/mask.png").content)[:, :, 0] != 0
+        row, column = np.argwhere(mask)[0]
+        mask[row : row + 40, column - 20 : column + 20] = False
+        headers = {"Content-Type": "image/png"}
+        answer = server.client.put(f"{location}/mask", content=encode_png(mask), headers=headers)
+        assert (answer.status_code, answer.json()["state"]) == (202, "queued"), answer.text
+        process = wait_until_at_work(server, location)
+        server.process.kill()
+        process.wait(10)
+    with serving(tmp_path) as server:
+        server.wait_until_ready()
+        found = follow(server, location, "done")
+        assert (found["corrections"], found["problem"]) == (1, None)
+        files = {
+            file["name"]: server.client.get(f"{location}/result/{file['name']}").content for file in found["files"]
+        }
+        np.testing.assert_array_equal(decode_rgb(files["mask.png"])[:, :, 0] != 0, mask)
+        lesions = json.loads(files["measurements.json"])["lesions"]
+        segments = dcmread(io.BytesIO(files["seg.dcm"])).SegmentSequence
+        assert [segment.SegmentAlgorithmType.lower() for segment in segments] == [one["origin"] for one in lesions]
+        assert {one["origin"] for one in lesions} == {"semiautomatic"}
+        assert PATIENT not in server.log()
 
 
 def test_a_job_is_deleted_while_it_runs(server: Server, archive: bytes) -> None:

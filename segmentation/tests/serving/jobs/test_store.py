@@ -1,6 +1,7 @@
 """The jobs on disk: order, bounds, what a restart finds, what goes when."""
 
 import io
+import json
 import stat
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,11 @@ from mipseg.settings import Settings
 
 NRRD = b"NRRD0004\n"
 FILES = (ResultFile(name="mask.nii.gz", size=3, type="application/gzip"),)
+CORRECTABLE = (
+    *FILES,
+    ResultFile(name="mip.png", size=3, type="image/png"),
+    ResultFile(name="measurements.json", size=3, type="application/json"),
+)
 PROBLEM = JobProblem(code="job-lost", title=title_of("job-lost", 500), detail="it died")
 MakeStore = Callable[..., JobStore]
 
@@ -35,12 +41,22 @@ def add(store: JobStore, content: bytes = NRRD, **options: Any) -> Job:
     return store.add(io.BytesIO(content), len(content), Options(**options))
 
 
-def write_results(store: JobStore, job: Job) -> Path:
-    folder = store.folder_of(job) / "results/upload"
+def write_results(store: JobStore, job: Job, number: int = 0, kind: str = "dicom") -> Path:
+    folder = store.folder_of(job) / f"results-{number}/upload"
     folder.mkdir(parents=True)
     (folder / "mask.nii.gz").write_bytes(b"abc")
+    (folder / "measurements.json").write_text(json.dumps({"kind": kind, "files": ["mip.png"]}))
     (store.folder_of(job) / "tmp").mkdir()
     return folder / "mask.nii.gz"
+
+
+def add_done(store: JobStore, kind: str = "dicom") -> Job:
+    """A job whose mask can be corrected, unless it is of another kind."""
+    job = add(store)
+    assert store.begin_next() == store.get(job.id)
+    write_results(store, job, kind=kind)
+    store.finish(job.id, CORRECTABLE)
+    return store.get(job.id)
 
 
 def assert_refused(code: str, call: Callable[..., object], *arguments: object) -> None:
@@ -82,7 +98,7 @@ def test_results_stay_and_the_rest_goes(make_store: MakeStore) -> None:
     store.begin_next()
     file = write_results(store, job)
     store.finish(job.id, FILES)
-    assert {path.name for path in store.folder_of(job).iterdir()} == {"job.json", "results"}
+    assert {path.name for path in store.folder_of(job).iterdir()} == {"job.json", "upload", "results-0"}
     assert store.result(job.id, "mask.nii.gz") == file
     found = store.get(job.id)
     assert (found.state, found.progress, found.files, found.problem) == ("done", 1.0, FILES, None)
@@ -139,9 +155,14 @@ def test_all_jobs_are_bounded_in_size(make_store: MakeStore) -> None:
     assert_refused("disk-full", store.check_room, 1.5 * MIN_ROOM)
     store.check_room(1)  # the rest is for one of the smallest
     store.begin_next()
-    store.finish(job.id, FILES)  # its upload is gone
-    add(store, large)
+    store.finish(job.id, FILES)
+    assert store.get(job.id).room == len(large) + 3
+    assert (store.folder_of(job) / "upload").exists()
+    newer = add(store, large)
+    assert not (store.folder_of(job) / "upload").exists()  # it made way
+    assert store.result(job.id, "mask.nii.gz")
     assert_refused("disk-full", store.check_room, 1)
+    assert (store.folder_of(newer) / "upload").exists()  # of a job that waits
 
 
 def test_what_is_no_volume_is_not_kept(make_store: MakeStore) -> None:

@@ -1,6 +1,8 @@
 """What the process of a job does, called in this one with a stub for the model."""
 
+import hashlib
 import io
+import json
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -9,12 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pydicom import Dataset
+from PIL import Image
+from pydicom import Dataset, dcmread
 
 from mipseg.engines.cases import Case
 from mipseg.engines.job import Job, Options, provenance
 from mipseg.engines.segment_case import segment_case
 from mipseg.errors import ModelError
+from mipseg.io.mask_png import encode_png
 from mipseg.serving.jobs import worker
 from mipseg.serving.jobs.worker import Message, Order, work
 from mipseg.settings import Settings
@@ -46,13 +50,20 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     for module in ("mipseg.engines.job", "mipseg.engines.segment_case"):
         monkeypatch.setattr(f"{module}.load_segmenter", lambda _: HotSpots())
 
-    def do(content: bytes, **options: object) -> list[Message]:
+    def do(content: bytes, correction: Path | None = None, **options: object) -> list[Message]:
         folder = tmp_path / "job"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         (folder / "upload").write_bytes(content)
         messages: list[Message] = []
-        order = {"folder": folder, "created": CREATED, "options": options, "settings": Settings()}
+        order = {
+            "folder": folder,
+            "out": folder / "results-0",
+            "correction": correction,
+            "created": CREATED,
+            "options": options,
+            "settings": Settings(),
+        }
         work(Order.model_validate(order), messages.append)
         return messages
 
@@ -84,10 +95,47 @@ def test_the_files_are_the_command_s_byte_for_byte(run: Run, tmp_path: Path) -> 
     job = Job(tmp_path / "out", settings, options, provenance(settings), CREATED)
     assert segment_case(Case("upload", tmp_path / "upload"), job).status == "done"
     for file in last.files:
-        found = (tmp_path / "job/results/upload" / file.name).read_bytes()
+        found = (tmp_path / "job/results-0/upload" / file.name).read_bytes()
         assert len(found) == file.size
         if file.name != "measurements.csv":
             assert found == (tmp_path / "out/upload" / file.name).read_bytes()
+
+
+def test_a_corrected_mask_changes_every_file_that_shows_it(run: Run, tmp_path: Path) -> None:
+    content = zip_of(write_slices(tmp_path / "pet", hot_slices()))
+    run(content)
+    folder = tmp_path / "job/results-0/upload"
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    assert [lesion["origin"] for lesion in json.loads(before["measurements.json"])["lesions"]] == ["automatic"]
+    mask = np.asarray(Image.open(io.BytesIO(before["mask.png"]))) != 0
+    mask[2:6, mask.shape[1] // 2 : mask.shape[1] // 2 + 5] = True  # beside the model's
+    correction = tmp_path / "correction.png"
+    correction.write_bytes(encode_png(mask))
+    last = run(content, correction)[-1]
+    assert last.files is not None
+    after = {file.name: file.read_bytes() for file in folder.iterdir()}
+    assert {file.name for file in last.files} == before.keys() == after.keys()
+    alike = {"mip.png", "probability.png", "rotation.png"}
+    assert {name for name in before if before[name] == after[name]} == alike
+    np.testing.assert_array_equal(np.asarray(Image.open(folder / "mask.png")) != 0, mask)
+    record = json.loads(after["measurements.json"])
+    assert [lesion["origin"] for lesion in record["lesions"]] == ["semiautomatic", "manual"]
+    assert record["correction_sha256"] == hashlib.sha256(correction.read_bytes()).hexdigest()
+    assert "corrected: the mask was corrected by hand" in record["warnings"]
+    segments = dcmread(folder / "seg.dcm").SegmentSequence
+    assert [segment.SegmentAlgorithmType for segment in segments] == ["SEMIAUTOMATIC", "MANUAL"]
+    assert dcmread(io.BytesIO(before["seg.dcm"])).SOPInstanceUID != dcmread(folder / "seg.dcm").SOPInstanceUID
+
+
+def test_a_mask_from_which_all_was_removed_leaves_no_lesion(run: Run, tmp_path: Path) -> None:
+    content, folder = zip_of(write_slices(tmp_path / "pet", hot_slices())), tmp_path / "job/results-0/upload"
+    run(content)
+    correction = tmp_path / "correction.png"
+    correction.write_bytes(encode_png(np.zeros(np.asarray(Image.open(folder / "mask.png")).shape, bool)))
+    last = run(content, correction)[-1]
+    assert last.files is not None
+    assert "seg.dcm" not in {file.name for file in last.files}
+    assert json.loads((folder / "measurements.json").read_text())["patient"]["lesions"] == 0
 
 
 def test_the_options_reach_the_command(run: Run, tmp_path: Path) -> None:
@@ -98,7 +146,7 @@ def test_the_options_reach_the_command(run: Run, tmp_path: Path) -> None:
     last = run(content, formats=("suv",), unit="bqml", weight_kg=70, dose_bq=70e6)[-1]
     assert last.files is not None
     assert [file.name for file in last.files] == ["suv.nii.gz", "measurements.json", "measurements.csv"]
-    assert '"suv_max": 10.0' in (tmp_path / "job/results/upload/measurements.json").read_text()
+    assert '"suv_max": 10.0' in (tmp_path / "job/results-0/upload/measurements.json").read_text()
 
 
 @pytest.mark.parametrize(
@@ -138,11 +186,11 @@ def test_other_errors_tell_the_log_where_and_nobody_what(
 
 def test_no_path_of_this_machine_is_told(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def fail(*_: object) -> None:
-        raise OSError(28, "No space left on device", str(tmp_path / "job" / "results/mask.png"))
+        raise OSError(28, "No space left on device", str(tmp_path / "job" / "results-0/mask.png"))
 
     monkeypatch.setattr(worker, "segment_or_raise", fail)
     (last,) = run(b"NRRD0004\n")
-    assert last.detail == "No space left on device: results/mask.png"
+    assert last.detail == "No space left on device: results-0/mask.png"
 
 
 def test_damaged_dicom_always_ends_in_a_message(run: Run, tmp_path: Path) -> None:

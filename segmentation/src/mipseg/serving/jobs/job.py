@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from mipseg.engines.job import Options
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
-UPLOAD, RESULTS, TEMPORARY = "upload", "results", "tmp"  # in the folder of a job
+UPLOAD, CORRECTION, TEMPORARY = "upload", "correction.png", "tmp"  # in the folder of a job
 _TYPES = {".nii.gz": "application/gzip", ".dcm": "application/dicom"}  # beside those that Python knows
 
 
@@ -39,7 +39,10 @@ class JobAnswer(BaseModel):
     created: AwareDatetime
     expires: AwareDatetime | None = Field(description="when it is forgotten and its files go; null before its end")
     files: tuple[ResultFile, ...] = Field(description="of a job that is done, at result/{name}")
-    problem: JobProblem | None = Field(description="of a job that failed")
+    problem: JobProblem | None = Field(
+        description="of a job that failed; of one that is done, why its last correction was not made"
+    )
+    corrections: int = Field(description="how many corrected masks came; its files are those of the last", examples=[0])
 
 
 class Job(BaseModel):
@@ -53,10 +56,11 @@ class Job(BaseModel):
         room: bytes on disk that are counted for it.
         interruptions: how often it was running when the service ended without warning.
         ended: when it was done, failed or was cancelled.
-        files: its results.
-        problem: why it failed.
+        files: its results; while a correction is made, those from before.
+        problem: why it failed, or why the last correction did.
         progress: 0 to 1.
         doing: what is being done.
+        corrections: how many corrected masks came, without those that failed.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -72,6 +76,12 @@ class Job(BaseModel):
     problem: JobProblem | None = None
     progress: float = 0.0
     doing: str = "waiting for its turn"
+    corrections: int = 0
+
+    @property
+    def results(self) -> str:
+        """The folder of results in that of the job: of the next ones until they are there."""
+        return f"results-{self.corrections}"
 
 
 def type_of(name: str) -> str:

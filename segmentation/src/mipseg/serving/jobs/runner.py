@@ -10,7 +10,7 @@ import structlog
 from pydantic import ValidationError
 
 from mipseg.problem_codes import title_of
-from mipseg.serving.jobs.job import Job, JobProblem
+from mipseg.serving.jobs.job import CORRECTION, Job, JobProblem
 from mipseg.serving.jobs.store import JobStore
 from mipseg.serving.jobs.worker import Message, Order
 from mipseg.serving.problems import ProblemError
@@ -109,8 +109,14 @@ class JobRunner:
 
     def _start(self, job: Job) -> "subprocess.Popen[str] | None":
         """Start the process, unless the job was removed or the service ends."""
+        folder = self._store.folder_of(job)
         order = Order(
-            folder=self._store.folder_of(job), created=job.created, options=job.options, settings=self._settings
+            folder=folder,
+            out=folder / job.results,
+            correction=folder / CORRECTION if job.corrections else None,
+            created=job.created,
+            options=job.options,
+            settings=self._settings,
         )
         with self._lock:
             if self._stopping.is_set() or not self._store.is_running(job.id):

@@ -3,31 +3,27 @@
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import RLock
 from typing import Any, BinaryIO
 
-import structlog
 from filelock import FileLock, Timeout
-from pydantic import ValidationError
 
 from mipseg.engines.job import Options
 from mipseg.io.find import file_kind
-from mipseg.io.write import write_text
+from mipseg.io.write import write_bytes
 from mipseg.problem_codes import title_of
-from mipseg.serving.jobs.job import RESULTS, TEMPORARY, UPLOAD, Job, JobProblem, ResultFile
+from mipseg.serving.jobs import folders
+from mipseg.serving.jobs.job import CORRECTION, UPLOAD, Job, JobProblem, ResultFile
 from mipseg.serving.problems import ProblemError
 from mipseg.settings import Settings
 
-RECORD = "job.json"
 MIN_ROOM = 2**20  # counted for every job, so that those without files are bounded in number as well
 MAX_INTERRUPTIONS = 2  # a volume that ends the whole service is not tried a third time
-_PARTIAL = ".partial"
 _UNFINISHED = {"queued", "running"}
 _WAITING: dict[str, Any] = {"state": "queued", "progress": 0.0, "doing": "waiting for its turn"}
-_log = structlog.get_logger()
 
 
 class JobStore:
@@ -62,7 +58,7 @@ class JobStore:
                 self._folder.mkdir(0o700, parents=True, exist_ok=True)
                 owner = FileLock(self._folder / "lock", timeout=0, thread_local=False, mode=0o600)
                 owner.acquire()
-                found = [job for folder in self._folder.iterdir() if (job := _load(folder)) is not None]
+                found = [job for folder in self._folder.iterdir() if (job := folders.load(folder)) is not None]
             except Timeout:
                 detail = "another service keeps its jobs in the same folder; see MIPSEG_JOBS_DIR"
                 raise ProblemError("jobs-unavailable", detail, {"Retry-After": "5"}) from None
@@ -88,15 +84,20 @@ class JobStore:
     def check_room(self, size: float) -> None:
         """Refuse a volume for which there is no room; before it is received, and again when it has come.
 
+        Where room is short, the uploads of the oldest jobs that are done make way.
+
         Raises:
             ProblemError: too many jobs wait, or there would be too many bytes.
         """
         with self._lock:
             self.open()
+            self._check_number()
             jobs = [*self._jobs.values(), *self._arriving.values()]
-            if sum(job.state in _UNFINISHED for job in jobs) >= self._settings.max_jobs:
-                raise ProblemError("jobs-full", "too many volumes wait already", {"Retry-After": "30"})
-            if sum(job.room for job in jobs) + max(size, MIN_ROOM) > self._settings.max_jobs_bytes:
+            missing = sum(job.room for job in jobs) + max(size, MIN_ROOM) - self._settings.max_jobs_bytes
+            for job in list(self._jobs.values()):
+                if missing > 0 and job.state == "done":
+                    missing -= self._drop_upload(job)
+            if missing > 0:
                 raise ProblemError("disk-full", "the jobs have no more room on disk", {"Retry-After": "600"})
 
     def add(self, upload: BinaryIO, size: int, options: Options) -> Job:
@@ -107,12 +108,12 @@ class JobStore:
         """
         self.open(create=True)
         job = Job(id=secrets.token_hex(16), created=_now(), options=options, room=max(size, MIN_ROOM))
-        with self._arrival(job), self._new_folder(job) as folder:
+        with self._arrival(job), folders.new_folder(self.folder_of(job)) as folder:
             with (folder / UPLOAD).open("xb") as kept:
                 shutil.copyfileobj(upload, kept, 2**20)
             if file_kind(folder / UPLOAD) is None:
                 raise ProblemError("invalid-volume", "the file is neither DICOM, NIfTI, MHA, NRRD nor ZIP")
-            write_text(folder / RECORD, job.model_dump_json())
+            folders.write_record(folder, job)
         with self._lock:
             self._jobs[job.id] = job
         return job
@@ -141,11 +142,35 @@ class JobStore:
             ProblemError: no such job or file, or the job has none.
         """
         job = self.get(job_id)
-        if job.state != "done":
-            raise ProblemError("job-not-done", f"the job is {job.state}, so it has no files")
-        if name not in {file.name for file in job.files}:
-            raise ProblemError("unknown-result", "the job has no file of this name")
-        return self.folder_of(job) / RESULTS / UPLOAD / name
+        return folders.result(self.folder_of(job), job, name)
+
+    def projection(self, job_id: str) -> Path:
+        """The projection of a job that is done, whose mask can be corrected.
+
+        Raises:
+            ProblemError: no such job, it is not done, or there is no volume or no picture of it.
+        """
+        job = self.get(job_id)
+        return folders.projection(self.folder_of(job), job)
+
+    def correct(self, job_id: str, mask: bytes) -> Job:
+        """Queue a job that is done once more, with a corrected mask.
+
+        Args:
+            job_id: of the job.
+            mask: a PNG as `mipseg.io.mask_png.decode_binary` reads it, of the projection's size.
+
+        Raises:
+            ProblemError: as of `projection`, or too many jobs wait.
+        """
+        with self._lock:
+            self.projection(job_id)
+            self._check_number()
+            job = self._jobs[job_id]
+            with folders.kept():
+                write_bytes(self.folder_of(job) / CORRECTION, mask)
+            again = {"corrections": job.corrections + 1, "interruptions": 0, "ended": None, "problem": None}
+            return self._change(job, **_WAITING, **again)
 
     def expires(self, job: Job) -> datetime | None:
         """When a job is forgotten; None: it has not ended."""
@@ -171,18 +196,22 @@ class JobStore:
                 self._jobs[job_id] = self._jobs[job_id].model_copy(update={"progress": progress, "doing": doing})
 
     def finish(self, job_id: str, files: tuple[ResultFile, ...], problem: JobProblem | None = None) -> None:
-        """A running job has ended: its upload goes, and without a problem its results stay."""
+        """A running job has ended: without a problem its results and its upload stay, for a correction.
+
+        After a correction, the results from before go; after one that failed, they are its results again.
+        """
         with self._lock:
             if not self.is_running(job_id):
                 return
             job = self._jobs[job_id]
-            folder, room = self.folder_of(job), max(sum(file.size for file in files), MIN_ROOM)
-            ended = {"ended": _now(), "progress": 1.0, "doing": "", "room": room}
-            self._change(job, state="failed" if problem else "done", files=files, problem=problem, **ended)
-            (folder / UPLOAD).unlink(missing_ok=True)
-            shutil.rmtree(folder / TEMPORARY, ignore_errors=True)
-            if problem is not None:
-                shutil.rmtree(folder / RESULTS, ignore_errors=True)
+            ended = {"ended": _now(), "progress": 1.0, "doing": "", "problem": problem}
+            if problem is None:
+                last = self._change(job, state="done", files=files, room=self._room_of(job, files), **ended)
+            elif job.corrections:
+                last = self._change(job, state="done", corrections=job.corrections - 1, **ended)
+            else:
+                last = self._change(job, state="failed", room=MIN_ROOM, **ended)
+            folders.tidy(self.folder_of(last), last)
 
     def forget(self, job_id: str) -> Job:
         """Give a job up; one that had not ended is known as cancelled until it expires.
@@ -206,11 +235,25 @@ class JobStore:
     def _change(self, job: Job, **values: Any) -> Job:
         """Change a job, also on disk; if that fails it is only not known to the next service."""
         changed = self._jobs[job.id] = job.model_copy(update=values)
-        try:
-            write_text(self.folder_of(job) / RECORD, changed.model_dump_json())
-        except OSError as error:
-            _log.error("job_not_kept", reason=error.strerror)
+        with suppress(ProblemError), folders.kept():
+            folders.write_record(self.folder_of(job), changed)
         return changed
+
+    def _check_number(self) -> None:
+        jobs = [*self._jobs.values(), *self._arriving.values()]
+        if sum(job.state in _UNFINISHED for job in jobs) >= self._settings.max_jobs:
+            raise ProblemError("jobs-full", "too many volumes wait already", {"Retry-After": "30"})
+
+    def _drop_upload(self, job: Job) -> int:
+        """Remove the upload of a job that is done, whose mask can't be corrected any more; the room that this makes."""
+        (self.folder_of(job) / UPLOAD).unlink(missing_ok=True)
+        return job.room - self._change(job, room=self._room_of(job, job.files)).room
+
+    def _room_of(self, job: Job, files: tuple[ResultFile, ...]) -> int:
+        """Bytes of a job that is done."""
+        upload = self.folder_of(job) / UPLOAD
+        size = upload.stat().st_size if upload.exists() else 0
+        return max(size + sum(file.size for file in files), MIN_ROOM)
 
     def _go_on(self, job: Job) -> None:
         """A job was running when the service ended without warning."""
@@ -239,30 +282,6 @@ class JobStore:
         finally:
             with self._lock:
                 del self._arriving[job.id]
-
-    @contextmanager
-    def _new_folder(self, job: Job) -> Iterator[Path]:
-        """A folder that takes its place when it is complete, and goes if it does not get so far."""
-        partial = self._folder / f"{job.id}{_PARTIAL}"
-        try:
-            partial.mkdir(0o700)
-            yield partial
-            partial.rename(self.folder_of(job))
-        except OSError as error:
-            _log.error("job_not_kept", reason=error.strerror)
-            raise ProblemError("disk-full", "the file can't be kept", {"Retry-After": "600"}) from None
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-
-
-def _load(folder: Path) -> Job | None:
-    """A job of an earlier service; what had not arrived completely is removed."""
-    if folder.suffix == _PARTIAL:
-        shutil.rmtree(folder, ignore_errors=True)
-    try:
-        return Job.model_validate_json((folder / RECORD).read_bytes())
-    except (OSError, ValidationError):
-        return None
 
 
 def _now() -> datetime:

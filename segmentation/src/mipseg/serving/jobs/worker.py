@@ -18,7 +18,7 @@ from mipseg.engines.cases import Case
 from mipseg.engines.segment_case import Steps, describe, segment_or_raise
 from mipseg.engines.table import write_table
 from mipseg.errors import InputError, ModelError
-from mipseg.serving.jobs.job import RESULTS, TEMPORARY, UPLOAD, ResultFile, type_of
+from mipseg.serving.jobs.job import TEMPORARY, UPLOAD, ResultFile, type_of
 from mipseg.settings import Settings
 
 TABLE = "measurements.csv"
@@ -35,12 +35,16 @@ class Order(BaseModel):
 
     Attributes:
         folder: of the job, with the upload.
+        out: where results go.
+        correction: the corrected mask, if there is one.
         created: when the job came.
         options: of the command.
         settings: of the service.
     """
 
     folder: Path
+    out: Path
+    correction: Path | None = None
     created: datetime
     options: engine.Options
     settings: Settings
@@ -74,10 +78,10 @@ def work(order: Order, tell: Callable[[Message], None]) -> None:
             progress, doing = STEPS[step]
             tell(Message(progress=progress, doing=doing))
 
-    out = order.folder / RESULTS
+    out = order.out
     try:
         made_by = engine.provenance(order.settings)
-        job = engine.Job(out, order.settings, order.options, made_by, order.created)
+        job = engine.Job(out, order.settings, order.options, made_by, order.created, correction=order.correction)
         outcome = segment_or_raise(Case(UPLOAD, order.folder / UPLOAD), job, Steps(begins))
         write_table(out, [UPLOAD])
         (out / TABLE).replace(out / UPLOAD / TABLE)
