@@ -204,7 +204,7 @@ def test_all_is_done_by_keys(page: Any) -> None:
     page.keyboard.press("Enter")
     page.wait_for_selector("[data-phase=shown]")
     reached = set()
-    for _ in range(40):
+    for _ in range(60):
         page.keyboard.press("Tab")
         reached.add(page.evaluate("document.activeElement.id"))
     assert {"threshold", "copy", "csv", "outline", "fill", "pixel-size", "choose-reference", "save-mask"} <= reached

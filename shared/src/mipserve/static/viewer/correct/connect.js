@@ -6,16 +6,18 @@ import { Cross } from "./cross.js";
 import { Editor } from "./editor.js";
 import { makePreview } from "./preview.js";
 /** @typedef {import("./preview.js").Corrector} Corrector */
+/** @typedef {import("../canvas.js").Tool} Tool */
 
 /**
  * The tools that correct the mask: their buttons, their keys, and the outline of what they are about to do.
  *
  * @param {import("../canvas.js").Canvas} canvas
  * @param {import("../keys.js").Key[]} keys of the picture, to which those of the tools are added
+ * @param {import("../canvas.js").Tool} windowTool stands among them, and corrects nothing
  */
-export function connectCorrections(canvas, keys) {
+export function connectCorrections(canvas, keys, windowTool) {
   const editor = new Editor(canvas.store);
-  const current = () => /** @type {Corrector | null} */ (canvas.tool);
+  const current = () => /** @type {Corrector | null} */ (canvas.tool === windowTool ? null : canvas.tool);
   /** @type {(shown: string, words: string, key: string, action: () => void) => HTMLButtonElement} */
   const addButton = (shown, words, key, action) => {
     const button = /** @type {HTMLButtonElement} */ (make("button", { type: "button", title: `${words} (${key})` }, shown));
@@ -29,7 +31,7 @@ export function connectCorrections(canvas, keys) {
     current()?.resize(steps);
     canvas.draw();
   };
-  addTools(canvas, editor, addButton);
+  addTools(canvas, editor, windowTool, addButton);
   addButton("Smaller", "a smaller region or brush", ",", () => resize(-1));
   addButton("Larger", "a larger region or brush", ".", () => resize(1));
   const undo = addButton("↶", "undo", "z", () => editor.undo()), redo = addButton("↷", "redo", "y", () => editor.redo());
@@ -51,21 +53,23 @@ export function connectCorrections(canvas, keys) {
 /**
  * @param {import("../canvas.js").Canvas} canvas
  * @param {Editor} editor
+ * @param {Tool} windowTool
  * @param {(shown: string, words: string, key: string, action: () => void) => HTMLButtonElement} addButton
  */
-function addTools(canvas, editor, addButton) {
-  /** @type {Map<Corrector | null, HTMLButtonElement>} */
+function addTools(canvas, editor, windowTool, addButton) {
+  /** @type {Map<Tool | null, HTMLButtonElement>} */
   const buttons = new Map();
-  /** @param {Corrector | null} tool */
+  /** @param {Tool | null} tool */
   const choose = (tool) => {
     canvas.tool?.cancel();
     canvas.tool = tool;
     for (const [one, button] of buttons) button.ariaPressed = String(one === tool);
     canvas.element.focus({ preventScroll: true });
   };
-  /** @type {[string, string, string, Corrector | null][]} */
+  /** @type {[string, string, string, Tool | null][]} */
   const choices = [
     ["Look", "look around and choose lesions", "v", null],
+    ["Grey", "darker or lighter: drag sideways for the width of the window of grey, up and down for its level", "w", windowTool],
     ["Click", "a click adds a lesion or removes one; drag sideways for more or less", "c", new ClickTool(editor)],
     ["Brush", "paint tumour", "b", new BrushTool(editor, true)],
     ["Eraser", "wipe tumour", "e", new BrushTool(editor, false)],
