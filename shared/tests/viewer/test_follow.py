@@ -221,7 +221,7 @@ def test_a_sample_has_a_later_scan(page: Any) -> None:
 @pytest.mark.parametrize("width", [320, 390, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_and_it_fits(paired: Any, width: int, scheme: str) -> None:
-    paired.emulate_media(color_scheme=scheme)
+    paired.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     paired.set_viewport_size({"width": width, "height": 800})
     paired.click("#follow-pairs tr:first-child")
     assert paired.evaluate("document.documentElement.scrollWidth") == width

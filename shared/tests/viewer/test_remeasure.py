@@ -120,6 +120,6 @@ def test_another_file_ends_it(volume: Any, correction: Correction, case: Any, fi
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(volume: Any, correction: Correction, scheme: str) -> None:
-    volume.emulate_media(color_scheme=scheme)
+    volume.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     found = Axe().run(volume).response["violations"]
     assert [(one["id"], node["html"]) for one in found for node in one["nodes"]] == []
