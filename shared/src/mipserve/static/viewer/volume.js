@@ -25,6 +25,7 @@ export function showVolume(store) {
   store.subscribe(["volume"], ({ volume }) => {
     for (const id of ["spacing", "spacing-words", "predict", "expected-figure"]) at(id).hidden = volume !== null;
     at("volume").hidden = !volume;
+    at("lesions-title").textContent = volume ? "Lesions in the projection" : "Lesions";
     if (!volume) return;
     const { id, lesions, patient, files, film } = volume;
     at("total-mtv").textContent = number(patient.total_mtv_ml, 1);
