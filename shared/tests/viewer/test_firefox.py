@@ -165,7 +165,7 @@ def test_two_scans_stand_side_by_side(firefox: Firefox) -> None:
     firefox.find("body.paired")
     assert firefox.text("#later-name") == "Follow-up: patient-later.png"
     assert firefox.find("#follow-pairs tr")
-    assert firefox.text("#follow-totals tr").startswith("Total area, px")
+    assert firefox.text("#follow-totals tr").startswith("Area, px")
 
 
 def test_a_volume_turns_and_its_corrected_mask_is_measured(firefox: Firefox, tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def paired(shown: Any, case: Any, tmp_path: Any) -> Any:
 def test_images_by_area(paired: Any) -> None:
     assert paired.inner_text("#baseline-name") == "Baseline: patient_1.png"
     assert paired.inner_text("#later-name") == "Follow-up: later.png"
-    assert totals(paired) == [["Total area, px", "120", "59", "\u221261 (\u221251 %)"], ["Lesions", "2", "2", "0 (0 %)"]]
+    assert totals(paired) == [["Area, px", "120", "59", "\u221261 (\u221251 %)"], ["Lesions", "2", "2", "0 (0 %)"]]
     assert pairs(paired) == [
         ["1 \u2192 1", "100", "50", "\u221250 (\u221250 %)"],
         ["2 \u2192 \u2013", "20", "\u2013", "not found again"],
@@ -142,7 +142,7 @@ def test_what_was_compared_is_saved(paired: Any) -> None:
         paired.click("#follow-csv")
     lines = download.value.path().read_text().splitlines()
     assert lines[1:] == [
-        '"Total area, px",120,59',
+        '"Area, px",120,59',
         '"Lesions",2,2',
         'baseline_lesion,follow_up_lesion,"baseline Area, px","follow-up Area, px"',
         "1,1,100,50",
@@ -160,8 +160,8 @@ def test_volumes_by_what_the_service_measured(volume: Any, make_job: Callable[[]
     choose(volume, {"name": "later.nii", "mimeType": "", "buffer": b"NIfTI"})
     volume.wait_for_selector(PAIRED)
     assert totals(volume) == [
-        ["Total MTV, ml", "12.3", "18.5", "+6.2 (+50 %)"],
-        ["Total TLG, g", "62", "\u2013", "\u2013"],
+        ["MTV, ml", "12.3", "18.5", "+6.2 (+50 %)"],
+        ["TLG, g", "62", "\u2013", "\u2013"],
         ["Lesions", "1", "2", "+1 (+100 %)"],
     ]
     assert pairs(volume) == [

@@ -12,7 +12,7 @@ import { canvasOf, colour, paint } from "./pixels.js";
 export function connectSave(store, table, layers) {
   /** @type {(end: string, content: Blob) => void} */
   const save = (end, content) => saveAs(`${store.state.name.replace(/\.[^.]*$/, "") || "image"}-${end}`, content);
-  onclick("save-mask", async () => save("mask.png", await maskAsPng(store.state)));
+  for (const id of ["save-mask", "save-mask-too"]) onclick(id, async () => save("mask.png", await maskAsPng(store.state)));
   onclick("save-picture", async () => save("picture.png", await asPng(picture(store.state, layers))));
   const saveTable = () => save("lesions.csv", new Blob([table.text(",")], { type: "text/csv" }));
   onclick("csv", saveTable);

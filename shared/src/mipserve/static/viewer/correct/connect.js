@@ -32,9 +32,12 @@ export function connectCorrections(canvas, keys, windowTool) {
     canvas.draw();
   };
   addTools(canvas, editor, windowTool, addButton);
-  addButton("Smaller", "a smaller region or brush", ",", () => resize(-1));
-  addButton("Larger", "a larger region or brush", ".", () => resize(1));
   const undo = addButton("↶", "undo", "z", () => editor.undo()), redo = addButton("↷", "redo", "y", () => editor.redo());
+  for (const [shown, words, key, steps] of /** @type {const} */ ([
+    ["Smaller", "a smaller region or brush", ",", -1], ["Larger", "a larger region or brush", ".", 1],
+  ])) {
+    addButton(shown, words, key, () => resize(steps)).classList.add("of-size");
+  }
   [undo.ariaLabel, redo.ariaLabel] = ["Undo", "Redo"];
   editor.onchange = () => [undo.disabled, redo.disabled] = [!editor.canUndo, !editor.canRedo];
   editor.onchange();
@@ -59,23 +62,29 @@ export function connectCorrections(canvas, keys, windowTool) {
 function addTools(canvas, editor, windowTool, addButton) {
   /** @type {Map<Tool | null, HTMLButtonElement>} */
   const buttons = new Map();
-  /** @param {Tool | null} tool */
-  const choose = (tool) => {
+  /** @param {Tool | null} tool @param {string} hint */
+  const choose = (tool, hint) => {
     canvas.tool?.cancel();
     canvas.tool = tool;
     for (const [one, button] of buttons) button.ariaPressed = String(one === tool);
+    at("tools").classList.toggle("correcting", tool !== null && tool !== windowTool);
+    at("tool-hint").textContent = hint;
     canvas.element.focus({ preventScroll: true });
   };
-  /** @type {[string, string, string, Tool | null][]} */
+  /** @type {[string, string, string, Tool | null, string][]} */
   const choices = [
-    ["Look", "look around and choose lesions", "v", null],
-    ["Grey", "darker or lighter: drag sideways for the width of the window of grey, up and down for its level", "w", windowTool],
-    ["Click", "a click adds a lesion or removes one; drag sideways for more or less", "c", new ClickTool(editor)],
-    ["Brush", "paint tumour", "b", new BrushTool(editor, true)],
-    ["Eraser", "wipe tumour", "e", new BrushTool(editor, false)],
+    ["Look", "look around and choose lesions", "v", null, ""],
+    ["Contrast", "change the window of grey", "w", windowTool, "Drag sideways for contrast, up and down for brightness."],
+    ["Click", "a click adds a lesion or removes one", "c", new ClickTool(editor),
+      "Click a hot spot to mark it, or a marked one to remove it. Drag sideways for more or less."],
+    ["Brush", "paint tumour", "b", new BrushTool(editor, true), "Paint what is tumour."],
+    ["Eraser", "wipe tumour", "e", new BrushTool(editor, false), "Wipe what is not tumour."],
   ];
-  for (const [shown, words, key, tool] of choices) buttons.set(tool, addButton(shown, words, key, () => choose(tool)));
-  canvas.store.subscribe(["intensity"], () => choose(null));
+  for (const [shown, words, key, tool, hint] of choices) {
+    buttons.set(tool, addButton(shown, words, key, () => choose(tool, hint)));
+  }
+  canvas.store.subscribe(["intensity"], () => choose(null, ""));
+  canvas.element.addEventListener("pointerdown", () => { at("tool-hint").textContent = ""; }); // it has been read
 }
 
 /**

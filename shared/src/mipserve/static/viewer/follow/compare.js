@@ -60,8 +60,8 @@ const volumes = {
   items: ({ volume }) => (volume?.lesions ?? []).map(({ id, mip_px: [y, x], mtv_ml: size }) =>
     ({ id, size, place: { x: x + 0.5, y: y + 0.5 } })),
   totals: [
-    { name: "Total MTV, ml", digits: 1, of: ({ volume }) => volume?.patient.total_mtv_ml ?? null },
-    { name: "Total TLG, g", digits: 0, of: ({ volume }) => volume?.patient.total_tlg_g ?? null },
+    { name: "MTV, ml", digits: 1, of: ({ volume }) => volume?.patient.total_mtv_ml ?? null },
+    { name: "TLG, g", digits: 0, of: ({ volume }) => volume?.patient.total_tlg_g ?? null },
   ],
 };
 
@@ -79,7 +79,7 @@ function images(before, after) {
     name: `Area, ${unit}`, digits,
     items: ({ lesions }) => lesions.map((lesion) =>
       ({ id: lesion.id, size: size(lesion), place: { x: lesion.centroid[1] + 0.5, y: lesion.centroid[0] + 0.5 } })),
-    totals: [{ name: `Total area, ${unit}`, digits, of: ({ lesions }) => lesions.reduce((sum, one) => sum + size(one), 0) }],
+    totals: [{ name: `Area, ${unit}`, digits, of: ({ lesions }) => lesions.reduce((sum, one) => sum + size(one), 0) }],
   };
 }
 
