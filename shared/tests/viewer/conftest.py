@@ -229,7 +229,10 @@ class Job:
         body = case.body()
         fields = {"mip.png": "image", "mask.png": "mask", "probability.png": "probability"}
         self.files = {name: base64.b64decode(body[field]) for name, field in fields.items()}
-        self.files |= {"rotation.png": _png(_sheet(frames)), "rotation_lesions.png": _png(_sheet(lesions), palette=True)}
+        self.files |= {
+            "rotation.png": _png(_sheet(frames)),
+            "rotation_lesions.png": _png(_sheet(lesions), palette=True),
+        }
         page.route("**/v1/segment", self._upload)
         page.route("**/v1/jobs/0a1b", self._job)
         page.route("**/v1/jobs/0a1b/result/*", self._result)

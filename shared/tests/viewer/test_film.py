@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 
 pytestmark = pytest.mark.long
 TUMOUR = [213 * 0.75 + 50, 94 * 0.75 + 50, 50]  # over 200 grey

@@ -74,7 +74,8 @@ class Firefox:
     def drop(self, name: str, content: bytes) -> None:
         """Drop a file on the page."""
         script = """
-          const dataTransfer = new DataTransfer(), bytes = Uint8Array.from(atob(arguments[1]), one => one.charCodeAt(0));
+          const dataTransfer = new DataTransfer();
+          const bytes = Uint8Array.from(atob(arguments[1]), one => one.charCodeAt(0));
           dataTransfer.items.add(new File([bytes], arguments[0]));
           document.body.dispatchEvent(new DragEvent("drop", {dataTransfer, bubbles: true, cancelable: true}));
         """

@@ -11,6 +11,7 @@ from PIL import Image
 
 pytestmark = pytest.mark.long
 
+
 class Correction:
     """The service's part: takes a mask, and makes the job run again."""
 
