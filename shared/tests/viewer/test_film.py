@@ -107,7 +107,7 @@ def test_a_click_in_the_film_chooses(film: Any) -> None:
 
 
 def test_the_numbers_of_a_palette_are_read_through_all_filters(page: Any) -> None:
-    numbers = np.random.default_rng(0).integers(0, 256, (40, 30), np.uint8)
+    numbers = np.random.default_rng(0).integers(0, 6, (40, 30), np.uint8)  # few, so that neighbours tie
     rows, before = b"", np.zeros(30, int)
     for index, row in enumerate(numbers.astype(int)):
         kind, left, corner = index % 5, np.roll(row, 1), np.roll(before, 1)

@@ -5,7 +5,7 @@ import { colour } from "./pixels.js";
 
 export const TOP_SUV = 6; // of the projections: what is hotter has been cut to it
 const HIGHEST = { front: 1, film: 1, planes: 5 }; // of the upper end; the slices alone know more than SUV 6
-const LEAST_WIDTH = 0.02;
+export const LEAST_WIDTH = 0.02;
 const DRAG = 200; // CSS pixels that widen it e times
 
 /** @type {Window} */

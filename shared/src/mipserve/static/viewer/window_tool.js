@@ -1,6 +1,6 @@
 // @ts-check
 import { at, input, onclick } from "./dom.js";
-import { WHOLE, dragged, windowOf, windowWords, within } from "./window.js";
+import { LEAST_WIDTH, WHOLE, dragged, windowOf, windowWords, within } from "./window.js";
 /** @typedef {import("./types.js").State} State */
 /** @typedef {import("./store.js").Store} Store */
 
@@ -70,8 +70,8 @@ export function connectWindow(canvas, tool, keys) {
   connectSliders(store);
   onclick("window-reset", reset);
   keys.push({ keys: ["r"], shown: "r", words: "the whole window of grey again", action: reset });
-  keys.push({ keys: ["["], shown: "[", words: "darker", action: () => darken(store, 1) });
-  keys.push({ keys: ["]"], shown: "]", words: "lighter", action: () => darken(store, -1) });
+  keys.push({ keys: ["["], shown: "[", words: "show fainter uptake", action: () => lowerTop(store, 1) });
+  keys.push({ keys: ["]"], shown: "]", words: "show stronger uptake alone", action: () => lowerTop(store, -1) });
   canvas.element.addEventListener("keydown", (event) => {
     if (canvas.tool !== tool || !(event.key in ARROWS) || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
@@ -81,11 +81,10 @@ export function connectWindow(canvas, tool, keys) {
 }
 
 /**
- * The upper end of the window comes down, or goes up.
  * @param {Store} store
- * @param {1 | -1} sign
+ * @param {1 | -1} sign of the step by which the upper end of the window comes down
  */
-function darken(store, sign) {
+function lowerTop(store, sign) {
   const { look } = store.state, { low, high } = windowOf(store.state);
   store.update({ window: within(look, low, low + (high - low) * 1.1 ** -sign) });
 }
@@ -116,10 +115,14 @@ function connectRightButton(surface, tool) {
 /** @param {Store} store */
 function connectSliders(store) {
   const low = input("window-low"), high = input("window-high");
-  const update = (/** @type {number} */ from, /** @type {number} */ to) =>
-    store.update({ window: within(store.state.look, from, to) });
-  low.addEventListener("input", () => update(Number(low.value), store.state.window.high));
-  high.addEventListener("input", () => update(Math.min(store.state.window.low, Number(high.value) - 0.02), Number(high.value)));
+  low.addEventListener("input", () => {
+    const { look } = store.state;
+    store.update({ window: within(look, Number(low.value), windowOf(store.state).high) });
+  });
+  high.addEventListener("input", () => {
+    const { look } = store.state, to = Number(high.value);
+    store.update({ window: within(look, Math.min(windowOf(store.state).low, to - LEAST_WIDTH), to) });
+  });
   store.subscribe(["window", "look", "volume"], (state) => {
     const shown = windowOf(state), words = windowWords(state);
     low.max = high.max = state.look === "planes" ? "5" : "1";

@@ -7,6 +7,9 @@ const AIR = 8; // of 255: what is hotter is body
 const BIN_MM = 4;
 const ASSUMED_MM = 2; // where the size of pixels is not known
 
+/** @type {WeakMap<Uint8Array, ReturnType<typeof profileOf>>} of images seen before: the mask changes more often than they */
+const profiles = new WeakMap();
+
 /** @param {Pick<Image, "spacing">} image @returns {[number, number]} millimetres of a row and of a column */
 export const spacingOf = ({ spacing }) => spacing ?? [ASSUMED_MM, ASSUMED_MM];
 
@@ -20,7 +23,11 @@ export const spacingOf = ({ spacing }) => spacing ?? [ASSUMED_MM, ASSUMED_MM];
  * @returns {Point} millimetres, to be added to places of the first
  */
 export function bodyShift(before, after) {
-  const [first, second] = [profileOf(before), profileOf(after)];
+  const [first, second] = [before, after].map((image) => {
+    const known = profiles.get(image.intensity) ?? profileOf(image);
+    profiles.set(image.intensity, known);
+    return known;
+  });
   return { x: second.middle - first.middle, y: BIN_MM * rowShift(first.widths, second.widths) };
 }
 
