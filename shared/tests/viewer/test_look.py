@@ -199,6 +199,15 @@ def test_it_fits_any_width(page: Any, file: str, width: int) -> None:
         assert small == []
 
 
+def test_what_has_the_focus_is_not_behind_the_picture(shown: Any) -> None:
+    shown.set_viewport_size({"width": 390, "height": 844})
+    shown.focus("#save-table")
+    bottom = shown.locator("#stage").bounding_box()["y"] + shown.locator("#stage").bounding_box()["height"]
+    for control in ("#choose-later", "#fill", "#csv", "#threshold"):  # upwards
+        shown.focus(control)
+        assert shown.locator(control).bounding_box()["y"] >= bottom
+
+
 def test_all_is_done_by_keys(page: Any) -> None:
     page.focus("#samples button:first-child")
     page.keyboard.press("Enter")
