@@ -100,12 +100,19 @@ def test_a_pair_is_shown_in_both_pictures(paired: Any) -> None:
     assert paired.locator("#lesions tr.selected td:first-child").inner_text() == "1"
 
 
-def test_nothing_old_stands_under_a_new_name(paired: Any, file: str, problem: Any) -> None:
+def test_nothing_old_stands_under_a_new_name(paired: Any, problem: Any) -> None:
+    pictures = paired.locator("#picture, #baseline-picture, #panel").locator("visible=true")
+    held = list[Any]()
+    paired.route("**/v1/segment", lambda route: held.append(route))
+    choose(paired, {"name": "next.png", "mimeType": "image/png", "buffer": b"no"})
+    paired.wait_for_selector("#name:text-is('next.png')")
+    paired.wait_for_selector("#step:text-is('Sending the file \u2026')")
+    assert pictures.count() == 0
+    paired.click("#cancel")
     problem("invalid-image", "img is neither a PNG nor a JPEG")
-    choose(paired, {"name": "broken.png", "mimeType": "image/png", "buffer": b"no"})
+    paired.set_input_files("#file", {"name": "broken.png", "mimeType": "image/png", "buffer": b"no"})
     paired.wait_for_selector("[data-phase=failed]")
-    shown = paired.locator("#picture, #baseline-picture, #panel").locator("visible=true")
-    assert shown.count() == 0
+    assert pictures.count() == 0
     assert paired.inner_text("#name") == "broken.png"
 
 
