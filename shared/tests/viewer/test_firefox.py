@@ -106,7 +106,9 @@ def firefox(service: Any, downloads: Path) -> Iterator[Firefox]:
     from marionette_driver.marionette import Marionette  # noqa: PLC0415 # where it is installed
 
     with careless():
-        driver = Marionette(bin=FIREFOX, headless=True, prefs={**SETTINGS, "browser.download.dir": str(downloads)})
+        settings = {**SETTINGS, "browser.download.dir": str(downloads)}
+        log = str(downloads / "firefox.log")  # in the working directory otherwise
+        driver = Marionette(bin=FIREFOX, headless=True, prefs=settings, gecko_log=log)
         driver.start_session()
     yield Firefox(driver, service.url("/"))
     with careless():
