@@ -212,7 +212,7 @@ class Job:
         self.answer: dict[str, Any] = {"state": "queued", "progress": 0, "doing": "waiting for its turn"}
         self.deleted, self.form = 0, b""
         measures = {"mtv_ml": 12.34, "suv_max": 9.87, "suv_mean": 5.04, "suv_peak": None, "tlg_g": 62.2}
-        lesion = {"id": 1, **measures, "reasons": {"suv_peak": "the lesion is too small"}}
+        lesion = {"id": 1, "mip_px": (14.5, 34.5), **measures, "reasons": {"suv_peak": "the lesion is too small"}}
         layout = {"angles": 36, "frames": 18, "columns": 6, "frame_px": FRAME, "pixel_mm": (5, 4)}
         self.record: dict[str, Any] = {
             "model": "unet_v8",
@@ -224,12 +224,15 @@ class Job:
             "rotation": {**layout, "colours": [(213, 94, 0), (0, 114, 178)]},
         }
         frames = np.ones(FRAME, np.uint8) * (200 - 5 * np.arange(18, dtype=np.uint8))[:, None, None]
-        lesions = np.zeros((18, *FRAME, 4), np.uint8)
-        lesions[:, :, -3:] = (213, 94, 0, 255)
+        lesions = np.zeros((18, *FRAME), np.uint8)
+        lesions[:, :, -3:] = 1
         body = case.body()
         fields = {"mip.png": "image", "mask.png": "mask", "probability.png": "probability"}
         self.files = {name: base64.b64decode(body[field]) for name, field in fields.items()}
-        self.files |= {"rotation.png": _png(_sheet(frames)), "rotation_lesions.png": _png(_sheet(lesions))}
+        self.files |= {
+            "rotation.png": _png(_sheet(frames)),
+            "rotation_lesions.png": _png(_sheet(lesions), palette=True),
+        }
         page.route("**/v1/segment", self._upload)
         page.route("**/v1/jobs/0a1b", self._job)
         page.route("**/v1/jobs/0a1b/result/*", self._result)
@@ -263,16 +266,24 @@ def _sheet(frames: Grey) -> Grey:
     return np.concatenate([np.concatenate(list(row), axis=1) for row in frames.reshape(3, 6, *frames.shape[1:])])
 
 
-def _png(image: Grey) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "PNG")
+def _png(image: Grey, *, palette: bool = False) -> bytes:
+    file, picture = io.BytesIO(), Image.fromarray(image)
+    if palette:
+        picture.putpalette([0] * 768)  # the numbers matter, not their colours
+    picture.save(file, "PNG")
     return file.getvalue()
 
 
 @pytest.fixture
-def job(page: Any, case: Case, drop: Callable[..., None]) -> Job:
+def make_job(page: Any, case: Case) -> Callable[[], Job]:
+    """Lets the service take every file as a volume from now on."""
+    return lambda: Job(page, case)
+
+
+@pytest.fixture
+def job(page: Any, make_job: Callable[[], Job], drop: Callable[..., None]) -> Job:
     """The job of a volume that was dropped."""
-    job = Job(page, case)
+    job = make_job()
     drop(scan=b"NIfTI")
     page.wait_for_selector("#step:text-is('Waiting for its turn \u2026')")
     return job

@@ -21,9 +21,9 @@ def choose(page: Any, tool: str) -> None:
     page.click(f"#tools button:text-is('{tool}')")
 
 
-def picture(page: Any) -> bytes:
+def picture(page: Any) -> str:
     page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    return bytes(page.locator("#picture").screenshot())
+    return str(page.eval_on_selector("#picture", "canvas => canvas.toDataURL()"))
 
 
 def test_a_click_adds_a_lesion_and_undo_takes_it_back(shown: Any, place: Any, case: Any) -> None:
@@ -136,3 +136,18 @@ def test_another_image_begins_without_tool_and_history(shown: Any, place: Any, f
     assert shown.is_disabled("#tools button[aria-label=Undo]")
     assert shown.get_attribute("#tools button:text-is('Look')", "aria-pressed") == "true"
     np.testing.assert_array_equal(saved_mask(shown), case.mask == 255)
+
+
+def test_a_chosen_tool_says_what_it_does(shown: Any) -> None:
+    assert not shown.is_visible("#tool-hint")
+    assert not shown.is_visible("#tools button:text-is('Larger')")
+    for tool, words, has_size in (
+        ("Contrast", "Drag sideways for contrast, up and down for brightness.", False),
+        ("Click", "Click a hot spot to mark it, or a marked one to remove it. Drag sideways for more or less.", True),
+        ("Eraser", "Wipe what is not tumour.", True),
+    ):
+        shown.click(f"#tools button:text-is('{tool}')")
+        assert shown.inner_text("#tool-hint") == words
+        assert shown.is_visible("#tools button:text-is('Larger')") == has_size
+    shown.click("#picture")
+    assert not shown.is_visible("#tool-hint")  # it is in the way no more

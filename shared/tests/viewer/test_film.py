@@ -1,9 +1,14 @@
 """The film of a volume that turns: what it shows, how it plays and stands still."""
 
+import io
+import struct
+import zlib
 from typing import Any
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 
 pytestmark = pytest.mark.long
 TUMOUR = [213 * 0.75 + 50, 94 * 0.75 + 50, 50]  # over 200 grey
@@ -53,6 +58,82 @@ def test_lesions_are_in_colour_and_mirrored_from_behind(film: Any) -> None:
     assert pixel(film, 0.5 + edge)[:3] == [200, 200, 200]
     film.uncheck("#film-colour")
     assert pixel(film, 0.5 - edge)[:3] == [200, 200, 200]
+
+
+EDGE = """async () => {
+  for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
+  const canvas = document.getElementById("film-picture"), {width, height} = canvas, middle = Math.round(height / 2);
+  const row = canvas.getContext("2d").getImageData(0, middle, width, 1).data;
+  const found = [];
+  for (let x = 0; x < width; x++) {
+    const [red, green, blue, alpha] = row.subarray(4 * x);
+    if (alpha === 255 && red < 30 && Math.abs(green - 114) < 30 && Math.abs(blue - 178) < 30) found.push(x);
+  }
+  return found.length ? [found[0] / width, found.at(-1) / width] : null;
+}"""
+
+
+def test_the_chosen_lesion_is_outlined(film: Any) -> None:
+    assert film.evaluate(EDGE) is None
+    film.click("#volume tbody tr:first-child")
+    assert film.get_attribute("#look-film", "aria-pressed") == "true"  # it stays in the film
+    assert film.locator("#volume tr.selected").count() == 1
+    box = film.locator("#film-picture").bounding_box()
+    share = (30 * 4 / (24 * 5)) * box["height"] / box["width"]  # of the film's width that the frame takes
+    left, right = film.evaluate(EDGE)  # the three columns at the right of thirty
+    assert (left, right) == pytest.approx((0.5 + share * (0.5 - 3 / 30), 0.5 + share / 2), abs=0.01)
+    turn(film, 180)
+    left, right = film.evaluate(EDGE)
+    assert (left, right) == pytest.approx((0.5 - share / 2, 0.5 - share * (0.5 - 3 / 30)), abs=0.01)
+    film.keyboard.press("Escape")
+    film.click("#look-film")
+    assert film.evaluate(EDGE) is not None
+
+
+def test_a_click_in_the_film_chooses(film: Any) -> None:
+    box = film.locator("#film-picture").bounding_box()
+    share = (30 * 4 / (24 * 5)) * box["height"] / box["width"]
+    lesion = (box["width"] * (0.5 + share * 0.45), box["height"] / 2)
+    film.click("#film-picture", position={"x": lesion[0], "y": lesion[1]})
+    assert film.locator("#volume tr.selected").count() == 1
+    assert film.locator("#lesions tr.selected td:first-child").inner_text() == "1"  # the same in the projection
+    film.click("#film-picture", position={"x": box["width"] / 2, "y": box["height"] / 2})
+    assert film.locator("#volume tr.selected").count() == 0
+    film.click("#lesions tbody tr:first-child")  # and from the projection to the film
+    assert film.locator("#volume tr.selected").count() == 1
+    assert film.evaluate(EDGE) is not None
+    film.click("#lesions tbody tr:nth-child(2)")
+    assert film.evaluate(EDGE) is None
+
+
+def test_the_numbers_of_a_palette_are_read_through_all_filters(page: Any) -> None:
+    numbers = np.random.default_rng(0).integers(0, 6, (40, 30), np.uint8)  # few, so that neighbours tie
+    rows, before = b"", np.zeros(30, int)
+    for index, row in enumerate(numbers.astype(int)):
+        kind, left, corner = index % 5, np.roll(row, 1), np.roll(before, 1)
+        left[0] = corner[0] = 0
+        steps = np.stack([left, before, corner])
+        nearest = np.abs(left + before - corner - steps).argmin(axis=0)
+        guess = (0 * row, left, before, (left + before) // 2, np.take_along_axis(steps, nearest[None], 0)[0])[kind]
+        rows += bytes([kind]) + ((row - guess) % 256).astype(np.uint8).tobytes()
+        before = row
+    file = io.BytesIO()
+    picture = Image.fromarray(numbers)
+    picture.putpalette([0] * 768)
+    picture.save(file, "PNG")
+    data = file.getvalue()
+    packed, start = zlib.compress(rows), data.index(b"IDAT")
+    chunk = struct.pack(">I", len(packed)) + b"IDAT" + packed + struct.pack(">I", zlib.crc32(b"IDAT" + packed))
+    data = data[: start - 4] + chunk + data[data.index(b"IEND") - 4 :]
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(data))), numbers)  # it is such a PNG
+    read = page.evaluate(
+        """async (bytes) => {
+          const {readPalettePng} = await import("/static/viewer/palette_png.js");
+          return [...(await readPalettePng(new Blob([new Uint8Array(bytes)]))).numbers];
+        }""",
+        list(data),
+    )
+    assert read == numbers.ravel().tolist()
 
 
 def test_it_plays_and_stands_still(volume: Any) -> None:

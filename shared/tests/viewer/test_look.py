@@ -171,7 +171,7 @@ def violations(page: Any) -> list[str]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(page: Any, file: str, problem: Any, scheme: str) -> None:
-    page.emulate_media(color_scheme=scheme)
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     page.click("summary")
     assert violations(page) == []
     page.set_input_files("#file", file)
@@ -199,12 +199,21 @@ def test_it_fits_any_width(page: Any, file: str, width: int) -> None:
         assert small == []
 
 
+def test_what_has_the_focus_is_not_behind_the_picture(shown: Any) -> None:
+    shown.set_viewport_size({"width": 390, "height": 844})
+    shown.focus("#save-table")
+    bottom = shown.locator("#stage").bounding_box()["y"] + shown.locator("#stage").bounding_box()["height"]
+    for control in ("#choose-later", "#fill", "#csv", "#threshold"):  # upwards
+        shown.focus(control)
+        assert shown.locator(control).bounding_box()["y"] >= bottom
+
+
 def test_all_is_done_by_keys(page: Any) -> None:
     page.focus("#samples button:first-child")
     page.keyboard.press("Enter")
     page.wait_for_selector("[data-phase=shown]")
     reached = set()
-    for _ in range(40):
+    for _ in range(60):
         page.keyboard.press("Tab")
         reached.add(page.evaluate("document.activeElement.id"))
     assert {"threshold", "copy", "csv", "outline", "fill", "pixel-size", "choose-reference", "save-mask"} <= reached

@@ -45,6 +45,15 @@ def test_a_healthy_body_with_doubts(page: Any, case: Any, file: str) -> None:
     assert page.inner_text("#point-words") == "The model's own mask: no pixel."
 
 
+def test_an_unlikely_tumour_is_not_called_found(page: Any, case: Any, file: str) -> None:
+    case.answer["classification"]["probability"] = 0.06
+    case.answer["warnings"] = ["uneven-slices: distances between slices are 3.19 to 3.29 mm"]
+    page.set_input_files("#file", file)
+    page.wait_for_selector("#warnings li")
+    assert page.inner_text("#verdict") == "Perhaps a tumour"
+    assert page.inner_text("#warnings li") == "Distances between slices are 3.19 to 3.29 mm."
+
+
 def test_dropped_pasted_and_samples(page: Any, file: str, drop: Callable[..., None]) -> None:
     drop(dropped=read(file))
     page.wait_for_selector("text=dropped.png")

@@ -72,6 +72,23 @@ def test_they_are_drawn_dark_or_bright(planes: Any) -> None:
     assert planes.locator("#planes-picture").screenshot() != before
 
 
+def test_the_window_is_theirs_too_and_reaches_farther(planes: Any) -> None:
+    planes.click("#look-planes")
+    planes.wait_for_selector("#planes-words", state="hidden")
+    before = planes.locator("#planes-picture").screenshot()
+    box = planes.locator("#planes-picture").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    planes.mouse.move(x, y)
+    planes.mouse.down(button="right")
+    planes.mouse.move(x + 138.6, y, steps=3)  # twice as wide, from the middle: cut at air
+    planes.mouse.up(button="right")
+    assert planes.inner_text("#window-words") == "SUV 0.0 to 9.0"
+    planes.wait_for_timeout(500)
+    assert planes.locator("#planes-picture").screenshot() != before
+    planes.click("#look-front")
+    assert planes.inner_text("#window-words") == "SUV 0.0 to 6.0"  # the projection knows no more
+
+
 def test_what_can_t_be_read_is_told(planes: Any, job: Any) -> None:
     job.files["suv.nii.gz"] = b"no volume"
     planes.click("#look-planes")

@@ -81,7 +81,7 @@ def test_the_page_is_small(browser: Any, address: str) -> None:
     page.on("response", note)
     page.goto(address)
     page.wait_for_selector("#status.good")
-    page.wait_for_function("[...document.images].every(image => image.complete)")
+    page.evaluate("Promise.all([...document.images].map(image => image.decode()))")
     sizes = {response.url: len(response.body()) for response in responses}
     context.close()
     print(f"loaded: {sum(sizes.values())} bytes in {len(sizes)} files")

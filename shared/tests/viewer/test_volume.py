@@ -21,7 +21,7 @@ def test_it_is_followed_and_shown(page: Any, job: Any, case: Any, file: str) -> 
     assert job.deleted == 0
     page.route("**/v1/segment", lambda route: route.fulfill(json=case.body()))
     page.set_input_files("#file", file)
-    page.wait_for_function("document.getElementById('volume').hidden")
+    page.wait_for_selector("#volume", state="hidden")
     assert job.deleted == 1
 
 

@@ -1,9 +1,10 @@
 // @ts-check
 import { setThreshold } from "./point.js";
+import { WHOLE, within } from "./window.js";
 /** @typedef {import("./types.js").State} State */
 
 /** @type {(keyof State)[]} */
-const KEYS = ["phase", "sample", "threshold", "ownThreshold", "edited", "outline", "fill", "heat", "darkIsHot"];
+const KEYS = ["phase", "sample", "threshold", "ownThreshold", "edited", "outline", "fill", "heat", "darkIsHot", "window", "baseline"];
 
 /**
  * Keep in the address what can be shared on one machine: the sample, the operating point, and how it is looked at.
@@ -19,18 +20,21 @@ export async function followAddress(store, openSample) {
   });
   const sample = given.get("sample");
   if (sample) await openSample(sample);
+  const [low, high] = (given.get("window") ?? "").split("-").map(Number);
+  if (low >= 0 && high > low) store.update({ window: within("front", low, high) });
   if (sample && threshold > 0 && store.state.phase === "shown") setThreshold(store, threshold * 255);
   store.subscribe(KEYS, (state) => history.replaceState(null, "", addressOf(state)));
 }
 
 /** @param {State} state */
-function addressOf({ sample, phase, threshold, ownThreshold, edited, outline, fill, heat, darkIsHot }) {
+function addressOf({ sample, phase, threshold, ownThreshold, edited, outline, fill, heat, darkIsHot, window, baseline }) {
   const words = new URLSearchParams();
-  if (sample) words.set("sample", sample);
+  if (sample && !baseline) words.set("sample", sample);
   if (phase === "shown" && threshold !== ownThreshold && !edited) words.set("threshold", (threshold / 255).toFixed(3));
   if (!outline) words.set("outline", "0");
   if (fill !== 0.25) words.set("fill", String(fill));
   if (heat) words.set("heat", "1");
   if (!darkIsHot) words.set("dark", "air");
+  if (window !== WHOLE) words.set("window", `${window.low.toFixed(2)}-${window.high.toFixed(2)}`);
   return `${location.pathname}${words.size > 0 ? `?${words}` : ""}`;
 }

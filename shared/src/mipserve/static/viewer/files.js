@@ -1,27 +1,50 @@
 // @ts-check
 import { at, input, onclick } from "./dom.js";
+import { readChosen, readDropped } from "./folder.js";
+/** @typedef {import("./folder.js").Given} Given */
+/** @typedef {(given: Given) => void} Open */
 
 /**
  * The ways by which files come: chosen, dropped anywhere, pasted.
  *
- * @param {(files: File[]) => void} open
+ * @param {Open} open
+ * @param {Open} openLater opens a later scan of the patient that is shown
+ * @param {() => boolean} isLater whether what was opened last is such a scan, so that another file is one too
  */
-export function connectFiles(open) {
-  const file = input("file");
-  for (const id of ["open", "choose", "another"]) onclick(id, () => file.click());
-  file.addEventListener("change", () => {
-    const files = [...(file.files ?? [])];
-    file.value = ""; // the same file may be chosen again
-    if (files.length > 0) open(files);
-  });
+export function connectFiles(open, openLater, isLater) {
+  let taken = open;
+  const file = input("file"), folder = input("folder");
+  /** @type {[string, HTMLInputElement, Open][]} */
+  const buttons = [
+    ["open", file, open], ["choose", file, open],
+    ["another", file, (given) => (isLater() ? openLater : open)(given)], ["choose-folder", folder, open],
+    ["choose-later", file, openLater], ["choose-later-folder", folder, openLater],
+  ];
+  for (const [id, chooser, then] of buttons) {
+    onclick(id, () => {
+      taken = then;
+      chooser.click();
+    });
+  }
+  for (const chooser of [file, folder]) {
+    chooser.addEventListener("change", () => {
+      const files = [...(chooser.files ?? [])];
+      chooser.value = ""; // the same file may be chosen again
+      if (files.length > 0) taken(chooser === folder ? readChosen(files) : plain(files));
+      taken = open;
+    });
+  }
   connectDrop(open);
   document.addEventListener("paste", (event) => {
     const files = [...(event.clipboardData?.files ?? [])];
-    if (files.length > 0) open(files);
+    if (files.length > 0) open(plain(files));
   });
 }
 
-/** @param {(files: File[]) => void} open */
+/** @param {File[]} files @returns {Given} */
+const plain = (files) => ({ files, name: "" });
+
+/** @param {Open} open */
 function connectDrop(open) {
   let depth = 0; // of the elements that a dragged file is over
   /** @param {number} change */
@@ -34,10 +57,9 @@ function connectDrop(open) {
   document.addEventListener("dragleave", (event) => carriesFiles(event) && go(-1));
   document.addEventListener("dragover", (event) => carriesFiles(event) && event.preventDefault());
   document.addEventListener("drop", (event) => {
-    if (!carriesFiles(event)) return;
+    if (!event.dataTransfer || !carriesFiles(event)) return;
     event.preventDefault();
     go(0);
-    const files = [...(event.dataTransfer?.files ?? [])];
-    if (files.length > 0) open(files);
+    open(readDropped(event.dataTransfer));
   });
 }

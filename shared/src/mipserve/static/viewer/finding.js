@@ -2,6 +2,8 @@
 import { at, make } from "./dom.js";
 import { percent } from "./format.js";
 
+const UNSURE = 0.5; // below this probability a mask is a hint
+
 /**
  * What the model says of the image, in plain words.
  *
@@ -14,7 +16,7 @@ export function showFinding(store, meanings, version) {
     if (!answer) return;
     const { classification: { label, probability, threshold }, model, warnings } = answer;
     const isMarked = label === "tumor";
-    at("verdict").textContent = isMarked ? "Tumour found" : "No tumour found";
+    at("verdict").textContent = !isMarked ? "No tumour found" : probability < UNSURE ? "Perhaps a tumour" : "Tumour found";
     at("verdict-words").textContent = `A tumour is ${percent(probability)} probable.`;
     at("likelihood").style.width = `${100 * probability}%`;
     at("limit").hidden = threshold === null;
@@ -23,7 +25,7 @@ export function showFinding(store, meanings, version) {
     at("finding").classList.toggle("found", isMarked);
     const words = await meanings, number = await version;
     if (answer !== store.state.answer) return;
-    at("warnings").replaceChildren(...warnings.map((code) => make("li", {}, words[code] ?? code)));
+    at("warnings").replaceChildren(...warnings.map((code) => make("li", {}, words[code] ?? sentenceOf(code))));
     at("model").textContent = `Model ${model.name} (${model.sha256.slice(0, 8)}), MIPseg ${number}`;
   });
 }
@@ -35,4 +37,10 @@ export function showFinding(store, meanings, version) {
 function limitWords(probability, threshold) {
   if (probability < threshold) return `That is below the operating point of ${percent(threshold)}, so the mask is left empty.`;
   return `Below the operating point of ${percent(threshold)} the mask is left empty.`;
+}
+
+/** @param {string} warning of a volume: `code: sentence` @returns {string} the sentence alone */
+function sentenceOf(warning) {
+  const words = warning.replace(/^[a-z0-9-]+: /, "");
+  return `${words[0].toUpperCase()}${words.slice(1)}${words.endsWith(".") ? "" : "."}`;
 }

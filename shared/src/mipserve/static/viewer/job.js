@@ -1,8 +1,10 @@
 // @ts-check
+import { readPalettePng } from "./palette_png.js";
 import { decodeGrey } from "./pixels.js";
 import { ServiceError, asError, readJson } from "./problem.js";
 import { shown } from "./shown.js";
 /** @typedef {import("./types.js").State} State */
+/** @typedef {(text: string, share: number | null) => void} OnStep */
 
 const POLL_MS = 400;
 const PITCH_MM = 2; // of the image that the service makes of a volume
@@ -20,7 +22,7 @@ export const fileOf = (id, name) => `${addressOf(id)}/result/${encodeURIComponen
  * Wait for a volume's job, and read what is to be shown of it.
  *
  * @param {string} id of the job
- * @param {(text: string, share: number | null) => void} onstep told what is being done
+ * @param {OnStep} onstep told what is being done
  * @param {AbortSignal} signal ends the job and removes its files, also once they are shown
  * @returns {Promise<Partial<State>>}
  * @throws {ServiceError}
@@ -28,19 +30,47 @@ export const fileOf = (id, name) => `${addressOf(id)}/result/${encodeURIComponen
 export async function readVolume(id, onstep, signal) {
   signal.addEventListener("abort", () => forgetJob(id));
   const { files } = await waitFor(id, onstep, signal);
-  /** @type {(name: string) => Promise<Response>} */
-  const read = (name) => fetch(fileOf(id, name), { signal });
-  const [image, mask, probability] = await Promise.all(
-    ["mip.png", "mask.png", "probability.png"].map(async (name) => decodeGrey(await (await read(name)).blob())));
-  const [grey, colours] = await Promise.all(
-    ["rotation.png", "rotation_lesions.png"].map(async (name) => createImageBitmap(await (await read(name)).blob())));
+  return readResults(id, files, signal);
+}
+
+/**
+ * Let a volume's job measure another mask of the projection and make its files anew.
+ *
+ * @param {string} id of the job, which is done
+ * @param {Blob} mask a PNG, black and white
+ * @param {OnStep} onstep told what is being done
+ * @param {AbortSignal} signal as of `readVolume`
+ * @returns {Promise<Partial<State>>}
+ * @throws {ServiceError} also where the job keeps its earlier files
+ */
+export async function correctVolume(id, mask, onstep, signal) {
+  const headers = { "Content-Type": "image/png" };
+  const answer = await fetch(`${addressOf(id)}/mask`, { method: "PUT", headers, body: mask, signal });
+  if (!answer.ok) throw await asError(readJson(await answer.text()));
+  const { files, problem } = await waitFor(id, onstep, signal);
+  if (problem) throw await asError(problem);
+  return readResults(id, files, signal);
+}
+
+/**
+ * @param {string} id of the job, which is done
+ * @param {{name: string, size: number}[]} files
+ * @param {AbortSignal} signal
+ * @returns {Promise<Partial<State>>}
+ */
+async function readResults(id, files, signal) {
+  const read = async (/** @type {string} */ name) => (await fetch(fileOf(id, name), { signal })).blob();
+  const [image, mask, probability, turned] = await Promise.all(
+    ["mip.png", "mask.png", "probability.png", "rotation.png"].map(async (name) => decodeGrey(await read(name))));
+  const { numbers } = await readPalettePng(await read("rotation_lesions.png"));
   const found = readJson(await (await read("measurements.json")).text());
   const { model: name, model_sha256: sha256, has_tumour, warnings, lesions, patient, rotation } = found;
   const { angles, frames, columns, frame_px: framePx, pixel_mm: pixelMm, colours: palette } = rotation;
-  const film = { grey, colours, angles, frames, columns, framePx, pixelMm, palette };
-  const label = lesions.length > 0 ? "tumor" : "healthy";
+  const intensity = turned.grey.map((value) => 255 - value);
+  const film = { intensity, numbers, angles, frames, columns, framePx, pixelMm, palette };
+  const label = lesions.length > 0 ? "tumor" : "healthy", picture = shown(image, mask, probability);
   return {
-    ...shown(image, mask, probability), spacing: [PITCH_MM, PITCH_MM], volume: { id, files, lesions, patient, film },
+    ...picture, spacing: [PITCH_MM, PITCH_MM], volume: { id, files, lesions, patient, film, mask: picture.mask },
     answer: { classification: { label, probability: has_tumour, threshold: null }, warnings, model: { name, sha256 } },
   };
 }
@@ -55,9 +85,9 @@ function forgetJob(id) {
 
 /**
  * @param {string} id
- * @param {(text: string, share: number | null) => void} onstep
+ * @param {OnStep} onstep
  * @param {AbortSignal} signal
- * @returns {Promise<{files: {name: string, size: number}[]}>} the job, done
+ * @returns {Promise<{files: {name: string, size: number}[], problem: {code: string, detail: string} | null}>} the job, done
  */
 async function waitFor(id, onstep, signal) {
   for (;;) {

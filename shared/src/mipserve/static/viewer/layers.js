@@ -1,6 +1,7 @@
 // @ts-check
 import { traceOutline } from "./outline.js";
 import { colour, paint } from "./pixels.js";
+import { greyColours, windowOf } from "./window.js";
 /** @typedef {import("./types.js").State} State */
 /**
  * @typedef {object} Layer a part of the picture, drawn in pixels of the image
@@ -39,29 +40,31 @@ function painted(choose) {
   };
 }
 
-const image = painted(({ intensity, darkIsHot }) => ({
-  values: intensity, key: darkIsHot,
-  colours: () => Uint32Array.from({ length: 256 }, (_, v) => (darkIsHot ? grey(255 - v) : grey(v))),
-}));
+const makeImage = () => painted((state) => {
+  const { low, high } = windowOf(state);
+  return { values: state.intensity, key: `${state.darkIsHot} ${low} ${high}`, colours: () => greyColours(state) };
+});
 
-const heat = painted((state) => (state.heat ? { values: state.probability, key: 0, colours: heatColours } : null));
+const makeHeat = () => painted((state) => (state.heat ? { values: state.probability, key: 0, colours: heatColours } : null));
 
 // Neither over the agreement nor over the probabilities, whose colours mean something.
-const fill = painted(({ mask, fill: alpha, compare, reference, heat: isHeat }) => (compare && reference) || isHeat ? null : {
+const makeFill = () => painted(({ mask, fill: alpha, compare, reference, heat }) => (compare && reference) || heat ? null : {
   values: mask, key: 0, alpha, colours: () => new Uint32Array([0, colour(...rgb(FALSE_POSITIVE))]),
 });
 
-/** @type {{mask: Uint8Array | null, reference: Uint8Array | null, values: Uint8Array}} */
-let agreed = { mask: null, reference: null, values: new Uint8Array() };
-const agreement = painted(({ mask, reference, compare }) => {
-  if (!compare || !reference) return null;
-  if (agreed.mask !== mask || agreed.reference !== reference) {
-    agreed = { mask, reference, values: mask.map((inside, pixel) => inside + 2 * reference[pixel]) };
-  }
-  const colours = () => new Uint32Array(
-    [0, ...[FALSE_POSITIVE, FALSE_NEGATIVE, TRUE_POSITIVE].map((one) => colour(...rgb(one)))]);
-  return { values: agreed.values, key: 0, alpha: 0.85, colours };
-});
+function makeAgreement() {
+  /** @type {{mask: Uint8Array | null, reference: Uint8Array | null, values: Uint8Array}} */
+  let agreed = { mask: null, reference: null, values: new Uint8Array() };
+  return painted(({ mask, reference, compare }) => {
+    if (!compare || !reference) return null;
+    if (agreed.mask !== mask || agreed.reference !== reference) {
+      agreed = { mask, reference, values: mask.map((inside, pixel) => inside + 2 * reference[pixel]) };
+    }
+    const colours = () => new Uint32Array(
+      [0, ...[FALSE_POSITIVE, FALSE_NEGATIVE, TRUE_POSITIVE].map((one) => colour(...rgb(one)))]);
+    return { values: agreed.values, key: 0, alpha: 0.85, colours };
+  });
+}
 
 /** @returns {Layer} */
 function makeOutlines() {
@@ -77,12 +80,22 @@ function makeOutlines() {
         if (!lesion) continue;
         const path = traced.each.get(id) ?? traceOutline(labels, width, (label) => label === id, lesion.bbox);
         traced.each.set(id, path);
-        stroke(pen, path, 5 / scale, "rgb(255 255 255 / 85%)");
-        stroke(pen, path, 2.5 / scale, css(SELECTED));
+        strokeChosen(pen, path, scale);
         label(pen, lesion, scale);
       }
     },
   };
+}
+
+/**
+ * Draw the outline of what is chosen.
+ * @param {CanvasRenderingContext2D} pen
+ * @param {Path2D} path
+ * @param {number} scale pixels of the screen per unit of the path
+ */
+export function strokeChosen(pen, path, scale) {
+  stroke(pen, path, 5 / scale, "rgb(255 255 255 / 85%)");
+  stroke(pen, path, 2.5 / scale, css(SELECTED));
 }
 
 /**
@@ -113,9 +126,6 @@ function label(pen, { id, bbox: [top, , , right] }, scale) {
   pen.fillText(String(id), right + 5 / scale, top + 6 / scale);
 }
 
-/** @param {number} v */
-const grey = (v) => colour(v, v, v);
-
 /**
  * @param {number[]} three
  * @returns {[number, number, number]}
@@ -133,4 +143,4 @@ export function heatColours() {
 }
 
 /** The layers of a picture, the lowest first. @returns {Layer[]} */
-export const makeLayers = () => [image, heat, fill, agreement, makeOutlines()];
+export const makeLayers = () => [makeImage(), makeHeat(), makeFill(), makeAgreement(), makeOutlines()];

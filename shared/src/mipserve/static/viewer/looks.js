@@ -29,7 +29,8 @@ export function connectLooks({ store }, keys) {
   });
   keys.push({ keys: ["t"], shown: "t", words: "turn (volumes)", action: () => show("film") });
   keys.push({ keys: ["s"], shown: "s", words: "slices (volumes)", action: () => show("planes") });
-  store.subscribe(["lesion3d"], ({ lesion3d }) => lesion3d && show("planes"));
+  // In the film a lesion is marked; from the projection its slices are opened.
+  store.subscribe(["lesion3d"], ({ lesion3d, look }) => lesion3d && look !== "film" && show("planes"));
   at("stage").addEventListener("keydown", ({ key }) => {
     if (key === "Escape" && store.state.look !== "front") show("front");
   });

@@ -1,6 +1,7 @@
 // @ts-check
 import { followAddress } from "./address.js";
 import { Canvas } from "./canvas.js";
+import { pickLesions } from "./chosen.js";
 import { connectCompare } from "./compare.js";
 import { connectCorrections } from "./correct/connect.js";
 import { connectDisplay } from "./display.js";
@@ -8,6 +9,7 @@ import { at, onclick } from "./dom.js";
 import { connectFiles } from "./files.js";
 import { FilmPlayer } from "./film.js";
 import { showFinding } from "./finding.js";
+import { connectFollowUp } from "./follow/panel.js";
 import { connectKeys } from "./keys.js";
 import { makeLayers } from "./layers.js";
 import { measureLesions } from "./lesions.js";
@@ -15,7 +17,8 @@ import { Opener } from "./open.js";
 import { connectLooks } from "./looks.js";
 import { Planes } from "./planes.js";
 import { connectPoint } from "./point.js";
-import { connectSamples, fetchReference } from "./samples.js";
+import { connectRemeasure } from "./remeasure.js";
+import { connectSamples, fetchLater, fetchReference } from "./samples.js";
 import { connectSave } from "./save.js";
 import { showStage } from "./stage.js";
 import { watchStatus } from "./status.js";
@@ -23,6 +26,7 @@ import { Store } from "./store.js";
 import { LesionTable } from "./table.js";
 import { START } from "./types.js";
 import { showVolume } from "./volume.js";
+import { WindowTool, connectWindow } from "./window_tool.js";
 
 const store = new Store(START);
 store.subscribe(["mask", "spacing"], (state) => {
@@ -31,27 +35,27 @@ store.subscribe(["mask", "spacing"], (state) => {
 
 const canvas = new Canvas(at("picture"), store, makeLayers());
 const table = new LesionTable(store, ({ centroid: [y, x] }) => canvas.show({ x, y }));
-canvas.onpick = ({ x, y }, isClick) => {
-  const { width, height, labels } = store.state, isInside = x >= 0 && y >= 0 && x < width && y < height;
-  const id = isInside ? labels[Math.floor(y) * width + Math.floor(x)] : 0;
-  store.update(isClick ? { selected: id } : { hovered: id });
-};
+pickLesions(canvas);
 const opener = new Opener(store);
 showStage(canvas);
 showFinding(store, fetch("static/warnings.json").then((answer) => answer.json(), () => ({})), watchStatus());
 showVolume(store);
+connectRemeasure(store, () => opener.signal);
 connectPoint(store, () => opener.predict());
 connectDisplay(store, (pixelSize) => opener.again(pixelSize));
 connectCompare(store, fetchReference);
 connectSave(store, table, canvas.layers);
 const keys = connectKeys(canvas, table);
-connectCorrections(canvas, keys);
+const windowTool = new WindowTool(store);
+connectCorrections(canvas, keys, windowTool);
+connectWindow(canvas, windowTool, keys);
+connectFollowUp(canvas, async () => opener.openLater({ files: [await fetchLater()], name: "" }));
 connectLooks(canvas, keys);
 new FilmPlayer(store);
 new Planes(store);
-connectFiles((files) => opener.open(files));
+connectFiles((given) => opener.open(given), (given) => opener.openLater(given), () => store.state.baseline !== null);
 onclick("cancel", () => opener.cancel());
 document.addEventListener("keydown", ({ key }) => key === "Escape" && store.state.phase === "working" && opener.cancel());
-const openSample = connectSamples((files, about) => opener.open(files, about));
+const openSample = connectSamples((given, about) => opener.open(given, about));
 at("address").textContent = new URL(".", location.href).href;
 await followAddress(store, openSample);

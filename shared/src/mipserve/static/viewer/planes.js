@@ -1,10 +1,10 @@
 // @ts-check
 import { at } from "./dom.js";
 import { fileOf } from "./job.js";
+import { TOP_SUV, windowOf } from "./window.js";
 /** @typedef {import("./types.js").Volume} Volume */
 
 const FILES = ["suv.nii.gz", "mask.nii.gz"];
-const TOP_SUV = 6; // black; as the projection
 const MASK_OPACITY = 0.45;
 const MULTIPLANAR = 3; // NiiVue's name for three slices at once
 const NEVER = 0;
@@ -32,7 +32,7 @@ export class Planes {
       else if (look === "planes" && volume !== this.#volume) this.#open(volume);
     });
     store.subscribe(["lesion3d"], () => this.#jump());
-    store.subscribe(["darkIsHot"], () => this.#colour());
+    store.subscribe(["darkIsHot", "window", "look"], () => this.#colour());
     // In the place of NiiVue's own keys, which work only where the pointer is.
     at("planes-frame").addEventListener("keydown", (event) => this.#onkey(event), { capture: true });
   }
@@ -78,10 +78,12 @@ export class Planes {
     this.#jump();
   }
 
-  /** Show what is hot dark, or bright. */
+  /** Show what is hot dark, or bright, within the window. */
   #colour() {
-    const { darkIsHot } = this.store.state, [suv] = this.#drawing?.volumes ?? [];
-    if (!suv) return;
+    const { darkIsHot, look } = this.store.state, [suv] = this.#drawing?.volumes ?? [];
+    if (!suv || look !== "planes") return;
+    const { low, high } = windowOf(this.store.state);
+    [suv.cal_min, suv.cal_max] = [TOP_SUV * low, TOP_SUV * high];
     suv.colormapInvert = darkIsHot;
     this.#drawing.opts.backColor = darkIsHot ? [1, 1, 1, 1] : [0, 0, 0, 1];
     this.#drawing.updateGLVolume();

@@ -12,10 +12,7 @@ import { canvasOf, colour, paint } from "./pixels.js";
 export function connectSave(store, table, layers) {
   /** @type {(end: string, content: Blob) => void} */
   const save = (end, content) => saveAs(`${store.state.name.replace(/\.[^.]*$/, "") || "image"}-${end}`, content);
-  onclick("save-mask", async () => {
-    const { mask, width } = store.state, blackAndWhite = new Uint32Array([colour(0, 0, 0), colour(255, 255, 255)]);
-    save("mask.png", await asPng(paint(mask, width, blackAndWhite)));
-  });
+  for (const id of ["save-mask", "save-mask-too"]) onclick(id, async () => save("mask.png", await maskAsPng(store.state)));
   onclick("save-picture", async () => save("picture.png", await asPng(picture(store.state, layers))));
   const saveTable = () => save("lesions.csv", new Blob([table.text(",")], { type: "text/csv" }));
   onclick("csv", saveTable);
@@ -27,6 +24,13 @@ export function connectSave(store, table, layers) {
     setTimeout(() => { at("copy").textContent = "Copy"; }, 1500);
   });
 }
+
+/**
+ * @param {Pick<import("./types.js").State, "mask" | "width">} state
+ * @returns {Promise<Blob>} black and white, as large as the image
+ */
+export const maskAsPng = ({ mask, width }) =>
+  asPng(paint(mask, width, new Uint32Array([colour(0, 0, 0), colour(255, 255, 255)])));
 
 /**
  * @param {import("./types.js").State} state
@@ -53,10 +57,11 @@ function asPng(canvas) {
 }
 
 /**
+ * Hand a file to whoever looks at the page.
  * @param {string} name
  * @param {Blob} content
  */
-function saveAs(name, content) {
+export function saveAs(name, content) {
   const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(content), download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);

@@ -3,6 +3,7 @@ import { readVolume } from "./job.js";
 import { decodeBase64 } from "./pixels.js";
 import { ServiceError, asError, readJson } from "./problem.js";
 import { shown, toMask } from "./shown.js";
+import { isPicture } from "./sort.js";
 /** @typedef {import("./types.js").State} State */
 
 /**
@@ -29,15 +30,6 @@ export async function segment(file, { pixelSize, onstep, signal }) {
     [content.image, content.mask, content.probability].map(decodeBase64));
   const { classification, warnings, model, temperature, spacing_mm: spacing } = content;
   return { ...shown(image, mask, probability), answer: { classification, warnings, model }, temperature, spacing };
-}
-
-/**
- * Whether a file is a PNG or JPEG by its first bytes; what else comes is a volume.
- * @param {Blob} file
- */
-async function isPicture(file) {
-  const first = String.fromCharCode(...new Uint8Array(await file.slice(0, 4).arrayBuffer()));
-  return first === "\x89PNG" || first.startsWith("\xff\xd8\xff");
 }
 
 /**

@@ -9,12 +9,11 @@ import { ServiceError } from "./problem.js";
  * @param {Grey} image dark is hot
  * @param {Grey} mask black and white
  * @param {Grey} probability 255 p
- * @returns {Partial<import("./types.js").State>}
  */
 export function shown(image, mask, probability) {
   const ownMask = toMask(mask.grey), threshold = thresholdOf(ownMask, probability.grey);
   return {
-    phase: "shown", width: image.width, height: image.height,
+    phase: /** @type {const} */ ("shown"), width: image.width, height: image.height,
     intensity: image.grey.map((value) => 255 - value), probability: probability.grey,
     mask: ownMask, ownMask, threshold, ownThreshold: threshold, edited: false,
   };

@@ -1,4 +1,5 @@
 // @ts-check
+import { WHOLE } from "./window.js";
 /**
  * What travels between the modules of the viewer, named once.
  *
@@ -33,8 +34,13 @@
  * @property {number | null} suv_mean
  * @property {number | null} suv_peak
  * @property {number | null} tlg_g
+ * @property {[number, number]} mip_px row and column of its centre in the projection
  * @property {[number, number, number]} centroid_mm to the patient's left, to the back, to the head
  * @property {Record<string, string>} reasons why something can't be known, by its name
+ *
+ * @typedef {object} Window of grey, in shares of the scale of the image: 0 is air, 1 is its top (of volumes SUV 6)
+ * @property {number} low what is shown as air
+ * @property {number} high what is shown as the hottest
  *
  * @typedef {object} Volume what the model found in a volume; the image shows its projection
  * @property {string} id of its job
@@ -42,10 +48,11 @@
  * @property {VolumeLesion[]} lesions
  * @property {{total_mtv_ml: number, total_tlg_g: number | null, suv_max: number | null}} patient
  * @property {Film} film
+ * @property {Uint8Array} mask of the projection, that lesions and files are made of; 0 or 1
  *
  * @typedef {object} Film the projections of a volume from all around; the second half of the angles are the frames mirrored
- * @property {ImageBitmap} grey all frames, row by row, dark is hot
- * @property {ImageBitmap} colours the same of the lesions
+ * @property {Uint8Array} intensity of the sheet of all frames, row by row; 0 (air) to 255 (hot)
+ * @property {Uint8Array} numbers of the lesions that show there, 0: none; 255 stands for all from the 255th on
  * @property {number} angles of a whole turn
  * @property {number} frames half of them
  * @property {number} columns frames in a row
@@ -81,6 +88,8 @@
  * @property {string} referenceProblem why a reference was not taken
  * @property {"front" | "film" | "planes"} look at a volume: its projection, the film of its projections, or its slices
  * @property {number} lesion3d number of the volume's lesion that the slices show, 0: none
+ * @property {State | null} baseline an earlier scan beside this one
+ * @property {Window} window
  * @property {boolean} darkIsHot inverted grey, as nuclear medicine shows it
  * @property {boolean} outline
  * @property {number} fill opacity of the mask, 0 to 1
@@ -95,5 +104,6 @@ export const START = {
   intensity: new Uint8Array(), probability: new Uint8Array(), mask: new Uint8Array(), ownMask: new Uint8Array(),
   threshold: 256, ownThreshold: 256, temperature: 1, clicks: [], edited: false,
   labels: new Uint32Array(), lesions: [], selected: 0, hovered: 0, reference: null, referenceProblem: "",
-  look: "front", lesion3d: 0, darkIsHot: true, outline: true, fill: 0.25, heat: false, compare: false,
+  look: "front", lesion3d: 0, baseline: null,
+  window: WHOLE, darkIsHot: true, outline: true, fill: 0.25, heat: false, compare: false,
 };

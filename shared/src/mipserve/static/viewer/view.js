@@ -85,6 +85,17 @@ export class View {
   }
 
   /**
+   * Show what another view shows, wherever that lies.
+   * @param {{scale: number, x: number, y: number}} place
+   * @returns {boolean} whether that is elsewhere
+   */
+  moveTo({ scale, x, y }) {
+    const isElsewhere = Math.max(Math.abs(scale / this.scale - 1), Math.abs(x - this.x), Math.abs(y - this.y)) > 1e-6;
+    if (isElsewhere) [this.scale, this.x, this.y, this.#isFitted] = [scale, x, y, false];
+    return isElsewhere;
+  }
+
+  /**
    * @param {Point} point CSS pixels of the canvas
    * @returns {Point} pixels of the image
    */

@@ -1,4 +1,5 @@
 // @ts-check
+import { chosenIn3d, componentOf } from "./chosen.js";
 import { at, make } from "./dom.js";
 import { fileOf } from "./job.js";
 import { hasPlanes } from "./planes.js";
@@ -17,9 +18,14 @@ const COLUMNS = [
 export function showVolume(store) {
   const [head, body] = ["thead tr", "tbody"].map((part) => /** @type {Element} */ (at("volume").querySelector(part)));
   head.replaceChildren(...COLUMNS.map(([, title]) => make("th", { scope: "col" }, title)));
+  store.subscribe(["lesion3d"], (state) => {
+    const lesion = state.volume?.lesions.find(({ id }) => id === state.lesion3d);
+    if (lesion) store.update({ selected: componentOf(state, lesion) });
+  });
   store.subscribe(["volume"], ({ volume }) => {
     for (const id of ["spacing", "spacing-words", "predict", "expected-figure"]) at(id).hidden = volume !== null;
     at("volume").hidden = !volume;
+    at("lesions-title").textContent = volume ? "Lesions in the projection" : "Lesions";
     if (!volume) return;
     const { id, lesions, patient, files, film } = volume;
     at("total-mtv").textContent = number(patient.total_mtv_ml, 1);
@@ -28,10 +34,19 @@ export function showVolume(store) {
     body.replaceChildren(...lesions.map((lesion) => make("tr", {}, ...COLUMNS.map(([key, , digits]) =>
       make("td", { title: lesion.reasons[key] ?? "" }, number(lesion[key], digits))))));
     for (const [place, row] of [...body.children].entries()) {
-      row.firstElementChild?.replaceChildren(swatch(film.palette, place), jumper(store, volume, lesions[place].id));
+      row.firstElementChild?.replaceChildren(swatch(film.palette, place), chooser(store, volume, lesions[place].id));
+      row.addEventListener("click", () => row.querySelector("button")?.click());
     }
     at("files").replaceChildren(...files.map(({ name, size }) => make("li", {},
       make("a", { href: fileOf(id, name), download: name }, name), ` ${Math.ceil(size / 1024)} kB`)));
+  });
+  store.subscribe(["volume", "lesion3d", "selected"], (state) => {
+    const chosen = chosenIn3d(state);
+    for (const [place, row] of [...body.children].entries()) {
+      const isChosen = chosen.has(state.volume?.lesions[place].id ?? 0);
+      row.classList.toggle("selected", isChosen);
+      row.querySelector("button")?.setAttribute("aria-pressed", String(isChosen));
+    }
   });
 }
 
@@ -50,10 +65,10 @@ function swatch(palette, place) {
  * @param {import("./types.js").Volume} volume
  * @param {number} id of the lesion
  */
-function jumper(store, volume, id) {
-  const words = { ariaLabel: `Show lesion ${id} in slices`, disabled: !hasPlanes(volume) };
-  const button = make("button", { type: "button", className: "plain", ...words }, String(id));
-  button.addEventListener("click", () => {
+function chooser(store, volume, id) {
+  const button = make("button", { type: "button", className: "plain", ariaLabel: `Show lesion ${id}` }, String(id));
+  button.addEventListener("click", (event) => {
+    event.stopPropagation();
     store.update({ lesion3d: 0 }); // else the same lesion would not be shown again
     store.update({ lesion3d: id });
   });
