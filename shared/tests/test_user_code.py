@@ -169,6 +169,22 @@ def test_an_import_that_hangs_holds_up_nothing(folder: Path, monkeypatch: pytest
     assert code(IMAGE).max() == 2  # what began earlier does not replace what was saved later
 
 
+def test_while_a_new_version_is_loaded_the_last_ones_error_is_not_said(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "example.py").write_text(BROKEN["raises"][0])
+    code = load(folder)
+    go = threading.Event()
+    monkeypatch.setattr(builtins, "EVENT", go, raising=False)
+    (folder / "example.py").write_text("EVENT.wait(30)\n" + NEW)
+    loading = code.load([folder / "example.py"])
+    with pytest.raises(UserCodeError, match="still being loaded"):
+        code(IMAGE)
+    go.set()
+    loading.result(10)
+    assert code(IMAGE).max() == 2
+
+
 @pytest.mark.parametrize(
     ("caller", "detail"),
     [

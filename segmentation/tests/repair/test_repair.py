@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from mipseg.errors import ArgumentError
 from mipseg.repair import PLAIN, InputWarning, doubts, repair
 from mipseg.types import BinaryMask, GreyImage
 from tests.repair.bodies import (
@@ -40,7 +39,9 @@ def bars_with_text(image: GreyImage) -> GreyImage:
     return with_text(np.pad(image, ((0, 0), (60, 60))), "R", 24, shade=255)
 
 
-@pytest.mark.parametrize(("seed", "height"), [*((seed, height) for seed in SEEDS for height in (350, 489)), (0, 930)])
+@pytest.mark.parametrize(
+    ("seed", "height"), [*((seed, height) for seed in SEEDS for height in (350, 489)), (28, 350), (38, 350), (22, 930)]
+)
 def test_a_phantom_passes_as_it_is(seed: int, height: int) -> None:
     wanted = intensity(phantom(seed, height))
     repaired = repair(wanted)
@@ -118,33 +119,6 @@ def test_steps_are_undone_in_the_opposite_order() -> None:
     assert 2 * (found & expected).sum() / (found.sum() + expected.sum()) > 0.98
 
 
-@pytest.mark.parametrize("factor", [0.5, 0.8, 1.25, 2])
-@pytest.mark.parametrize("seed", SEEDS)
-def test_the_pixel_spacing_brings_an_image_to_the_pitch_of_the_training(seed: int, factor: float) -> None:
-    changed = intensity(resized(phantom(seed), factor))
-    repaired = repair(changed, spacing=(2 / factor, 2 / factor))
-    assert repaired.warnings == ()
-    assert np.abs(np.subtract(repaired.intensity.shape, (489, 400))).max() <= 1
-    restored = repaired.restore(repaired.intensity > 0.5)
-    assert restored.dtype == bool
-    expected = changed > 0.5
-    assert 2 * (restored & expected).sum() / (restored.sum() + expected.sum()) > 0.93
-
-
-def test_the_spacing_of_each_axis_counts() -> None:
-    repaired = repair(intensity(phantom(2)[::2]), spacing=(4, 2))
-    assert repaired.intensity.shape == (490, 400)
-    assert repaired.warnings == ()
-
-
-@pytest.mark.parametrize(("spacing", "message"), [
-    ((2, 0.1), "2 x 0.1 mm, but only 0.4 to 10 mm"), ((20, 2), "20 x 2 mm"), ((9, 9), "would have 3960000 pixels"),
-])  # fmt: skip
-def test_a_spacing_that_can_not_be_is_refused(spacing: tuple[float, float], message: str) -> None:
-    with pytest.raises(ArgumentError, match=message):
-        repair(intensity(phantom(2)), spacing)
-
-
 @pytest.mark.parametrize(("change", "code"), [
     (lambda image: resized(image, 0.6), InputWarning.SCALE),
     (lambda image: resized(image, 1.6), InputWarning.SCALE),
@@ -160,12 +134,14 @@ def test_what_can_not_be_repaired_is_said(seed: int, change: Change, code: Input
     assert code in repair(intensity(change(phantom(seed)))).warnings
 
 
+@pytest.mark.parametrize("seed", [0, 2, 3])
+def test_bodies_above_each_other_are_said(seed: int) -> None:
+    above = np.vstack([phantom(seed)[20:470]] * 2)  # without air between them
+    assert InputWarning.SEVERAL_BODIES in repair(intensity(above)).warnings
+
+
 def test_legs_alone_are_part_of_a_body() -> None:
     assert InputWarning.PART_OF_BODY in repair(intensity(phantom(0, 930)[520:])).warnings
-
-
-def test_a_window_to_suv_2_5_is_said() -> None:
-    assert repair(intensity(in_window(phantom(2), 2.5))).warnings == (InputWarning.WINDOW,)
 
 
 @pytest.mark.parametrize("shade", [0, 100, 255])
@@ -188,6 +164,31 @@ def test_a_speck_is_no_body() -> None:
     image = np.zeros((300, 300), np.float32)
     image[150:154, 150:154] = 1
     repaired = repair(image)
+    assert repaired.warnings == (InputWarning.NO_BODY,)
+    assert not repaired.has_body
+
+
+def test_a_body_of_less_than_a_hundredth_of_the_image_is_none() -> None:
+    image = np.full((489, 400), 255, np.uint8)
+    image[200:249, 180:220] = resized(phantom(2), 0.1)
+    assert repair(intensity(image)).warnings == (InputWarning.NO_BODY,)
+
+
+ROWS, COLUMNS = np.mgrid[:400, :400]
+RADIUS = np.hypot(ROWS - 200, COLUMNS - 200)
+
+
+@pytest.mark.parametrize("drawing", [
+    np.where(RADIUS < 90, 0.8, 0),
+    np.where((RADIUS < 150) & (RADIUS > 120), 0.5, 0),
+    np.where(np.hypot((ROWS - 200) / 2.5, COLUMNS - 200) < 60, 0.23, 0),
+    np.where((abs(ROWS - 200) < 100) & (abs(COLUMNS - 200) < 100), 1, 0),
+    (ROWS // 40 + COLUMNS // 40) % 2,
+    COLUMNS / 400,
+    ROWS / 400,
+], ids=["disc", "ring", "ellipse", "square", "chess board", "gradient", "gradient downwards"])  # fmt: skip
+def test_a_drawing_is_no_body(drawing: npt.NDArray[np.float64]) -> None:
+    repaired = repair(drawing.astype(np.float32))
     assert repaired.warnings == (InputWarning.NO_BODY,)
     assert not repaired.has_body
 

@@ -62,6 +62,7 @@ BODIES = [
     Body(8, "2 MB of key", json.dumps({"canary" * 333_333: "a"}).encode(), 422),
     Body(9, "text/plain", img(GOOD), 415, {"content-type": "text/plain"}),
     Body(9, "no type", img(GOOD), 200, {}),
+    Body(9, "empty type", img(GOOD), 200, {"content-type": ""}),
     Body(9, "no type and not JSON", b"img=a", 400, {}),
     Body(9, "form", b"img=a", 415, {"content-type": "application/x-www-form-urlencoded"}),
     Body(10, "gzip", gzip.compress(img(GOOD)), 415, JSON | {"content-encoding": "gzip"}),

@@ -38,7 +38,8 @@ from mipseg.types import Intensity, Probability
 CPU = torch.device("cpu")
 MASK = np.zeros((100, 80), bool)
 MASK[20:40, 50:70] = True
-IMAGE = np.where(MASK, 0, 205).astype(np.uint8)  # a hot square, off the middle, on a warm body
+SHADES = np.add.outer(np.linspace(172, 194, 100), np.linspace(0, 20, 80))
+IMAGE = np.where(MASK, 0, SHADES).astype(np.uint8)  # a hot square, off the middle, on a warm body
 PATIENTS = [Case("patient_a", IMAGE, MASK), Case("patient_b", IMAGE, MASK)]
 HEAD_ALONE = Classifier(mean=[0] * 5, scale=[1] * 5, weights=[1, 0, 0, 0, 0], bias=0)
 
@@ -74,8 +75,8 @@ def test_each_patient_is_predicted_by_the_networks_that_left_its_fold_out() -> N
         return hot_is_tumour(fold, intensity)
 
     measured(predict)
-    # Nobody is asked where the repairs find no body: inverted, or between black sides, this square is none.
-    times = len(PERTURBATIONS) - 2
+    # Nobody is asked where the repairs find no body: in a window to 10, this square is none.
+    times = len(PERTURBATIONS) - 1
     assert asked == [1] * times + [0] * times
 
 
@@ -88,16 +89,17 @@ def test_interval_is_of_the_paired_differences() -> None:
     # Both lose all, one from 1 and one from 2/3.
     def predict(fold: int, intensity: Intensity) -> tuple[Probability, float]:
         probability, logit = hot_is_tumour(fold, intensity)
-        probability[:, :40] = 0
+        height, width = probability.shape  # as the repairs resize it
+        probability[:, : width // 2] = 0
         if fold == 0:
-            probability[30:] = 0
+            probability[round(0.3 * height) :] = 0
         return probability, logit
 
     robustness = measured(predict)
-    assert robustness["unchanged"]["dice"] == pytest.approx((1 + 2 / 3) / 2)
-    assert robustness["mirrored"]["difference"] == pytest.approx(-(1 + 2 / 3) / 2)
-    assert robustness["mirrored"]["interval_95"] == pytest.approx((-1, -2 / 3))
-    assert robustness["noise of 5 grey values"]["interval_95"] == pytest.approx((0, 0))
+    assert robustness["unchanged"]["dice"] == pytest.approx((1 + 2 / 3) / 2, abs=0.02)
+    assert robustness["mirrored"]["difference"] == pytest.approx(-(1 + 2 / 3) / 2, abs=0.02)
+    assert robustness["mirrored"]["interval_95"] == pytest.approx((-1, -2 / 3), abs=0.04)
+    assert robustness["noise of 5 grey values"]["interval_95"] == pytest.approx((0, 0), abs=0.02)
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ from mipseg.types import Image, Mask
 from mipserve.settings import INSTALLED
 
 FILE = "example.py"
+LOADING = f"{FILE} is still being loaded"
 FIRST_LOAD_S = 5.0  # the service starts without code that takes longer to import, and has it later
 DEBOUNCE_MS = 200
 SERVICE = {"mipseg", "mipserve", "mipjudge"}  # lie below the team's folder in a checkout, but are not its code
@@ -73,7 +74,7 @@ class UserCode:
 
     def __init__(self, folder: Path, built_in: Predict) -> None:
         self.folder, self._built_in, self._lock = folder.resolve(), built_in, Lock()
-        self._version, self._last_begun, self._last_shown = Version(None, f"{FILE} is still being loaded"), 0, 0
+        self._version, self._last_begun, self._last_shown = Version(None, LOADING), 0, 0
 
     def __call__(self, image: Image) -> Mask:
         """Predict with the present version.
@@ -108,6 +109,8 @@ class UserCode:
         with self._lock:
             self._last_begun += 1
             number = self._last_begun
+            if not self.is_loaded:
+                self._version = Version(None, LOADING)  # what was wrong with the last one may be mended
         done: Future[None] = Future()
 
         def work() -> None:

@@ -5,7 +5,7 @@ Each other file answers one question about an image.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +36,8 @@ class Repaired:
     """An image as the networks should see it.
 
     Attributes:
-        intensity: (h, w) float32 in [0, 1], air 0: upright, at 2 mm per pixel if the spacing was given.
+        intensity: (h, w) float32 in [0, 1], air 0: upright, at 2 mm per pixel if the spacing was given; else of about
+            the usual size.
         warnings: what was repaired, and what is doubtful; `PLAIN` has the words.
         geometry: where it lies in the original.
     """
@@ -76,11 +77,15 @@ def repair(intensity: Intensity, spacing: tuple[float, float] | None = None) -> 
         warnings.append(InputWarning.BORDER_REMOVED)
     geometry = Geometry(intensity.shape, box, scale.resampled_shape(part.shape, spacing))
     seen = geometry.apply(cleaned)
-    turns, doubtful = _judge(seen)
-    if turns:
-        geometry = replace(geometry, turns=turns)
+    judged = _judge(seen)
+    size = judged.size if spacing is None else None
+    if judged.turns or size:
+        resampled = scale.usual_shape(part.shape, size) if size else geometry.resampled
+        geometry = replace(geometry, resampled=resampled, turns=judged.turns)
         seen = geometry.apply(cleaned)
-    return Repaired(seen, (*warnings, *doubtful), geometry)
+    if judged.level is not None:
+        seen = window.rewindowed(seen, judged.level)
+    return Repaired(seen, (*warnings, *judged.warnings), geometry)
 
 
 def doubts(intensity: Intensity, tumour: BinaryMask) -> tuple[InputWarning, ...]:
@@ -93,31 +98,52 @@ def doubts(intensity: Intensity, tumour: BinaryMask) -> tuple[InputWarning, ...]
     return (InputWarning.IMPLAUSIBLE,) if tumour.sum() > MAX_MASK_SHARE * intensity.size else ()
 
 
-def _judge(intensity: Intensity) -> tuple[int, list[InputWarning]]:
-    """Quarter turns that bring the body upright, and what stays doubtful then."""
+class _Judged(NamedTuple):
+    """What an image shows.
+
+    Attributes:
+        turns: quarter turns that bring the body upright.
+        size: of the body over the usual one, where that is unusual and can be told; else None.
+        level: of the body's intensities, see `window.log_level`, where that is unusual; else None.
+        warnings: what is doubtful once it is upright.
+    """
+
+    turns: int
+    size: float | None
+    level: float | None
+    warnings: list[InputWarning]
+
+
+def _judge(intensity: Intensity) -> _Judged:
     if _is_uniform(intensity):
-        return 0, [InputWarning.UNIFORM]
+        return _Judged(0, None, None, [InputWarning.UNIFORM])
     half = halved(intensity)
     box = body_box(half)
     if box is None or box.of(half).size < MIN_BODY_SHARE * half.size:
-        return 0, [InputWarning.NO_BODY]
-    several = bodies.are_several(half)
+        return _Judged(0, None, None, [InputWarning.NO_BODY])
     found = pose(box.of(half))
+    if bodies.is_drawing(box.of(half)):
+        return _Judged(0, None, None, [InputWarning.NO_BODY])
+    several = bodies.are_several(half, box.of(half), found.likeness)
     turns = 0 if several else found.turns
     body = np.rot90(box.of(half), turns)
-    bright, is_other_window = window.brightened(body), window.is_unusual(body)
+    bright, level, is_noisy = window.brightened(body), window.log_level(body), _is_noisy(intensity)
+    is_other_window = window.is_unusual(level)
+    # With another window, what is hot can't be told.
+    is_part = not is_other_window and bodies.is_part(bright, found.likeness)
+    can_be_measured = not (several or is_other_window or is_part or is_noisy)
+    size = scale.unusual_size(bright) if can_be_measured else None
     doubtful = {
         InputWarning.ORIENTATION: turns > 0,
         InputWarning.SEVERAL_BODIES: several,
         InputWarning.WINDOW: is_other_window,
-        # With another window, what is hot can't be told.
-        InputWarning.PART_OF_BODY: not is_other_window and bodies.is_part(bright, found.likeness),
-        InputWarning.SCALE: not is_other_window and scale.is_unusual(bright),
+        InputWarning.PART_OF_BODY: is_part,
+        InputWarning.SCALE: size is not None,
         InputWarning.NO_AIR: float((intensity < AIR).mean()) < MIN_AIR,
-        InputWarning.NOISE: _is_noisy(intensity),
+        InputWarning.NOISE: is_noisy,
         InputWarning.SMALL: min(intensity.shape) < MIN_SIDE,
     }
-    return turns, [code for code, is_so in doubtful.items() if is_so]
+    return _Judged(turns, size, level if is_other_window else None, [code for code, is_so in doubtful.items() if is_so])
 
 
 def _is_noisy(intensity: Intensity) -> bool:

@@ -1,23 +1,55 @@
-"""How many bodies an image shows, and whether one is whole."""
+"""How many bodies an image shows, if any, and whether one is whole."""
+
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from mipseg.model.preprocess import BODY_LEVEL
+from mipseg.repair.orientation import pose
 from mipseg.types import Intensity
 
 LEVEL = 0.1  # intensity of a body, at half resolution
-AIR_SHARE = 0.01  # of a column between two bodies that may be body
-MIN_PART = 0.1  # of the body pixels that lie on each side of such a column; at most 0.003 in the data set
+AIR_SHARE = 0.01  # of a line between two bodies that may be body
+MIN_PART = 0.1  # of the body pixels that lie on each side of such a line; at most 0.03 in the data set
+MIN_GAIN = 0.35  # of both halves' likeness over the whole's, if each is a body; at most 0.19 in the data set
 MIN_ASPECT = 1.15  # rows over columns of a body from head to thighs; at least 1.19 in the data set
 HOT, MIN_HOT_SHARE = 0.7, 0.012  # brain, heart or bladder are hot; a smaller share is legs
-MIN_LIKENESS = 0.2  # see `Pose`; half a body has less
+MIN_LIKENESS = 0.15  # see `Pose`; half a body has less
+MIN_SPREAD = 0.4  # of a body's intensities, 0.98 or more in the data set; drawings are flat
+MIN_DIFFERENCE = 0.1  # of a body's variance, that between pixels of one line; at least 0.37 in the data set
 
 
-def are_several(half: Intensity) -> bool:
-    """Whether columns of air lie between bodies in an upright image at half resolution."""
-    columns = (half > LEVEL).mean(0)
-    left = np.cumsum(columns) / max(float(columns.sum()), 1e-6)
-    gap = left[columns <= AIR_SHARE]
+def are_several(half: Intensity, body: Intensity, likeness: float) -> bool:
+    """Whether an image shows several bodies or views.
+
+    Args:
+        half: the image, at half resolution.
+        body: the box around all bodies in it.
+        likeness: of that box, see `Pose`.
+    """
+    if any(_has_gap((half > LEVEL).mean(axis)) for axis in (0, 1)):
+        return True
+    height, width = body.shape
+    if height < 2 * MIN_ASPECT * width:
+        return False
+    # One may begin where the other one ends.
+    halves = [pose(part).likeness for part in (body[: height // 2], body[height // 2 :])]
+    return min(halves) > likeness + MIN_GAIN
+
+
+def _has_gap(lines: npt.NDArray[np.floating[Any]]) -> bool:
+    """Whether lines of air lie between bodies, given the share of each line that is body."""
+    before = np.cumsum(lines) / max(float(lines.sum()), 1e-6)
+    gap = before[lines <= AIR_SHARE]
     return bool((np.minimum(gap, 1 - gap) >= MIN_PART).any())
+
+
+def is_drawing(body: Intensity) -> bool:
+    """Whether what an image shows is no body: too even, or the same in all rows or all columns."""
+    low, high = np.percentile(body[body > BODY_LEVEL], (10, 90))
+    differs = min(float(body.var(axis).mean()) for axis in (0, 1))
+    return bool(high < low * np.exp(MIN_SPREAD) or differs < MIN_DIFFERENCE * body.var())
 
 
 def is_part(body: Intensity, likeness: float) -> bool:

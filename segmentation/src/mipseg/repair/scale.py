@@ -67,9 +67,22 @@ def body_size(body: Intensity) -> float:
     return float(np.exp(found.weights @ log_lengths(body) - found.mean))
 
 
-def is_unusual(body: Intensity) -> bool:
-    """Whether the body is much larger or smaller than at 2 mm per pixel."""
-    return not SMALLEST <= body_size(body) <= LARGEST
+def unusual_size(body: Intensity) -> float | None:
+    """The size of a body that is much larger or smaller than at 2 mm per pixel, else None."""
+    size = body_size(body)
+    return None if SMALLEST <= size <= LARGEST else size
+
+
+def usual_shape(shape: tuple[int, int], size: float) -> tuple[int, int]:
+    """The shape of an image once its body is of the usual size; the same if that is out of reach.
+
+    Args:
+        shape: (H, W).
+        size: of the body over the usual one.
+    """
+    height, width = (max(1, round(side / size)) for side in shape)
+    fits = 1 / MAX_FACTOR <= size <= MAX_FACTOR and height * width <= MAX_PIXELS
+    return (height, width) if fits else shape
 
 
 def _extents(inside: BinaryMask) -> npt.NDArray[np.intp]:

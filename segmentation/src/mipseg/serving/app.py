@@ -123,9 +123,11 @@ async def warm_up(app: FastAPI, predict: Predict) -> None:
 
 
 def warm_up_image() -> Image:
-    """A grey body, as tall as a person's, in air: (H, W, 3) uint8."""
+    """A body of many shades, as tall as a person's, in air: (H, W, 3) uint8."""
     image = np.full(WARM_UP_SHAPE, 255, np.uint8)
-    image[WARM_UP_BODY] = 128
+    rows, columns, channels = image[WARM_UP_BODY].shape
+    shades = np.add.outer(np.linspace(90, 165, rows), np.linspace(0, 75, columns))  # an even one is no body
+    image[WARM_UP_BODY] = np.repeat(shades.astype(np.uint8)[:, :, None], channels, axis=2)
     return image
 
 

@@ -159,8 +159,8 @@ def respond(content: dict[str, Any], warnings: Sequence[InputWarning]) -> JSONRe
 
 async def _answer(request: Request, queue: PredictionQueue, work: Callable[[bytes], JSONResponse]) -> Response:
     """Predict what a JSON body asks for."""
-    kind = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
-    if kind != "application/json":
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind not in ("", "application/json"):
         raise ProblemError("content-type", "send Content-Type: application/json")
     body = await request.body()
     return await answer_in_queue(request, queue, lambda: work(body))
