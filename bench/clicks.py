@@ -22,13 +22,14 @@ from bench.clicks_fit import Rule, fit_rule, read_examples, write_rule
 
 from mipseg.evaluation import interval
 from mipseg.io.dataset import Case, load_dataset
+from mipseg.model.folder import read_config
 from mipseg.model.postprocess import binarise
+from mipseg.model.segmenter import MODELS
 from mipseg.settings import Settings
 
 HERE = Path(__file__).parent
 RULE = HERE.parent / "shared/src/mipserve/static/viewer/correct/rule.js"
 FOLDS = json.loads((HERE.parent / "segmentation/src/mipseg/training/folds.json").read_text())
-TEMPERATURE, MIN_PEAK = 0.5, 0.3  # of the model that ships
 ROUNDS = 3  # of fitting; from the second on the rule also sees the masks that the rule of the round before made
 SHOWN = (0, 1, 2, 3, 5, 10)  # clicks
 
@@ -86,11 +87,12 @@ def write_cases(folder: Path, maps: Sequence[Path]) -> list[dict[str, Any]]:
 
 def _write_case(folder: Path, case: Case, values: np.ndarray[Any, Any]) -> dict[str, Any]:
     probability = (values / np.float32(255) if values.dtype == np.uint8 else values).astype(np.float32)
+    model = read_config(MODELS / Settings().model)
     images = {
         "reference": case.mask,
         "intensity": 255 - case.image,
         "probability": np.rint(255 * probability),
-        "mask": binarise(probability, TEMPERATURE, MIN_PEAK),
+        "mask": binarise(probability, model.temperature, model.min_peak),
     }
     for name, image in images.items():
         image.astype(np.uint8).tofile(folder / f"{case.id}.{name}")

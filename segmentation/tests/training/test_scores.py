@@ -3,7 +3,8 @@ import pytest
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed: uv sync --extra train")
 
-from mipseg.training.scores import bootstrap_interval, lesion_report
+from mipseg.metrics import bootstrap_interval
+from mipseg.training.scores import lesion_report
 
 
 def test_bootstrap_interval_holds_the_mean_and_is_repeatable() -> None:

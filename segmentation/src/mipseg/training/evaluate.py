@@ -9,7 +9,7 @@ import numpy.typing as npt
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from mipseg.errors import ModelError
-from mipseg.metrics import calibration_bins
+from mipseg.metrics import bootstrap_interval, calibration_bins
 from mipseg.training.identity import Identity
 from mipseg.training.model_card import REPORT
 from mipseg.training.model_selection import (
@@ -24,7 +24,7 @@ from mipseg.training.model_selection import (
 from mipseg.training.predict import PROBABILITIES, check_probabilities
 from mipseg.training.report_figure import save_report_figure
 from mipseg.training.runs import Run
-from mipseg.training.scores import Vector, bootstrap_interval, lesion_report
+from mipseg.training.scores import Vector, lesion_report
 from mipseg.training.split import Split
 
 DEFAULT_SPACE = SearchSpace()

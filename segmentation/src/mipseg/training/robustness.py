@@ -16,7 +16,7 @@ from rich.progress import track
 from mipseg.errors import ModelError
 from mipseg.io.arrays import intensity_of_image
 from mipseg.io.dataset import Case
-from mipseg.metrics import dice_score
+from mipseg.metrics import bootstrap_interval, dice_score
 from mipseg.model.classify import Classifier, features
 from mipseg.model.postprocess import binarise_if_patient
 from mipseg.repair import repair
@@ -27,7 +27,6 @@ from mipseg.training.model_selection import Decoding
 from mipseg.training.perturb import PERTURBATIONS
 from mipseg.training.predict import predict
 from mipseg.training.runs import Run
-from mipseg.training.scores import bootstrap_interval
 from mipseg.training.split import Split
 from mipseg.types import Intensity, Probability
 

@@ -7,10 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mipseg.evaluation import SIZES
-from mipseg.metrics import bootstrap_interval, match_lesions, size_classes
+from mipseg.metrics import match_lesions, size_classes
 from mipseg.types import BinaryMask
 
-__all__ = ["Truth", "Vector", "bootstrap_interval", "lesion_report"]
 Vector = npt.NDArray[np.float64]
 Truth = npt.NDArray[np.bool_]
 
