@@ -158,6 +158,14 @@ def test_where_there_is_no_body_there_is_no_tumour() -> None:
     assert (result.segmentation.has_tumour, result.lesions) == (0.0, [])
 
 
+def test_a_body_that_fills_a_volume_is_not_taken_for_an_inverted_image() -> None:
+    voxels = np.full((20, 24, 28), 1.0)  # without air around it
+    voxels[12:16, 4:8, 20:24] = 15
+    result = analyze_volume(make_volume(voxels), Threshold())
+    assert len(result.lesions) == 1
+    assert not {"inverted", "no-body"} & set(result.warnings)
+
+
 def test_a_corrected_mask_is_grown_and_measured_anew() -> None:
     volume = make_volume(two_lesions())
     result = analyze_volume(volume, Threshold())

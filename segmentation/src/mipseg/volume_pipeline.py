@@ -1,5 +1,6 @@
 """One volume, one result: the only place that puts the steps for volumes together."""
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,10 +15,9 @@ from mipseg.measure.patient import PatientMeasures, measure_patient
 from mipseg.measure.regions import References, find_references, percist_level
 from mipseg.model.segmenter import Segmentation, Segmenter
 from mipseg.projection import Mip, project
-from mipseg.repair import InputWarning, Repaired, doubts, repair
+from mipseg.repair import EMPTY, InputWarning, doubts, judge
 from mipseg.types import Origin
 
-_REPAIRS = {InputWarning.BORDER_REMOVED, InputWarning.INVERTED}  # are not done to a volume's image
 _ORIENTATION = "orientation: the body does not seem to stand upright with its head up; the header may be wrong"
 CORRECTED = "corrected: the mask was corrected by hand"
 HEIGHTS_M = (0.3, 2.5)  # of people; what lies outside was given in another unit
@@ -79,14 +79,14 @@ def analyze_volume(volume: Volume, segmenter: Segmenter, options: VolumeOptions 
     with ThreadPoolExecutor(1) as beside:
         organs = beside.submit(find_references, volume)
         mip = project(volume, chosen.window_top)
-        seen = repair(mip.intensity)
-        segmentation = segmenter.segment(mip.intensity) if seen.has_body else _nothing(mip)
+        judged = judge(mip.intensity)
+        segmentation = segmenter.segment(mip.intensity) if EMPTY.isdisjoint(judged) else _nothing(mip)
         references = organs.result()
     liver_level = None if references.liver is None else percist_level(references.liver)
     labels = label_lesions(grow(volume, mip, segmentation.tumour, chosen.rule, liver_level))
     lesions = measure_volume(volume, labels)
     patient = measure_patient(lesions, *_body_of(volume))
-    doubtful = [*_doubts_of(seen), *doubts(mip.intensity, segmentation.tumour)]
+    doubtful = [*_worded(judged), *doubts(mip.intensity, segmentation.tumour)]
     warnings = [*volume.warnings, *mip.warnings, *doubtful]
     origins: dict[int, Origin] = {lesion.id: "automatic" for lesion in lesions}
     return VolumeResult(mip, segmentation, labels, lesions, patient, references, origins, warnings)
@@ -130,9 +130,8 @@ def _nothing(mip: Mip) -> Segmentation:
     return Segmentation(np.zeros(shape, bool), np.zeros(shape, np.float32), 0.0)
 
 
-def _doubts_of(seen: Repaired) -> list[str]:
-    codes = [code for code in seen.warnings if code not in _REPAIRS]
-    return [_ORIENTATION if code == InputWarning.ORIENTATION else code for code in codes]
+def _worded(judged: Iterable[InputWarning]) -> list[str]:
+    return [_ORIENTATION if code == InputWarning.ORIENTATION else code for code in judged]
 
 
 def _body_of(volume: Volume) -> tuple[float | None, float | None]:

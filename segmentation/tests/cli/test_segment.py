@@ -87,7 +87,7 @@ def test_volume(mipseg: Command, volume: Path, tmp_path: Path) -> None:
 
 
 def test_dicom_gets_its_segmentation(mipseg: Command, tmp_path: Path) -> None:
-    voxels = np.full((20, 24, 28), 500, np.int16)
+    voxels = np.full((20, 24, 28), 1000, np.int16)
     voxels[12:16, 4:8, 20:24] = 15000
     folder = write_slices(tmp_path / "pet", make_slices(voxels, AFFINE))
     answer = mipseg("segment", folder, "-o", tmp_path / "out")

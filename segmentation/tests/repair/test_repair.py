@@ -193,6 +193,12 @@ def test_a_drawing_is_no_body(drawing: npt.NDArray[np.float64]) -> None:
     assert not repaired.has_body
 
 
+def test_an_even_body_with_something_hot_in_it_is_a_body() -> None:
+    image = np.where((abs(ROWS - 200) < 150) & (abs(COLUMNS - 200) < 80), 0.3, 0)
+    image[100:116, 150:170] = 1
+    assert repair(image.astype(np.float32)).has_body
+
+
 def test_noise_is_said_and_no_mark() -> None:
     image = phantom(2).copy()
     image[np.random.default_rng(0).random(image.shape) < 0.06] = 0

@@ -78,7 +78,7 @@ def test_coarse_pixels_are_sharpened_until_their_averages_are_what_was_sent() ->
     assert lost < 0.97 * lost_cubic
 
 
-@pytest.mark.parametrize("top", [2.5, 3, 15, 20])
+@pytest.mark.parametrize("top", [2, 2.5, 18, 20])
 def test_a_narrow_or_wide_window_is_said_and_undone_as_far_as_it_can_be(top: float) -> None:
     plain, changed = intensity(phantom(2)), intensity(in_window(phantom(2), top))
     repaired = repair(changed)

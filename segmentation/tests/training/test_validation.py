@@ -14,7 +14,7 @@ class HotIsTumour(UNet):
     """Stands in for a network: intensity above 0.5 is tumour."""
 
     def __init__(self) -> None:
-        super().__init__((8, 8), 1)
+        super().__init__((8, 8, 8), 1)
 
     def forward(self, x):  # type: ignore[no-untyped-def]
         return super().forward(x)._replace(tumour=100 * (x - 0.5))

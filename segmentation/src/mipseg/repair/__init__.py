@@ -88,6 +88,15 @@ def repair(intensity: Intensity, spacing: tuple[float, float] | None = None) -> 
     return Repaired(seen, (*warnings, *judged.warnings), geometry)
 
 
+def judge(intensity: Intensity) -> tuple[InputWarning, ...]:
+    """What is doubtful about an image that has nothing to repair, such as the projection of a volume.
+
+    Args:
+        intensity: (H, W) float32 in [0, 1], air 0.
+    """
+    return tuple(_judge(intensity).warnings)
+
+
 def doubts(intensity: Intensity, tumour: BinaryMask) -> tuple[InputWarning, ...]:
     """Reasons to doubt a mask that only the mask shows.
 
@@ -122,7 +131,7 @@ def _judge(intensity: Intensity) -> _Judged:
     if box is None or box.of(half).size < MIN_BODY_SHARE * half.size:
         return _Judged(0, None, None, [InputWarning.NO_BODY])
     found = pose(box.of(half))
-    if bodies.is_drawing(box.of(half)):
+    if bodies.is_drawing(half, box.of(half)):
         return _Judged(0, None, None, [InputWarning.NO_BODY])
     several = bodies.are_several(half, box.of(half), found.likeness)
     turns = 0 if several else found.turns

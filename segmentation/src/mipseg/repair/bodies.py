@@ -16,7 +16,7 @@ MIN_GAIN = 0.35  # of both halves' likeness over the whole's, if each is a body;
 MIN_ASPECT = 1.15  # rows over columns of a body from head to thighs; at least 1.19 in the data set
 HOT, MIN_HOT_SHARE = 0.7, 0.012  # brain, heart or bladder are hot; a smaller share is legs
 MIN_LIKENESS = 0.15  # see `Pose`; half a body has less
-MIN_SPREAD = 0.4  # of a body's intensities, 0.98 or more in the data set; drawings are flat
+MIN_SPREAD = 0.4  # log of a body's highest intensity over a low one; drawings are flat
 MIN_DIFFERENCE = 0.1  # of a body's variance, that between pixels of one line; at least 0.37 in the data set
 
 
@@ -45,9 +45,14 @@ def _has_gap(lines: npt.NDArray[np.floating[Any]]) -> bool:
     return bool((np.minimum(gap, 1 - gap) >= MIN_PART).any())
 
 
-def is_drawing(body: Intensity) -> bool:
-    """Whether what an image shows is no body: too even, or the same in all rows or all columns."""
-    low, high = np.percentile(body[body > BODY_LEVEL], (10, 90))
+def is_drawing(half: Intensity, body: Intensity) -> bool:
+    """Whether an image shows no body: even, with nothing hot in it, or the same in all rows or all columns.
+
+    Args:
+        half: the image, at half resolution.
+        body: the box around what would be a body in it.
+    """
+    low, high = np.percentile(half[half > BODY_LEVEL], 10), half.max()
     differs = min(float(body.var(axis).mean()) for axis in (0, 1))
     return bool(high < low * np.exp(MIN_SPREAD) or differs < MIN_DIFFERENCE * body.var())
 
