@@ -71,7 +71,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory, phantom: MakePhantom) -> P
     for seed in range(IMAGES):
         write_png(folder / "images" / f"{seed}.png", phantom(seed, height=426).mip)
     (folder / "images" / "broken.png").write_text("no image")
-    voxels = np.full((20, 24, 28), 500, np.int16)
+    voxels = np.full((20, 24, 28), 1000, np.int16)
     voxels[12:16, 4:8, 20:24] = 15000
     write_slices(folder / "series", make_slices(voxels, AFFINE * [4, 4, 4, 1]))
     return folder

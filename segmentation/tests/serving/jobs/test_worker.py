@@ -31,7 +31,7 @@ Run = Callable[..., list[Message]]
 
 
 def hot_slices() -> list[Dataset]:
-    voxels = np.full((20, 24, 28), 500, np.int16)
+    voxels = np.full((20, 24, 28), 1000, np.int16)
     voxels[12:16, 4:8, 20:24] = 15000
     return make_slices(voxels, AFFINE)
 
