@@ -86,6 +86,7 @@ def test_without_the_package_one_is_told_which(network: PretrainedUNet, monkeypa
         network.load_photographs()
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # PyTorch's exporter warns of itself
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_exported_file_gives_the_same_answer(network: PretrainedUNet) -> None:
