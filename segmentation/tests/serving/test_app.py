@@ -167,7 +167,10 @@ def flip(file: Path) -> None:
 
 
 @pytest.mark.hazard("H13")
-@pytest.mark.parametrize("damage", ["none", "flip", "no weights", "no config", "bad config"])
+@pytest.mark.parametrize("damage", [
+    "none", "flip",
+    *(pytest.param(damage, marks=pytest.mark.long) for damage in ("no weights", "no config", "bad config")),
+])  # fmt: skip
 def test_a_damaged_model_is_never_ready(copied_model: Path, damage: str) -> None:
     weights, config = copied_model / "network-1.onnx", copied_model / "config.json"
     if damage == "flip":
