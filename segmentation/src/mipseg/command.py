@@ -29,13 +29,18 @@ EXTRAS = {
 }
 
 
+def package_of(error: ModuleNotFoundError) -> str:
+    """The package that is missing; the error may name a module in it."""
+    return (error.name or "").partition(".")[0]
+
+
 def extra_of(error: ModuleNotFoundError) -> str:
     """The extra that brings what is missing.
 
     Raises:
         ModuleNotFoundError: the same, if no extra does: a bug.
     """
-    missing = (error.name or "").partition(".")[0]
+    missing = package_of(error)
     for extra, modules in EXTRAS.items():
         if missing in modules:
             return extra
@@ -57,4 +62,4 @@ def errors_in_one_line() -> Iterator[None]:
         sys.exit(f"error: {error}")
     except ModuleNotFoundError as error:
         advice = f"`pip install 'mipseg[{extra_of(error)}]'` brings it, in the project `uv sync`"
-        sys.exit(f"error: {error.name} is missing; {advice}")
+        sys.exit(f"error: {package_of(error)} is missing; {advice}")

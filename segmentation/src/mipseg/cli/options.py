@@ -9,7 +9,7 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
-from mipseg.command import extra_of
+from mipseg.command import extra_of, package_of
 from mipseg.errors import MipsegError
 
 Unit = Literal["suv", "bqml"]
@@ -49,7 +49,7 @@ def stop_on_errors(code: int, action: str, file: Path) -> Iterator[None]:
     except MipsegError as error:
         stop(str(error), code)
     except ModuleNotFoundError as error:
-        stop(f"the package {error.name} is missing: pip install 'mipseg[{extra_of(error)}]'", code)
+        stop(f"the package {package_of(error)} is missing: pip install 'mipseg[{extra_of(error)}]'", code)
     except OSError as error:
         stop(f"can't {action} {error.filename or file}: {error.strerror}", code)
 
