@@ -57,6 +57,7 @@ class Firefox:
     def open(self) -> None:
         self.driver.navigate(self.url)
         self.find("#status.good")
+        self.find("#samples button")  # the page listens to what is dropped from then on
 
     def text(self, selector: str) -> str:
         return str(self.find(selector).text)
