@@ -128,15 +128,17 @@ def _judge(intensity: Intensity) -> _Judged:
         return _Judged(0, None, None, [InputWarning.UNIFORM])
     half = halved(intensity)
     box = body_box(half)
-    if box is None or box.of(half).size < MIN_BODY_SHARE * half.size:
+    if box is None:
         return _Judged(0, None, None, [InputWarning.NO_BODY])
-    found = pose(box.of(half))
-    if bodies.is_drawing(half, box.of(half)):
+    boxed = box.of(half)
+    if boxed.size < MIN_BODY_SHARE * half.size or bodies.is_drawing(half, boxed):
         return _Judged(0, None, None, [InputWarning.NO_BODY])
-    several = bodies.are_several(half, box.of(half), found.likeness)
+    found = pose(boxed)
+    several = bodies.are_several(half, boxed, found.likeness)
     turns = 0 if several else found.turns
-    body = np.rot90(box.of(half), turns)
-    bright, level, is_noisy = window.brightened(body), window.log_level(body), _is_noisy(intensity)
+    body = np.rot90(boxed, turns)
+    level, is_noisy = window.log_level(body), _is_noisy(intensity)
+    bright = window.brightened(body, level)
     is_other_window = window.is_unusual(level)
     # With another window, what is hot can't be told.
     is_part = not is_other_window and bodies.is_part(bright, found.likeness)

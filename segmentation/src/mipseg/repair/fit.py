@@ -17,7 +17,7 @@ from mipseg.repair.coarse import halved
 from mipseg.repair.learned import FILE
 from mipseg.repair.orientation import SIDE, body_box, thumbnail
 from mipseg.repair.scale import log_lengths
-from mipseg.repair.window import brightened
+from mipseg.repair.window import brightened, log_level
 from mipseg.settings import Settings
 from mipseg.types import Intensity
 
@@ -60,7 +60,7 @@ def main() -> None:
             if box is not None:
                 bodies.append(box.of(half))
     template = fit_template(np.stack([thumbnail(body) for body in bodies]))
-    weights, mean = fit_lengths(np.stack([log_lengths(brightened(body)) for body in bodies]))
+    weights, mean = fit_lengths(np.stack([log_lengths(brightened(body, log_level(body))) for body in bodies]))
     content = {
         "template": [[round(value, 4) for value in row] for row in template.tolist()],
         "weights": [round(value, 5) for value in weights.tolist()],

@@ -46,6 +46,6 @@ def rewindowed(intensity: Intensity, level: float) -> Intensity:
     return np.where(saturated, 1 - (1 - factor) * np.exp(-depth / np.float32(RISE)), factor * intensity)
 
 
-def brightened(body: Intensity) -> Intensity:
-    """Bring a pale body to the usual level, so that what is hot can be told; others stay as they are."""
-    return rewindowed(body, min(0.0, log_level(body)))
+def brightened(body: Intensity, level: float) -> Intensity:
+    """Bring a pale body to the usual level (see `log_level`), so that what is hot can be told; others stay."""
+    return rewindowed(body, min(0.0, level))

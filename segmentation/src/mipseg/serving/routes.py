@@ -19,6 +19,7 @@ from mipseg.pipeline import Result, analyze_bytes, warnings_about
 from mipseg.repair import InputWarning
 from mipseg.serving import memory
 from mipseg.serving.json_body import JsonError, parse_json
+from mipseg.serving.media_type import media_type
 from mipseg.serving.prediction_queue import PredictionQueue
 from mipseg.serving.problems import ProblemError
 from mipseg.settings import Settings
@@ -159,7 +160,7 @@ def respond(content: dict[str, Any], warnings: Sequence[InputWarning]) -> JSONRe
 
 async def _answer(request: Request, queue: PredictionQueue, work: Callable[[bytes], JSONResponse]) -> Response:
     """Predict what a JSON body asks for."""
-    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    kind = media_type(request)
     if kind not in ("", "application/json"):
         raise ProblemError("content-type", "send Content-Type: application/json")
     body = await request.body()

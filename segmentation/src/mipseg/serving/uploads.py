@@ -12,6 +12,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from mipseg.serving.limits import check_headers, declared_size, too_large
+from mipseg.serving.media_type import media_type
 from mipseg.serving.problems import ProblemError
 from mipseg.settings import Settings
 
@@ -108,7 +109,7 @@ class Uploads:
 
 
 def _check_kind(request: Request) -> None:
-    if request.headers.get("content-type", "").split(";")[0].strip().lower() != "multipart/form-data":
+    if media_type(request) != "multipart/form-data":
         raise ProblemError("content-type", _START)
 
 

@@ -27,6 +27,14 @@ def contents(store: JobStore, job: Job) -> set[str]:
     return {path.name for path in store.folder_of(job).iterdir()}
 
 
+def add_begun(store: JobStore) -> Job:
+    """A job whose correction has begun."""
+    done = add_done(store)
+    store.correct(done.id, b"mask")
+    store.begin_next()
+    return done
+
+
 def test_a_corrected_job_has_its_turn_again_and_new_results(make_store: MakeStore) -> None:
     store = make_store()
     done, waiting = add_done(store), add(store)
@@ -51,9 +59,7 @@ def test_a_corrected_job_has_its_turn_again_and_new_results(make_store: MakeStor
 
 def test_a_correction_that_fails_leaves_the_results_from_before(make_store: MakeStore) -> None:
     store = make_store()
-    done = add_done(store)
-    store.correct(done.id, b"mask")
-    store.begin_next()
+    done = add_begun(store)
     write_results(store, done, 1)
     store.finish(done.id, (), PROBLEM)
     found = store.get(done.id)
@@ -65,9 +71,7 @@ def test_a_correction_that_fails_leaves_the_results_from_before(make_store: Make
 
 def test_a_restart_goes_on_with_a_correction(make_store: MakeStore) -> None:
     store = make_store()
-    done = add_done(store)
-    store.correct(done.id, b"mask")
-    store.begin_next()
+    done = add_begun(store)
     record = (store.folder_of(done) / "job.json").read_bytes()
     store.close()
     for interruptions in (1, 2):
@@ -95,9 +99,7 @@ def test_corrections_count_among_the_jobs_that_wait(make_store: MakeStore) -> No
 
 def test_a_correction_ends_with_its_job(make_store: MakeStore) -> None:
     store = make_store()
-    done = add_done(store)
-    store.correct(done.id, b"mask")
-    store.begin_next()
+    done = add_begun(store)
     store.clear(store.forget(done.id))
     store.finish(done.id, CORRECTABLE)  # its process had ended just before
     assert store.get(done.id).state == "cancelled"

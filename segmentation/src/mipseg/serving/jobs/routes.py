@@ -10,6 +10,7 @@ from mipseg.serving.jobs.correction import check_mask
 from mipseg.serving.jobs.job import Job, JobAnswer, type_of
 from mipseg.serving.jobs.runner import JobRunner
 from mipseg.serving.jobs.store import JobStore
+from mipseg.serving.media_type import media_type
 from mipseg.serving.problems import ProblemError
 from mipseg.settings import Settings
 
@@ -53,7 +54,7 @@ def make_job_router(store: JobStore, runner: JobRunner, settings: Settings) -> A
         grown and measured anew, and all files are written again. What the model had not marked becomes manual, what it
         had marked semi-automatic. If that fails, the files from before stay, and `problem` says why.
         """
-        if request.headers.get("content-type", "").split(";")[0].strip().lower() != "image/png":
+        if media_type(request) != "image/png":
             raise ProblemError("content-type", "send the mask as image/png")
         job = await run_in_threadpool(correct, job_id, await request.body())
         runner.wake()
