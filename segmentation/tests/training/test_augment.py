@@ -272,6 +272,18 @@ def test_a_lesion_is_not_marked_where_the_body_is_hotter(plain: Config, still: N
     assert (image >= before - 0.01).all()
 
 
+def test_lesions_lie_more_often_beside_what_is_hot(plain: Config, still: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "EXTENTS", (2.0, 3.0))
+    body = np.full((64, 64), 0.2)
+    body[24:40, 24:40] = 1.0  # 4 of the 64 cells, with 12 around them
+    composed = replace(plain, patient_fraction=0.0, compose_controls=1.0, anywhere=1.0)
+    _, target = draw([patient_with_one_lesion(), control(body)], composed, 600)
+    marked = target[:, 0][target.flatten(1).any(1)]  # those that lie in what is hot can't be seen
+    middle = torch.stack([(marked.sum(3 - side) * (torch.arange(64) + 0.5)).sum(1) for side in (1, 2)], 1)
+    beside = ((middle / marked.sum((1, 2))[:, None] - 32).abs() < 16).all(1)
+    assert within_3_sigma(int(beside.sum()), len(marked), 12 * module.BESIDE / (12 * module.BESIDE + 48))
+
+
 def test_only_the_share_anywhere_is_laid_anywhere(plain: Config, still: None) -> None:
     cases = [patient_with_one_lesion(), control(body_with_limb())]
     composed = replace(plain, patient_fraction=0.0, compose_controls=1.0, anywhere=0.25)

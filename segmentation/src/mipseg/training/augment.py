@@ -26,6 +26,8 @@ MIN_CONTRAST = 0.05  # intensity by which they are hotter than what they lie on
 CELL = 8  # px of a place where a lesion may be laid, and of its texture
 TALL = 150  # px more than a training image from which a body is taken to have legs
 BODY = 0.03  # mean intensity of a cell from which it belongs to the body
+HOT = 0.75  # from which something in it is hot, a tumour or not
+BESIDE = 8.0  # how much likelier a lesion is laid beside something hot, as on the scalp, than elsewhere
 
 
 class Batch(NamedTuple):
@@ -140,7 +142,9 @@ class Sampler:
     def _draw_places(self, image: Tensor) -> Tensor:
         """(B, 2) a place (x, y) in each body, counted from the frame's middle."""
         cells = F.avg_pool2d(image[:, None], CELL)[:, 0]
-        weights = (cells > BODY).float() + 1e-6
+        hot = (cells > HOT).float()
+        beside = F.max_pool2d(hot, 3, 1, 1) - hot
+        weights = (cells > BODY) * (1 + (BESIDE - 1) * beside) + 1e-6
         cell = self._random.pick(weights.flatten(1))
         columns = cells.shape[2]
         x, y = cell % columns * CELL - FRAME[1] / 2, cell // columns * CELL - FRAME[0] / 2
