@@ -25,7 +25,7 @@ EXTRAS = {
     "ray": ("ray",),
     "report": ("jinja2", "weasyprint"),
     "train": ("onnx", "onnxscript", "sklearn", "tensorboard", "torch"),
-    "volume": ("SimpleITK", "gdcm", "highdicom", "nibabel", "pydicom"),
+    "volume": ("gdcm", "highdicom", "nibabel", "pydicom"),
 }
 
 

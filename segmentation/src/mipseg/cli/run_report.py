@@ -11,7 +11,7 @@ from mipseg.engines.job import Job, Outcome
 from mipseg.model.folder import read_config
 from mipseg.model.segmenter import MODELS
 
-_LIBRARIES = ("numpy", "scipy", "pillow", "onnxruntime", "openvino", "pydicom", "nibabel", "SimpleITK", "highdicom")
+_LIBRARIES = ("numpy", "scipy", "pillow", "onnxruntime", "openvino", "pydicom", "nibabel", "highdicom")
 
 
 def run_report(job: Job, outcomes: Sequence[Outcome], seconds: float) -> dict[str, Any]:

@@ -12,6 +12,8 @@ import numpy as np
 from mipseg.errors import ArgumentError, VolumeError
 from mipseg.io.archive import unpack_zip
 from mipseg.io.find import FileKind, file_kind, files_by_kind
+from mipseg.io.metaimage import read_metaimage
+from mipseg.io.nrrd import read_nrrd
 from mipseg.io.volume import Grid, Kind, Unit, Volume, body_median, spacing_of, to_patient_frame
 from mipseg.suv import dose_becquerel, judge_median, weight_gram
 from mipseg.suv_times import NoSuvError
@@ -138,10 +140,10 @@ def _plain_volume(found: Found, unit: Unit | None, weight_kg: float | None, dose
         with _extra():
             from mipseg.io.nifti import read_nifti  # noqa: PLC0415
         kind, grid = "nifti", read_nifti(found.files[0])
+    elif found.kind == "mha":
+        kind, grid = "mha", read_metaimage(found.files[0])
     else:
-        with _extra():
-            from mipseg.io.itk import read_itk  # noqa: PLC0415
-        kind, grid = ("mha" if found.kind == "mha" else "nrrd"), read_itk(found.files[0])
+        kind, grid = "nrrd", read_nrrd(found.files[0])
     return _with_unit(grid, kind, unit, (weight_kg, dose_bq))
 
 

@@ -1,0 +1,104 @@
+"""NRRD files (.nrrd), by the format's definition: https://teem.sourceforge.net/nrrd/format.html."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from mipseg.errors import VolumeError
+from mipseg.io.attached import Header, detached, no_orientation, numbers_of, read_grid, read_lines, sizes_of, unsound
+from mipseg.io.volume import Grid
+
+_NAMES_OF_TYPES = {
+    "i1": "signed char, int8, int8_t",
+    "u1": "uchar, unsigned char, uint8, uint8_t",
+    "i2": "short, short int, signed short, signed short int, int16, int16_t",
+    "u2": "ushort, unsigned short, unsigned short int, uint16, uint16_t",
+    "i4": "int, signed int, int32, int32_t",
+    "u4": "uint, unsigned int, uint32, uint32_t",
+    "i8": "longlong, long long, long long int, signed long long, signed long long int, int64, int64_t",
+    "u8": "ulonglong, unsigned long long, unsigned long long int, uint64, uint64_t",
+    "f4": "float",
+    "f8": "double",
+}
+_TYPES = {alias: kind for kind, names in _NAMES_OF_TYPES.items() for alias in names.split(", ")}
+_PACKED = {"raw": False, "gzip": True, "gz": True}
+_ORDERS = {"little": "<", "big": ">"}
+# What turns each space's axes to left, posterior, superior.
+_SPACES = {
+    "left-posterior-superior": (1, 1, 1), "lps": (1, 1, 1), "right-anterior-superior": (-1, -1, 1), "ras": (-1, -1, 1),
+    "left-anterior-superior": (1, -1, 1), "las": (1, -1, 1),
+}  # fmt: skip
+_ELSEWHERE = "data file", "datafile"
+_SKIPS = "line skip", "lineskip", "byte skip", "byteskip"
+
+
+def read_nrrd(file: Path) -> Grid:
+    """Read a .nrrd file.
+
+    Returns:
+        (k, j, i) float32, the reverse of the file's own order of axes.
+
+    Raises:
+        VolumeError: damaged, too large, not 3-D, voxels that are no finite numbers, no orientation, or a header whose
+            voxels lie in another file.
+    """
+    with file.open("rb") as stream:
+        fields = _fields(read_lines(stream, file.name), file.name)
+        return read_grid(stream, _header(fields, file.name), file.name)
+
+
+def _fields(lines: Iterable[str], name: str) -> dict[str, str]:
+    """`field: value` of each line, until an empty one; not comments and `key:=value`, which mean nothing to readers."""
+    fields: dict[str, str] = {}
+    for number, line in enumerate(lines):
+        if not line:
+            break
+        if number == 0 or line.startswith("#"):
+            continue
+        key, colon, value = (part.strip() for part in line.partition(":"))
+        if colon and value.startswith("="):
+            continue
+        if not colon or key.lower() in fields:
+            raise unsound(name, f"its header has the line {line[:80]!r}")
+        fields[key.lower()] = value
+    if any(key in fields for key in _ELSEWHERE):
+        raise detached(name)
+    if missing := [key for key in ("type", "dimension", "sizes", "encoding") if key not in fields]:
+        raise unsound(name, f"its header has no {missing[0]}")
+    return fields
+
+
+def _header(fields: dict[str, str], name: str) -> Header:
+    kind, encoding = fields["type"].lower(), fields["encoding"].lower()
+    if kind not in _TYPES:
+        raise unsound(name, f"its type is {kind[:80]!r}")
+    if encoding not in _PACKED:
+        raise unsound(name, f"its encoding is {encoding[:80]!r}; raw or gzip is needed")
+    if any(fields.get(key, "0") != "0" for key in _SKIPS):
+        raise unsound(name, "voxels are read right behind the header")
+    order = fields.get("endian", "little" if _TYPES[kind].endswith("1") else "")
+    if order not in _ORDERS:
+        raise unsound(name, f"its endian is {order[:80]!r}; little or big is needed")
+    (dimensions,) = sizes_of(fields["dimension"], 1, "dimension", name)
+    sizes = sizes_of(fields["sizes"], dimensions, "sizes", name)
+    directions, origin = (np.eye(3), np.zeros(3)) if dimensions != 3 else _place(fields, name)
+    return Header(sizes, np.dtype(_ORDERS[order] + _TYPES[kind]), _PACKED[encoding], directions, origin)
+
+
+def _place(fields: dict[str, str], name: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Directions and origin in LPS mm; see `Header`."""
+    to_lps = _SPACES.get(fields.get("space", "").lower())
+    if to_lps is None or "space directions" not in fields:
+        raise no_orientation(name)
+    if any(unit != "mm" for unit in fields.get("space units", "").replace('"', " ").split()):
+        raise VolumeError(f"{name} has space units of {fields['space units'][:80]}; mm are needed")
+    directions = numbers_of(_plain(fields["space directions"]), 9, "space directions", name).reshape(3, 3)
+    origin = numbers_of(_plain(fields.get("space origin", "(0,0,0)")), 3, "space origin", name)
+    return directions * to_lps, origin * to_lps
+
+
+def _plain(vectors: str) -> str:
+    """`(1,2,3) (4,5,6)` as numbers with spaces between."""
+    return vectors.translate(str.maketrans("(),", "   "))
