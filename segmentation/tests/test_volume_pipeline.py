@@ -132,10 +132,13 @@ def _stretched(volume: Volume) -> Volume:
     [
         (lambda volume: volume, None),
         (lambda volume: replace(volume, voxels=volume.voxels[::-1]), "orientation: the body does not seem to stand"),
-        (lambda volume: replace(volume, voxels=volume.voxels * 5), "window"),
+        (
+            lambda volume: replace(volume, voxels=volume.voxels * 5),
+            "window: the body is unusually faint or bright; the SUV",
+        ),
         (lambda volume: replace(volume, voxels=volume.voxels / 5), "window"),
         (lambda volume: replace(volume, voxels=volume.voxels[:200]), "part-of-body"),
-        (_stretched, "scale"),
+        (_stretched, "scale: the body is unusually large or small; the header's spacing"),
     ],
     ids=["sound", "upside down", "too hot", "too cold", "legs alone", "wrong spacing"],
 )

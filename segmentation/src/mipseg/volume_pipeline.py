@@ -15,10 +15,9 @@ from mipseg.measure.patient import PatientMeasures, measure_patient
 from mipseg.measure.regions import References, find_references, percist_level
 from mipseg.model.segmenter import Segmentation, Segmenter
 from mipseg.projection import Mip, project
-from mipseg.repair import EMPTY, InputWarning, doubts, judge
+from mipseg.repair import EMPTY, OF_VOLUME, InputWarning, doubts, judge
 from mipseg.types import Origin
 
-_ORIENTATION = "orientation: the body does not seem to stand upright with its head up; the header may be wrong"
 CORRECTED = "corrected: the mask was corrected by hand"
 HEIGHTS_M = (0.3, 2.5)  # of people; what lies outside was given in another unit
 
@@ -131,7 +130,7 @@ def _nothing(mip: Mip) -> Segmentation:
 
 
 def _worded(judged: Iterable[InputWarning]) -> list[str]:
-    return [_ORIENTATION if code == InputWarning.ORIENTATION else code for code in judged]
+    return [f"{code}: {OF_VOLUME[code]}" if code in OF_VOLUME else code for code in judged]
 
 
 def _body_of(volume: Volume) -> tuple[float | None, float | None]:

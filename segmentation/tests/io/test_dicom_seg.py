@@ -2,7 +2,8 @@
 
 import shutil
 import subprocess
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,10 @@ def pet_volume(folder: Path, array: npt.NDArray[Any] = PHANTOM, affine: Any = AF
     return read_volume(write_slices(folder, make_slices(array, affine, **attributes)))
 
 
-def written_seg(file: Path, volume: Volume, labels: npt.NDArray[np.uint16] = LABELS) -> Dataset:
+def written_seg(file: Path, volume: Volume, labels: npt.NDArray[np.uint16] = LABELS, maker: Maker = MAKER) -> Dataset:
     images = source_images(volume.source)
     assert not isinstance(images, str)
-    segmentation = make_dicom_seg(labels, volume.source, images, MAKER)
+    segmentation = make_dicom_seg(labels, volume.source, images, maker)
     assert segmentation is not None
     segmentation.save_as(file)
     return dcmread(file)
@@ -55,6 +56,20 @@ def _places(segmentation: Dataset, segment: int) -> set[tuple[float, ...]]:
 
 def _wanted(lesion: npt.NDArray[np.bool_]) -> set[tuple[float, ...]]:
     return {tuple(float(side) for side in np.round((AFFINE @ [*place, 1])[:3], 3)) for place in np.argwhere(lesion)}
+
+
+def test_a_uid_stands_for_one_content(tmp_path: Path) -> None:
+    volume = pet_volume(tmp_path)
+    later = replace(MAKER, created=MAKER.created + timedelta(days=1))
+    one, same, other = (
+        written_seg(tmp_path / name, volume, maker=maker)
+        for name, maker in (("1.dcm", MAKER), ("2.dcm", MAKER), ("3.dcm", later))
+    )
+    assert (tmp_path / "1.dcm").read_bytes() == (tmp_path / "2.dcm").read_bytes()
+    for keyword in ("SOPInstanceUID", "SeriesInstanceUID"):
+        assert one[keyword] == same[keyword] != other[keyword]
+    # The lesions are the same ones.
+    assert one.SegmentSequence[0].TrackingUID == other.SegmentSequence[0].TrackingUID
 
 
 def test_lies_on_the_input_in_all_orientations(tmp_path: Path) -> None:

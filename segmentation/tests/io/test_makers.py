@@ -129,7 +129,7 @@ def test_a_dose_in_mbq_after_midnight(tmp_path: Path) -> None:
         ({"ManufacturerModelName": "Tandem_870_DR"}, "SPECT, not PET: ManufacturerModelName is 'Tandem_870_DR'"),
         ({"ManufacturerModelName": "VERITON"}, "SPECT, not PET: ManufacturerModelName is 'VERITON'"),
         ({"CollimatorType": "PARA"}, "SPECT, not PET: a collimator of type PARA"),
-        ({"SeriesDescription": "FDG_SPECT_AC"}, "SPECT, not PET: SeriesDescription is 'FDG_SPECT_AC'"),
+        ({"SeriesDescription": "FDG_SPECT_AC"}, "SPECT, not PET: SeriesDescription has 'SPECT'"),
         ({"RadionuclideHalfLife": 21_624.0}, "SPECT, not PET: Tc-99m emits no positrons"),
         ({"RescaleSlope": 4e6}, "implausible: the median SUV of the body would be"),
     ],

@@ -73,6 +73,12 @@ def test_csv_has_empty_cells_for_none(tmp_path: Path) -> None:
     assert (tmp_path / "a.csv").read_text() == 'a,b\n,0\n,"x,y"\n'
 
 
+def test_csv_has_no_formulas(tmp_path: Path) -> None:
+    cells = ["=1+1", "+1", "-1", "@a", "\ta", "a=1", -1.5]
+    write_csv(tmp_path / "a.csv", ("a",), [{"a": cell} for cell in cells])
+    assert (tmp_path / "a.csv").read_text() == "a\n'=1+1\n'+1\n'-1\n'@a\n'\ta\na=1\n-1.5\n"
+
+
 @pytest.mark.parametrize("kind", ["nifti", "dicom"])
 def test_mask_lies_on_the_input_in_all_orientations(tmp_path: Path, kind: str) -> None:
     """The voxel with each value of the phantom is found at the same place in space, by another reader."""

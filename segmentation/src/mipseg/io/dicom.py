@@ -20,6 +20,7 @@ GAP = 1.8  # distance between slices, in usual ones, that means a missing slice
 UNEVEN = 0.05  # how far slices may lie from an even grid, in distances, before they are resampled
 _MAX_SHIFT = 0.5  # sideways between slices, in pixels
 _ALIKE = ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID", "Rows", "Columns", "Units", "DecayCorrection")
+_SAID = frozenset(_ALIKE[3:])  # the others tell who the patient is
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +111,8 @@ def _check_alike(series: Series) -> None:
         found = sorted({text(header, keyword) for header in series.headers})
         if len(found) > 1:
             what = "several patients" if keyword == "PatientID" else f"slices of different {keyword}"
-            raise VolumeError(f"series {series.uid} mixes {what}: {', '.join(found[:4])}")
+            which = f": {', '.join(found[:4])}" if keyword in _SAID else f" ({len(found)})"
+            raise VolumeError(f"series {series.uid} mixes {what}{which}")
     for keyword, count, slack in (("ImageOrientationPatient", 6, 1e-3), ("PixelSpacing", 2, 1e-3)):
         values = [numbers(header, keyword, count) for header in series.headers]
         complete = [each for each in values if each is not None]

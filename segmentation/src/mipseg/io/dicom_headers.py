@@ -176,9 +176,10 @@ def _spect(header: Dataset) -> str:
     """What shows that an image is SPECT, whatever its modality says."""
     if header.get("SOPClassUID") == NuclearMedicineImageStorage or text(header, "Modality") in ("NM", "ST"):
         return "a nuclear medicine object"
-    for keyword in ("ManufacturerModelName", "SeriesDescription"):  # F-18 in a gamma camera is not PET either
-        if _SPECT.search(text(header, keyword)):
-            return f"{keyword} is {text(header, keyword)!r}"
+    if _SPECT.search(model := text(header, "ManufacturerModelName")):  # F-18 in a gamma camera is not PET either
+        return f"ManufacturerModelName is {model!r}"
+    if found := _SPECT.search(text(header, "SeriesDescription")):  # the rest of it may tell who the patient is
+        return f"SeriesDescription has {found.group()!r}"
     if collimator := [kind for kind in texts(header, "CollimatorType") if kind in _PARALLEL_HOLES]:
         return f"a collimator of type {collimator[0]}"
     half_life = number(tracer_item(header), "RadionuclideHalfLife")
@@ -196,8 +197,8 @@ def _spect_by_description(header: Dataset) -> str:
     """What makes an image whose nuclide is not known look like SPECT."""
     if tomography := [kind for kind in texts(header, "ImageType") if "TOMO" in kind]:
         return f"ImageType has {tomography[0]}, a nuclear medicine image's"
-    study = text(header, "StudyDescription")  # which may hold PET as well
-    return f"StudyDescription is {study!r}" if _SPECT.search(study) else ""
+    found = _SPECT.search(text(header, "StudyDescription"))  # of a study, which may hold PET as well
+    return f"StudyDescription has {found.group()!r}" if found else ""
 
 
 def _frame(header: Dataset) -> Frame:

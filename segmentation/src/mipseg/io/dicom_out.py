@@ -42,7 +42,11 @@ class Maker:
 
     def uid(self, name: str) -> UID:
         """A UID that is the same for the same result and another for each name."""
-        return UID(f"2.25.{uuid5(NAMESPACE_OID, f'{self.identity} {name}').int}")
+        return _uid(f"{self.identity} {name}")
+
+    def instance_uid(self, name: str) -> UID:
+        """A UID of an object or series: another for another run, whose dates differ; one UID means one content."""
+        return _uid(f"{self.identity} {self.created.isoformat()} {name}")
 
     def algorithm(self) -> AlgorithmIdentificationSequence:
         """Name, version and kind of the algorithm."""
@@ -62,6 +66,10 @@ class Maker:
             setattr(dataset, f"{what}Time", moment)
         for library in dataset.get("ContributingEquipmentSequence", []):
             library.ContributionDateTime = day + moment
+
+
+def _uid(text: str) -> UID:
+    return UID(f"2.25.{uuid5(NAMESPACE_OID, text).int}")
 
 
 def source_images(source: Source) -> list[Dataset] | str:

@@ -66,9 +66,9 @@ def make_dicom_seg(
             _describe(segment, number, maker, (origins or {}).get(number, "automatic"))
             for segment, number in enumerate(present, 1)
         ],
-        series_instance_uid=maker.uid("seg series"),
+        series_instance_uid=maker.instance_uid("seg series"),
         series_number=SERIES_NUMBER,
-        sop_instance_uid=maker.uid("seg"),
+        sop_instance_uid=maker.instance_uid("seg"),
         instance_number=1,
         manufacturer=MANUFACTURER,
         manufacturer_model_name=maker.model,

@@ -86,9 +86,9 @@ def make_dicom_report(
     report = ComprehensiveSR(
         evidence=[*images, *([] if segmentation is None else [segmentation])],
         content=content[0],
-        series_instance_uid=maker.uid("report series"),
+        series_instance_uid=maker.instance_uid("report series"),
         series_number=SERIES_NUMBER + 1,
-        sop_instance_uid=maker.uid("report"),
+        sop_instance_uid=maker.instance_uid("report"),
         instance_number=1,
         manufacturer=MANUFACTURER,
         is_complete=True,

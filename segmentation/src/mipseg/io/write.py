@@ -16,6 +16,7 @@ from PIL import Image as PillowImage
 
 from mipseg.io.volume import Source
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet's formula may begin with
 _RAS_OF_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -91,7 +92,7 @@ def write_json(file: Path, content: Any) -> None:
 
 
 def write_csv(file: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
-    """Write a table; None becomes an empty cell.
+    """Write a table; None becomes an empty cell, and no text a spreadsheet's formula.
 
     Raises:
         OSError: there is no room, no right to write, ...
@@ -101,10 +102,15 @@ def write_csv(file: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]
         with partial.open("w", encoding="utf-8", newline="") as stream:
             table = csv.DictWriter(stream, columns, lineterminator="\n")
             table.writeheader()
-            table.writerows(rows)
+            table.writerows({column: csv_cell(cell) for column, cell in row.items()} for row in rows)
         os.replace(partial, file)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def csv_cell(cell: Any) -> Any:
+    """A cell that a spreadsheet shows as it is: a text that begins as formulas do gets an apostrophe before it."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
 
 def write_png(file: Path, image: npt.NDArray[np.uint8]) -> None:

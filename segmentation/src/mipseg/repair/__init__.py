@@ -13,14 +13,14 @@ import numpy.typing as npt
 from mipseg.repair import bodies, scale, window
 from mipseg.repair.border import content_box
 from mipseg.repair.coarse import halved
-from mipseg.repair.codes import PLAIN, InputWarning
+from mipseg.repair.codes import OF_VOLUME, PLAIN, InputWarning
 from mipseg.repair.geometry import Geometry
 from mipseg.repair.inversion import invert, is_inverted
 from mipseg.repair.marks import without_marks
 from mipseg.repair.orientation import body_box, pose
 from mipseg.types import BinaryMask, Intensity
 
-__all__ = ["PLAIN", "InputWarning", "Repaired", "doubts", "repair"]
+__all__ = ["OF_VOLUME", "PLAIN", "InputWarning", "Repaired", "doubts", "repair"]
 
 MIN_CONTRAST = 0.1  # of intensities; less is a uniform image
 MIN_SIDE = 100  # pixels

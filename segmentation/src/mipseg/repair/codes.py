@@ -38,3 +38,10 @@ PLAIN = {
     InputWarning.SMALL: "The image is smaller than 100 pixels along a side; the mask may be wrong.",
     InputWarning.IMPLAUSIBLE: "The mask covers more than a quarter of the image; this is probably wrong.",
 }
+
+# What is said instead of a volume, which is judged but never repaired.
+OF_VOLUME = {
+    InputWarning.ORIENTATION: "the body does not seem to stand upright with its head up; the header may be wrong",
+    InputWarning.SCALE: "the body is unusually large or small; the header's spacing may be wrong, or this is a child",
+    InputWarning.WINDOW: "the body is unusually faint or bright; the SUV may be wrong, or the window unusual",
+}
