@@ -1,6 +1,5 @@
 import hashlib
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,14 +17,14 @@ from mipseg.io.dataset import Case  # noqa: E402
 from mipseg.model.inference import Network, infer  # noqa: E402
 from mipseg.model.segmenter import Segmenter  # noqa: E402
 from mipseg.training.checkpoint import load_ema_network, save_checkpoint  # noqa: E402
-from mipseg.training.config import Config  # noqa: E402
+from mipseg.training.config import BOTH, Config  # noqa: E402
 from mipseg.training.evaluate import make_report, read_report  # noqa: E402
 from mipseg.training.export import Member, export, replaced, write_model  # noqa: E402
 from mipseg.training.model_card import render_card  # noqa: E402
 from mipseg.training.model_selection import SearchSpace, cross_validate  # noqa: E402
 from mipseg.training.network import UNet  # noqa: E402
 from mipseg.training.onnx_file import MIN_ROUNDED, to_onnx  # noqa: E402
-from mipseg.training.predict import as_network  # noqa: E402
+from mipseg.training.predict import as_networks  # noqa: E402
 from mipseg.training.runs import Run  # noqa: E402
 from mipseg.training.split import Split  # noqa: E402
 from mipseg.training.train import Job, begin  # noqa: E402
@@ -47,21 +46,26 @@ CPU = torch.device("cpu")
 def run(config: Config, split: Split, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Two runs that ship together: random weights whose answers differ between pixels."""
     runs = tmp_path_factory.mktemp("runs")
-    small = replace(config, channels=(4, 4, 4))
-    other = Run(replace(small, name="other", pixel_unshuffle=2, seed=5), runs / "other")
+    small = replace(config, channels=(4, 4, 4), views=("plain",))
+    other = Run(replace(small, name="other", pixel_unshuffle=2, seed=5, views=("mirrored",)), runs / "other")
     run = Run(small, runs / "tiny", ensemble=(other,))
     for member in run.members:
-        identity, folder = member.identity(split, None), member.network_folder(None)
-        state = begin(Job(member.config, identity, folder, split.cases), CPU)
-        with torch.no_grad():
-            state.ema_network.tumour.weight *= 40
-            bias = state.ema_network.tumour.bias
-            assert bias is not None
-            bias += 5  # near a half, where rounded weights decide nothing about the mask
-        folder.mkdir(parents=True)
-        save_checkpoint(state, folder, identity)
+        write_network(member, split)
     write_report(run, split)
     return run
+
+
+def write_network(run: Run, split: Split) -> None:
+    """The network that ships, with random weights."""
+    identity, folder = run.identity(split, None), run.network_folder(None)
+    state = begin(Job(run.config, identity, folder, split.cases), CPU)
+    with torch.no_grad():
+        state.ema_network.tumour.weight *= 40
+        bias = state.ema_network.tumour.bias
+        assert bias is not None
+        bias += 5  # near a half, where rounded weights decide nothing about the mask
+    folder.mkdir(parents=True)
+    save_checkpoint(state, folder, identity)
 
 
 def write_report(run: Run, split: Split) -> None:
@@ -86,7 +90,7 @@ def members(run: Run, split: Split, folder: Path) -> list[Member]:
         Member(
             member,
             load_ema_network(member.network_folder(None), member.identity(split, None)),
-            number == 1,
+            member.config.views[0],
             (folder / f"network-{number}.onnx").read_bytes(),
         )
         for number, member in enumerate(run.members)
@@ -138,18 +142,19 @@ def assert_same_answers(segmenter: Segmenter, originals: list[Network]) -> None:
 
 
 def test_exported_folder_gives_the_same_answers(folder: Path, members: list[Member]) -> None:
-    originals = [as_network(member.network, CPU, mirrored=member.mirrored) for member in members]
+    originals = [network for member in members for network in as_networks(member.network, [member.view], CPU)]
     assert_same_answers(Segmenter(folder, threads=1), originals)
 
 
-def test_a_run_that_is_alone_sees_both_views(run: Run, split: Split, members: list[Member], tmp_path: Path) -> None:
-    alone = Run(run.config, tmp_path / "alone")
-    shutil.copytree(run.network_folder(None), alone.network_folder(None))
+def test_a_run_with_both_views_ships_two_networks(run: Run, split: Split, tmp_path: Path) -> None:
+    alone = Run(replace(run.config, views=BOTH), tmp_path / "alone")
+    write_network(alone, split)
     write_report(alone, split)
     folder = export(alone, split, tmp_path / "models")
     networks = json.loads((folder / "config.json").read_text())["networks"]
     assert [network["mirrored"] for network in networks] == [False, True]
-    originals = [as_network(members[0].network, CPU, mirrored=mirrored) for mirrored in (False, True)]
+    network = load_ema_network(alone.network_folder(None), alone.identity(split, None))
+    originals = as_networks(network, BOTH, CPU)
     assert_same_answers(Segmenter(folder, threads=1), originals)
     assert "- **Networks**: 1 U-Nets" in (folder / "README.md").read_text()
 

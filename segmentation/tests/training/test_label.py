@@ -11,12 +11,13 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: uv sync --extra train")
 
 from mipseg.io.dataset import Case  # noqa: E402
+from mipseg.model.inference import infer  # noqa: E402
 from mipseg.training import train as module  # noqa: E402
 from mipseg.training.augment import Batch, Sampler  # noqa: E402
 from mipseg.training.checkpoint import load_ema_network  # noqa: E402
-from mipseg.training.config import Config  # noqa: E402
+from mipseg.training.config import BOTH, Config  # noqa: E402
 from mipseg.training.network import UNet  # noqa: E402
-from mipseg.training.predict import predict  # noqa: E402
+from mipseg.training.predict import as_networks  # noqa: E402
 from mipseg.training.runs import Run  # noqa: E402
 from mipseg.training.split import Split  # noqa: E402
 from mipseg.training.train import Job, label, train, train_step  # noqa: E402
@@ -113,7 +114,7 @@ def test_labels_are_the_sharpened_probabilities(trained_run: Run, split: Split, 
         network.tumour.bias.add_(4)  # type: ignore[union-attr]
     labels = label(network, unlabelled, CPU)
     for found, case in zip(labels, unlabelled, strict=True):
-        p = predict([network], case.intensity, CPU)[0].astype(float)
+        p = infer(case.intensity, as_networks(network, BOTH, CPU))[0].astype(float)
         assert found.dtype == np.uint8
         np.testing.assert_allclose(found, 255 * p**2 / (p**2 + (1 - p) ** 2), atol=0.51)
         assert np.ptp(p) > 0.3

@@ -15,15 +15,16 @@ from mipseg.errors import ModelError
 from mipseg.io.dataset import Case
 from mipseg.metrics import dice_score
 from mipseg.model.classify import Classifier, features
+from mipseg.model.inference import infer
 from mipseg.model.postprocess import binarise_if_patient
 from mipseg.repair import repair
 from mipseg.training.checkpoint import CHECKPOINT, load_ema_network
-from mipseg.training.config import Config
+from mipseg.training.config import BOTH, Config
 from mipseg.training.evaluate import evaluate, read_report
 from mipseg.training.model_card import robustness_table
 from mipseg.training.model_selection import Decoding
 from mipseg.training.perturb import PERTURBATIONS
-from mipseg.training.predict import predict
+from mipseg.training.predict import as_networks
 from mipseg.training.robustness import (
     Predict,
     Robustness,
@@ -131,7 +132,7 @@ def test_run_is_measured_and_kept(evaluated: Run, split: Split) -> None:
         network = load_ema_network(evaluated.network_folder(fold), evaluated.identity(split, fold))
         for case in split.left_out(fold)[:2]:  # the patients
             seen = repair(case.intensity, None)
-            probability, logit = predict([network], seen.intensity, CPU)
+            probability, logit = infer(seen.intensity, as_networks(network, BOTH, CPU))
             score = classifier.probability(features(probability, logit))
             tumour = seen.restore(binarise_if_patient(probability, score, *decoding))
             dice.append(dice_score(case.mask, tumour))

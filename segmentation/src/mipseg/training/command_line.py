@@ -89,6 +89,8 @@ def main() -> None:
         run, settings = load_run(arguments.config, project_root() / "runs"), Settings()
         cases = load_dataset(settings.data_dir)
         split = Split(cases, read_folds(cases), load_unlabelled(settings.unlabelled_dir))
+        if not split.unlabelled and any(member.config.label_steps for member in run.members):
+            sys.stderr.write("MIPSEG_UNLABELLED_DIR names no patients without masks: training goes on without\n")
         _work(arguments.command, run, split, options, arguments)
     except TimeIsUpError as stopped:
         sys.stdout.write(f"{stopped}, after {arguments.minutes:g} minutes; the same command goes on\n")

@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
@@ -16,6 +16,8 @@ CONFIGS = Path(__file__).parent / "configs"  # the experiments that ship with th
 Name = Annotated[str, Field(pattern=r"^[\w-]{1,64}$")]  # it becomes the name of folders
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
+View: TypeAlias = Literal["plain", "mirrored"]  # the image as it is, and its mirror image
+BOTH: tuple[View, ...] = ("plain", "mirrored")
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -27,6 +29,8 @@ class Config:
         ensemble: runs whose networks are averaged with this one's: those of the same fold where it is judged, those
             that saw all cases where it ships.
         seed: seed of the weights and of every random draw.
+        views: those that the network is judged and shipped with, each with the same
+            weight in an ensemble.
         pretrained: whether the network begins with an encoder that learned from photographs, see `PretrainedUNet`.
         pixel_unshuffle: pixels per side that the network folds into channels, see `UNet`; the pretrained one has 2.
         channels: feature channels of each level of the network; of the pretrained one those on the way up.
@@ -52,6 +56,7 @@ class Config:
     name: Name
     ensemble: tuple[Name, ...] = ()
     seed: int = 11
+    views: Annotated[tuple[View, ...], Field(min_length=1, max_length=2)] = BOTH
     pretrained: bool = False
     pixel_unshuffle: Positive = 2
     channels: Annotated[tuple[Positive, ...], Field(min_length=3)] = (16, 32, 64, 128, 256)

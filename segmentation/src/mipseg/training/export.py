@@ -22,11 +22,12 @@ from mipseg.model.postprocess import binarise_if_patient
 from mipseg.model.segmenter import MODELS, Segmenter
 from mipseg.phantom import make_phantom
 from mipseg.training.checkpoint import ARCHITECTURE, load_ema_network
+from mipseg.training.config import View
 from mipseg.training.evaluate import read_report
 from mipseg.training.model_card import REPORT, card_report, write_card
 from mipseg.training.network import SegmentationNetwork
 from mipseg.training.onnx_file import to_onnx
-from mipseg.training.predict import as_network
+from mipseg.training.predict import as_networks
 from mipseg.training.robustness import read_robustness
 from mipseg.training.runs import Run
 from mipseg.training.split import Split
@@ -44,13 +45,13 @@ class Member(NamedTuple):
     Attributes:
         run: where it comes from.
         network: in evaluation mode, on the CPU.
-        mirrored: whether it sees the mirror image.
+        view: what it sees.
         onnx: its ONNX file.
     """
 
     run: Run
     network: SegmentationNetwork
-    mirrored: bool
+    view: View
     onnx: bytes
 
 
@@ -79,18 +80,15 @@ def export(run: Run, split: Split, models: Path = MODELS) -> Path:
 def load_members(run: Run, split: Split) -> list[Member]:
     """Read the networks that saw all cases, of a run and of its ensemble, and turn them into ONNX files.
 
-    Every second one sees the mirror image: both views at the price of one. A network that is alone sees both.
-
     Raises:
         ModelError: a network was not trained, or belongs to another run.
     """
-    sources = [
-        (member, load_ema_network(member.network_folder(None), member.identity(split, None))) for member in run.members
-    ]
-    views = sources * 2 if len(sources) == 1 else sources
-    return [
-        Member(member, network, number % 2 == 1, to_onnx(network)) for number, (member, network) in enumerate(views)
-    ]
+    members = []
+    for member in run.members:
+        network = load_ema_network(member.network_folder(None), member.identity(split, None))
+        onnx = to_onnx(network)
+        members += [Member(member, network, view, onnx) for view in member.config.views]
+    return members
 
 
 def write_model(
@@ -150,7 +148,7 @@ def replaced(folder: Path) -> Iterator[Path]:
 def _write_network(folder: Path, number: int, member: Member) -> NetworkFile:
     file = folder / f"network-{number}.onnx"
     file.write_bytes(member.onnx)
-    return NetworkFile(file.name, _sha256(file), member.run.config.name, member.mirrored)
+    return NetworkFile(file.name, _sha256(file), member.run.config.name, member.view == "mirrored")
 
 
 def _architecture(member: Member) -> dict[str, Any]:
@@ -168,7 +166,7 @@ def _sha256(file: Path) -> str:
 
 def _check_agreement(members: Sequence[Member], segmenter: Segmenter, images: Iterable[Intensity]) -> None:
     config = segmenter.config
-    originals = [as_network(member.network, CPU, mirrored=member.mirrored) for member in members]
+    originals = [network for member in members for network in as_networks(member.network, [member.view], CPU)]
     for number, image in enumerate(images):
         probability, logit = infer(image, originals)
         has_tumour = config.classifier.probability(features(probability, logit))

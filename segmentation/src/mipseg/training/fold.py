@@ -37,4 +37,4 @@ def train_network(run: Run, fold: int | None, split: Split, options: Options) ->
     )
     network = train(job, options)
     if left_out:
-        write_probabilities(file, predict_cases(network, left_out, options.device), identity)
+        write_probabilities(file, predict_cases(network, run.config.views, left_out, options.device), identity)

@@ -122,7 +122,7 @@ def load_answers(run: Run, split: Split) -> list[Answer]:
     Raises:
         ModelError: a fold was not trained yet, or what is there belongs to another run.
     """
-    answers = []
+    answers, views = [], [len(member.config.views) for member in run.members]  # each is a network of what ships
     for fold in range(split.count):
         members = [
             read_probabilities(member.network_folder(fold) / PROBABILITIES, member.identity(split, fold))
@@ -130,8 +130,8 @@ def load_answers(run: Run, split: Split) -> list[Answer]:
         ]
         for case in split.left_out(fold):
             maps, logits = zip(*(member[case.id] for member in members), strict=True)
-            probability = np.asarray(np.mean(maps, 0, np.float32))
-            answers.append(Answer(case, fold, probability, float(np.mean(logits))))
+            probability = np.average(np.array(maps, np.float32), 0, views).astype(np.float32)
+            answers.append(Answer(case, fold, probability, float(np.average(logits, weights=views))))
     return answers
 
 

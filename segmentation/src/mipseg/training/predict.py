@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from mipseg.errors import ModelError
 from mipseg.io.dataset import Case
 from mipseg.model.inference import Answer, Network, infer
+from mipseg.training.config import View
 from mipseg.training.identity import Identity
 from mipseg.training.network import SegmentationNetwork
-from mipseg.types import Intensity, Probability
+from mipseg.types import Intensity
 
 PROBABILITIES = "probabilities.npz"
 IDENTITY, PATIENT = "identity", "/patient"  # of the file: a name, and the end of the names of logits
@@ -36,8 +37,8 @@ class Probabilities(nn.Module):
         return output.tumour.float().sigmoid(), output.patient.float()
 
 
-def as_network(network: SegmentationNetwork, device: torch.device, *, mirrored: bool = False) -> Network:
-    """Wrap a network, which is in evaluation mode and lives on the device, for `infer`."""
+def as_networks(network: SegmentationNetwork, views: Sequence[View], device: torch.device) -> list[Network]:
+    """Wrap a network, which is in evaluation mode and lives on the device, for `infer`: once for each view."""
 
     @torch.no_grad()
     def run(image: Intensity) -> Answer:
@@ -45,37 +46,16 @@ def as_network(network: SegmentationNetwork, device: torch.device, *, mirrored: 
         tumour, patient = Probabilities(network)(x)
         return tumour[0, 0].cpu().numpy(), float(patient)
 
-    return Network(mirrored, run)
+    return [Network(view == "mirrored", run) for view in views]
 
 
-def predict(
-    networks: Sequence[SegmentationNetwork], intensity: Intensity, device: torch.device
-) -> tuple[Probability, float]:
-    """Predict one image as the average of what each network says of it and of its mirror image.
-
-    Args:
-        networks: in evaluation mode.
-        intensity: (H, W) in [0, 1], air 0.
-        device: where the networks live.
-
-    Returns:
-        See `infer`.
-    """
-    maps, logits = zip(
-        *(
-            infer(intensity, [as_network(network, device, mirrored=mirrored) for mirrored in (False, True)])
-            for network in networks
-        ),
-        strict=True,
-    )
-    return np.mean(maps, 0), float(np.mean(logits))
-
-
-def predict_cases(network: SegmentationNetwork, cases: Sequence[Case], device: torch.device) -> dict[str, Answer]:
+def predict_cases(
+    network: SegmentationNetwork, views: Sequence[View], cases: Sequence[Case], device: torch.device
+) -> dict[str, Answer]:
     """Predict cases: for each id its (H, W) float16 map, and the logit of being a patient."""
     answers: dict[str, Answer] = {}
     for case in track(cases, "predict"):
-        probability, logit = predict([network], case.intensity, device)
+        probability, logit = infer(case.intensity, as_networks(network, views, device))
         answers[case.id] = probability.astype(np.float16), logit
     return answers
 

@@ -18,6 +18,7 @@ from mipseg.io.arrays import intensity_of_image
 from mipseg.io.dataset import Case
 from mipseg.metrics import bootstrap_interval, dice_score
 from mipseg.model.classify import Classifier, features
+from mipseg.model.inference import Network, infer
 from mipseg.model.postprocess import binarise_if_patient
 from mipseg.repair import repair
 from mipseg.training.checkpoint import load_ema_network
@@ -25,7 +26,7 @@ from mipseg.training.evaluate import read_report
 from mipseg.training.model_card import REPORT, robustness_table
 from mipseg.training.model_selection import Decoding
 from mipseg.training.perturb import PERTURBATIONS
-from mipseg.training.predict import predict
+from mipseg.training.predict import as_networks
 from mipseg.training.runs import Run
 from mipseg.training.split import Split
 from mipseg.types import Intensity, Probability
@@ -52,22 +53,24 @@ def measure_robustness(run: Run, split: Split, device: torch.device) -> str:
     """
     report = read_report(run, split)
     networks = [
-        [
-            load_ema_network(member.network_folder(fold), member.identity(split, fold)).to(device)
-            for member in run.members
-        ]
+        [network for member in run.members for network in _load(member, split, fold, device)]
         for fold in range(split.count)
     ]
     measured = perturb_and_measure(
         [case for case in split.cases if case.has_tumour],
         split.folds,
-        lambda fold, intensity: predict(networks[fold], intensity, device),
+        lambda fold, intensity: infer(intensity, networks[fold]),
         Decoding(**report["decoding"]),
         Classifier(**report["classifier"]),
     )
     content = {"of_report": _hash_report(run), "perturbations": measured}
     (run.folder / ROBUSTNESS).write_text(json.dumps(content, indent=1) + "\n")
     return robustness_table(measured)
+
+
+def _load(run: Run, split: Split, fold: int, device: torch.device) -> list[Network]:
+    network = load_ema_network(run.network_folder(fold), run.identity(split, fold)).to(device)
+    return as_networks(network, run.config.views, device)
 
 
 def read_robustness(run: Run) -> Robustness | None:

@@ -33,19 +33,10 @@ class Run:
         return self.folder / ("all" if fold is None else f"fold{fold}")
 
     def identity(self, split: Split, fold: int | None) -> Identity:
-        """The identity that this network must have.
-
-        Raises:
-            ConfigError: the run wants patients without reference, and there are none.
-        """
+        """The identity that this network must have."""
         hashes = split.hashes
         if not self.config.label_steps:
             hashes = hashes._replace(unlabelled_hash=None)
-        elif hashes.unlabelled_hash is None:
-            raise ConfigError(
-                f"{self.config.name} trains on patients without reference too: MIPSEG_UNLABELLED_DIR has to name a "
-                "folder of their images; unlabelled_fraction = 0 does without"
-            )
         return make_identity(self.config, hashes, fold)
 
 

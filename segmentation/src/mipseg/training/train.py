@@ -14,15 +14,16 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mipseg.errors import ConfigError
 from mipseg.io.dataset import Case
+from mipseg.model.inference import infer
 from mipseg.training.augment import Batch, Sampler
 from mipseg.training.checkpoint import CHECKPOINT, State, make_network, restore_checkpoint, save_checkpoint
-from mipseg.training.config import Config
+from mipseg.training.config import BOTH, Config
 from mipseg.training.geometry import Random
 from mipseg.training.identity import Identity
 from mipseg.training.loss import training_loss
 from mipseg.training.monitor import Monitor
 from mipseg.training.network import SegmentationNetwork
-from mipseg.training.predict import predict
+from mipseg.training.predict import as_networks
 from mipseg.training.stock import Stock, make_stock
 
 GRADIENT_NORM = 5.0
@@ -158,7 +159,7 @@ def label(network: SegmentationNetwork, cases: Sequence[Case], device: torch.dev
     """What a network says of patients without reference, sharpened: p² / (p² + (1 - p)²), (H, W) uint8 of 255 each."""
     labels = []
     for case in cases:
-        probability, _ = predict([network], case.intensity, device)
+        probability, _ = infer(case.intensity, as_networks(network, BOTH, device))
         certain = probability**2
         labels.append(np.rint(255 * certain / (certain + (1 - probability) ** 2)).astype(np.uint8))
     return labels

@@ -9,8 +9,10 @@ import torch
 
 from mipseg.io.dataset import Case
 from mipseg.metrics import dice_score
+from mipseg.model.inference import infer
+from mipseg.training.config import BOTH
 from mipseg.training.network import SegmentationNetwork
-from mipseg.training.predict import predict
+from mipseg.training.predict import as_networks
 
 CASES_PER_GROUP = 12
 THRESHOLD = 0.5  # probability from which a pixel counts as tumour; the decoding is chosen after training
@@ -46,7 +48,7 @@ def validate(network: SegmentationNetwork, cases: Sequence[Case], device: torch.
     """
     dice, clean = [], []
     for case in cases:
-        prediction = predict([network], case.intensity, device)[0] > THRESHOLD
+        prediction = infer(case.intensity, as_networks(network, BOTH, device))[0] > THRESHOLD
         if case.has_tumour:
             dice.append(dice_score(case.mask, prediction))
         else:
