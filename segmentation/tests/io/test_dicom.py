@@ -1,6 +1,8 @@
 """DICOM series: slices in order, each with its slope, and everything that is not such a stack is named."""
 
 import contextlib
+import tracemalloc
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.uid import (
     UID,
+    DeflatedExplicitVRLittleEndian,
     EnhancedPETImageStorage,
     ExplicitVRBigEndian,
     ImplicitVRLittleEndian,
@@ -270,6 +273,25 @@ def test_slices_beside_each_other(tmp_path: Path) -> None:
 
 def test_one_slice(tmp_path: Path) -> None:
     assert "has one slice; a volume needs at least 2" in refused(tmp_path, make_slices()[:1])
+
+
+def test_deflated_files_are_refused_unread(tmp_path: Path) -> None:
+    folder = write_slices(tmp_path / "series", make_slices())
+    with zipfile.ZipFile(tmp_path / "series.zip", "w") as packed:
+        for file in folder.iterdir():
+            header = dcmread(file)
+            header.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+            header.add_new((0x0009, 0x0010), "LO", "MAKER")
+            header.add_new((0x0009, 0x1001), "UT", " " * (16 << 20))  # deflates to next to nothing
+            dcmwrite(file, header)
+            packed.write(file, file.name)
+    tracemalloc.start()
+    for path in (folder, tmp_path / "series.zip"):
+        with pytest.raises(VolumeError, match="is deflated DICOM, which is not read; convert it to explicit VR first"):
+            read_volume(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 << 20
 
 
 def test_a_file_that_is_cut_within_its_pixels(tmp_path: Path) -> None:

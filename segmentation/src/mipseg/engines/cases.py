@@ -145,11 +145,11 @@ def _studies(files: list[Path], root: Path) -> list[Case]:
 
 def _study_of(files: list[Path]) -> str:
     """The study of the first file that tells it; empty where none of a few does."""
-    from pydicom import dcmread  # noqa: PLC0415 # an extra
+    from mipseg.io.dicom_file import read_dicom  # noqa: PLC0415 # an extra
 
     for file in files[:5]:
         try:
-            header = dcmread(file, stop_before_pixels=True, force=True, specific_tags=["StudyInstanceUID"])
+            header = read_dicom(file, only=["StudyInstanceUID"])
             if study := str(header.get("StudyInstanceUID") or ""):
                 return study
         except Exception:  # noqa: S112 # pydicom raises nearly anything on damaged files; they are named when read

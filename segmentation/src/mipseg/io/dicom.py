@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 
 from mipseg.errors import VolumeError
 from mipseg.io.dicom_decode import Decoder
+from mipseg.io.dicom_file import read_dicom
 from mipseg.io.dicom_headers import number, numbers, refusal, text, value
 from mipseg.io.dicom_select import Entry, Series
 from mipseg.io.volume import Affine, check_affine, check_finite, check_size
@@ -204,7 +205,7 @@ def _is_copy(one: Entry, other: Entry) -> bool:
 
 def _read(file: Path) -> Dataset:
     try:
-        return dcmread(file, force=True)
+        return read_dicom(file)
     except Exception as error:  # pydicom raises nearly anything on damaged files
         raise VolumeError(f"{file.name} can't be read; the file is damaged") from error
 

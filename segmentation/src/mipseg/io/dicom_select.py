@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 
 from mipseg.errors import VolumeError
+from mipseg.io.dicom_file import read_dicom
 from mipseg.io.dicom_headers import ENHANCED, PET, numbers, refusal, text, texts
 
 INDEX_TAGS = [
@@ -73,11 +74,13 @@ def index_files(files: Iterable[Path]) -> tuple[list[Series], list[Path]]:
     damaged = []
     for file in files:
         try:
-            header = dcmread(file, stop_before_pixels=True, force=True, specific_tags=INDEX_TAGS)
+            header = read_dicom(file, only=INDEX_TAGS)
             uid, is_directory = (
                 text(header, "SeriesInstanceUID"),
                 header.file_meta.get("MediaStorageSOPClassUID") == _DIRECTORY,
             )
+        except VolumeError:
+            raise
         except Exception:  # pydicom raises nearly anything on damaged files
             damaged.append(file)
             continue

@@ -1,4 +1,4 @@
-"""Numbers learned from the data set; `python -m mipseg.repair.fit` writes them."""
+"""Numbers learned from the data set; `python -m mipseg.training.fit_repair` writes them."""
 
 import json
 from functools import cache

@@ -1,4 +1,4 @@
-"""Learn what `learned.json` holds from the data set: `python -m mipseg.repair.fit`. Odd-numbered cases are left out.
+"""Learn what `repair/learned.json` holds from the data set: `python -m mipseg.training.fit_repair`. Odd-numbered cases are left out.
 
 Orientation: a template such that a thumbnail of an upright body fits it better than the thumbnail's three other turns
 (a conditional logit). Size: of the logs of a body's lengths, the weighted sum that differs least between people. Each
@@ -55,7 +55,7 @@ def main() -> None:
     bodies: list[Intensity] = []
     for case in iter_cases(Settings().data_dir):
         if int(case.id[-3:]) % 2 == 0:
-            half = halved((255 - case.image).astype(np.float32) / np.float32(255))
+            half = halved(case.intensity)
             box = body_box(half)
             if box is not None:
                 bodies.append(box.of(half))
