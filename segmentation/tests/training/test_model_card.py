@@ -163,6 +163,12 @@ def test_a_model_folder_keeps_no_list_of_all_cases(folder: Path) -> None:
     assert "dice_of_cases" not in report
 
 
+def test_a_model_put_together_from_several_trainings_says_so(folder: Path) -> None:
+    card = change(folder, identities=None)
+    assert "This model was put together from several trainings" in card
+    assert "every fold of the runs above" not in card
+
+
 def test_identity_of_the_runs_is_shown(folder: Path) -> None:
     folds = [IDENTITY, IDENTITY | {"versions": {"torch": "2.2"}, "dirty": True}]
     hashes = [f"`{letter * 12}`" for letter in "cdef"]

@@ -1,4 +1,6 @@
-"""Learn what `repair/learned.json` holds from the data set: `python -m mipseg.training.fit_repair`. Odd-numbered cases are left out.
+"""Learn what `repair/learned.json` holds from the data set: `python -m mipseg.training.fit_repair`.
+
+Odd-numbered cases are left out.
 
 Orientation: a template such that a thumbnail of an upright body fits it better than the thumbnail's three other turns
 (a conditional logit). Size: of the logs of a body's lengths, the weighted sum that differs least between people. Each

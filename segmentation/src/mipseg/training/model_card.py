@@ -94,7 +94,7 @@ def render_card(folder: Path) -> str:
         robustness=robustness.strip(),
         not_clean=f"{1 - report['controls_without_false_lesion']:.0%}",
         lowest_dice=", ".join(f"{name} {value:.2f}" for name, value in report["lowest_dice"].items()),
-        identities=_identity_table(report["identities"]),
+        reproduce=_reproduce(config.name, report["identities"]),
     )
 
 
@@ -198,10 +198,22 @@ def _calibration_table(groups: Sequence[Mapping[str, float]]) -> str:
     return _table(("Predicted, mean", "Share with a tumour", "Cases"), rows)
 
 
-def _identity_table(identities: Mapping[str, Mapping[str, Any]] | None) -> str:
-    """The runs' identities as a table; None: they were trained before identities were recorded."""
+def _reproduce(name: str, identities: Mapping[str, Mapping[str, Any]] | None) -> str:
+    """How to train the model again, and the runs' identities; None: it was put together from several trainings."""
     if identities is None:
-        return "The identity of the runs was not recorded."
+        return (
+            "This model was put together from several trainings, which the notes above name; no one command makes it\n"
+            "again. `make data FROM=<the organisers' repository>`, then `make train` trains the same kinds by\n"
+            f"the configurations of this repository, from `configs/{name}.toml` on."
+        )
+    return (
+        "`make data FROM=<the organisers' repository>`, then `make train`: it trains every fold of the runs above,\n"
+        f"evaluates, trains what ships on all cases and exports (`configs/{name}.toml`).\n\n"
+        f"{_identity_table(identities)}"
+    )
+
+
+def _identity_table(identities: Mapping[str, Mapping[str, Any]]) -> str:
     rows = [
         (
             run,
