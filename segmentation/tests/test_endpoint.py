@@ -42,7 +42,7 @@ def test_mask_time_and_file() -> None:
 @pytest.mark.parametrize(("reply", "problem"), [
     ((500, b"{}"), "the answer's status is 500"),
     ((307, b""), "the answer's status is 307"),
-    ((200, b"<html>"), "the reply is not JSON in UTF-8"),
+    ((200, b"<html>"), "the reply: not JSON in UTF-8"),
     ((200, b'{"image": ""}'), 'the reply must be a JSON object with "img"'),
     ((200, b'{"img": "####"}'), "img is not valid base64"),
     (masked(np.zeros((7, 9, 3), np.uint8)), "the mask's shape is (7, 9, 3), but the image's is (9, 7, 3)"),

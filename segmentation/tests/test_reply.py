@@ -107,6 +107,13 @@ def test_a_data_url_is_refused_as_by_the_organisers(prefix: str) -> None:
     assert judged.detail == "img is a data: URL; answer with what follows its comma"
 
 
+def test_a_byte_order_mark_is_skipped_and_many_parts_are_refused() -> None:
+    reply = json.dumps({"img": base64.b64encode(ACCEPTED["RGB"]).decode()})
+    assert judge_reply((9, 7), reply.encode("utf-8-sig")).reason is None
+    many = judge_reply((9, 7), reply[:-1].encode() + b',"more":[' + b"{}," * 50_000 + b"0]}")
+    assert (many.reason, many.detail) == ("not-json", "the reply: the JSON has more than 100000 parts")
+
+
 def test_a_turned_png_is_refused() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6

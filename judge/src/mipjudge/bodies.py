@@ -1,15 +1,15 @@
 """Bodies of requests: JSON whatever their Content-Type says, since `curl -d` calls it a form."""
 
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
+from mipseg.json_body import REQUEST_PARTS, JsonError, read_json
 from mipseg.serving.problems import ProblemError
 
-MAX_BYTES = 64 * 1024  # a URL or a name; so little that its parts need not be counted
+MAX_BYTES = 64 * 1024  # a URL or a name
 Body = TypeVar("Body", bound=BaseModel)
 
 
@@ -28,12 +28,12 @@ def body_of(kind: type[Body]) -> Callable[[Request], Awaitable[Body]]:
         if not content and not required:
             return kind()
         try:
-            return kind.model_validate(json.loads(content.decode("utf-8-sig")))
+            return kind.model_validate(read_json(content, REQUEST_PARTS))
         except ValidationError:
             wanted = ", ".join(kind.model_fields)
             raise ProblemError("invalid-request", f"the body must be a JSON object with: {wanted}") from None
-        except (ValueError, RecursionError):
-            raise ProblemError("invalid-json", "the body is not JSON in UTF-8") from None
+        except JsonError as error:
+            raise ProblemError("invalid-json", f"the body: {error}") from None
 
     return read
 

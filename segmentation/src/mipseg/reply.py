@@ -1,7 +1,6 @@
 """An endpoint's reply, read as the championship's judge reads it: for the judge and for all others who ask one."""
 
 import base64
-import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +10,10 @@ from mipseg.errors import Base64Error, InputError, SegmentationError
 from mipseg.io.codec import decode_base64
 from mipseg.io.mask_png import decode_rgb
 from mipseg.io.sizes import MAX_PIXELS
+from mipseg.json_body import REPLY_PARTS, JsonError, read_json
 from mipseg.types import Mask
 
 MAX_DETAIL = 300
-MAX_PARTS = 100_000  # of a reply's JSON: a few megabytes of `{},{},…` would take a hundred of memory
 
 
 @dataclass(frozen=True)
@@ -46,12 +45,10 @@ def judge_reply(shape: tuple[int, ...], content: bytes) -> Judged:
         shape: height and width of the image.
         content: the reply's body.
     """
-    if sum(content.count(sign) for sign in b"[{,") > MAX_PARTS:
-        return Judged("not-json", "the reply's JSON has too many parts")
     try:
-        answer = json.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError):
-        return Judged("not-json", "the reply is not JSON in UTF-8")
+        answer = read_json(content, REPLY_PARTS)
+    except JsonError as error:
+        return Judged("not-json", f"the reply: {error}")
     img = answer.get("img") if isinstance(answer, dict) else None
     if not isinstance(img, str):
         return Judged("no-img", 'the reply must be a JSON object with "img"')

@@ -37,9 +37,11 @@ def test_refusals(judge: StandIn, run_validate: Command, answer: Answer, code: s
 
 
 @pytest.mark.parametrize(("content", "text"), [
-    (b"<html>Welcome</html>", "the judge's answer is not JSON; is EVAL_API_URL the judge's address?"),
-    (b"", "the judge's answer is not JSON; is EVAL_API_URL the judge's address?"),
-    (b"[" * 100_000, "the judge's answer is not JSON; is EVAL_API_URL the judge's address?"),
+    (b"<html>Welcome</html>", "the judge's answer: not JSON in UTF-8; is EVAL_API_URL the judge's address?"),
+    (b"", "the judge's answer: not JSON in UTF-8; is EVAL_API_URL the judge's address?"),
+    (b"[" + b"{}," * 50_000 + b"0]",
+     "the judge's answer: the JSON has more than 100000 parts; is EVAL_API_URL the judge's address?"),
+    (b"[" * 100_000, "the judge's answer: not JSON in UTF-8; is EVAL_API_URL the judge's address?"),
     ([QUEUED], "the judge's answer has an unexpected form: it is not a JSON object"),
     ({}, "the judge's answer has an unexpected form: `queued_attempt_uuid` is not a UUID"),
     ({**QUEUED, "queued_attempt_uuid": "../../x"},

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from mipseg.client.errors import AnswerError
+from mipseg.json_body import REPLY_PARTS, JsonError, read_json
 from mipseg.problem_codes import PROBLEMS, code_of
 
 Redact = Callable[[str], str]
@@ -102,9 +103,9 @@ def parse_uuid(text: object) -> str | None:
 def parse_json(content: bytes) -> dict[str, Any]:
     """Read a body that must be a JSON object."""
     try:
-        found = json.loads(content)
-    except (ValueError, RecursionError):
-        raise AnswerError("the judge's answer is not JSON; is EVAL_API_URL the judge's address?") from None
+        found = read_json(content, REPLY_PARTS)
+    except JsonError as error:
+        raise AnswerError(f"the judge's answer: {error}; is EVAL_API_URL the judge's address?") from None
     if not isinstance(found, dict):
         raise _shape("it is not a JSON object")
     return found

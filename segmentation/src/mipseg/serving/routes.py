@@ -14,11 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mipseg.checks import validate_segmentation
 from mipseg.errors import ModelError
 from mipseg.io.codec import decode, decode_base64, encode_request
+from mipseg.json_body import REQUEST_PARTS, JsonError, read_json
 from mipseg.model.segmenter import Segmenter
 from mipseg.pipeline import Result, analyze_bytes, warnings_about
 from mipseg.repair import InputWarning
 from mipseg.serving import memory
-from mipseg.serving.json_body import JsonError, parse_json
 from mipseg.serving.media_type import media_type
 from mipseg.serving.prediction_queue import PredictionQueue
 from mipseg.serving.problems import ProblemError
@@ -208,7 +208,7 @@ def _parse(kind: type[Body], body: bytes) -> Body:
     if not body:
         raise ProblemError("invalid-request", f"the body is empty; it must be a JSON object with: {wanted}")
     try:
-        content = parse_json(body)
+        content = read_json(body, REQUEST_PARTS)
     except JsonError as error:
         raise ProblemError("invalid-json", f"the body: {error}") from None
     try:

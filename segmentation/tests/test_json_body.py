@@ -4,7 +4,7 @@ import tracemalloc
 
 import pytest
 
-from mipseg.serving.json_body import MAX_PARTS, JsonError, parse_json
+from mipseg.json_body import REQUEST_PARTS, JsonError, read_json
 from tests.serving.answers import GOOD, JSON, assert_problem, assert_still_serves
 from tests.serving.server import Server
 
@@ -25,7 +25,7 @@ def test_many_parts_are_refused_before_they_are_made(body: bytes) -> None:
     try:
         started = time.process_time()
         with pytest.raises(JsonError, match="more than 1000 parts"):
-            parse_json(body)
+            read_json(body, REQUEST_PARTS)
         assert time.process_time() - started < 0.2
         assert tracemalloc.get_traced_memory()[1] < 100_000
     finally:
@@ -33,24 +33,24 @@ def test_many_parts_are_refused_before_they_are_made(body: bytes) -> None:
 
 
 def test_as_many_parts_as_allowed() -> None:
-    assert parse_json(b"[" + b"1," * (MAX_PARTS - 1) + b"1]") == [1] * MAX_PARTS
+    assert read_json(b"[" + b"1," * (REQUEST_PARTS - 1) + b"1]", REQUEST_PARTS) == [1] * REQUEST_PARTS
     with pytest.raises(JsonError, match="parts"):
-        parse_json(b"[" + b"1," * MAX_PARTS + b"1]")
+        read_json(b"[" + b"1," * REQUEST_PARTS + b"1]", REQUEST_PARTS)
 
 
 def test_one_large_text_is_one_part() -> None:
     text = "A" * (SIZE - 20)
-    assert parse_json(json.dumps({"img": text}).encode()) == {"img": text}
+    assert read_json(json.dumps({"img": text}).encode(), REQUEST_PARTS) == {"img": text}
 
 
 @pytest.mark.parametrize("body", [b"", b"img", b"\xff\xfe", b"\xef\xbb\xbf", "{}".encode("utf-16"), b"9" * 5000, b"{"])
 def test_what_is_not_json(body: bytes) -> None:
     with pytest.raises(JsonError, match="not JSON in UTF-8"):
-        parse_json(body)
+        read_json(body, REQUEST_PARTS)
 
 
 def test_a_byte_order_mark_is_skipped() -> None:
-    assert parse_json(b'\xef\xbb\xbf{"img": "\xc3\xa9"}') == {"img": "é"}
+    assert read_json(b'\xef\xbb\xbf{"img": "\xc3\xa9"}', REQUEST_PARTS) == {"img": "é"}
 
 
 @pytest.mark.hazard("H4")
