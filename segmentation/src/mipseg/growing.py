@@ -18,6 +18,7 @@ from mipseg.types import BinaryMask, Voxels
 BinaryVoxels: TypeAlias = npt.NDArray[np.bool_]
 Rule: TypeAlias = Literal["41%max", "suv4", "liver"]
 RULES: tuple[str, ...] = get_args(Rule)
+DEFAULT_RULE: Rule = "41%max"
 NEIGHBOURS_18 = ndimage.generate_binary_structure(3, 2)  # voxels that share a face or an edge
 
 SHARE_OF_PEAK = 0.41  # Boellaard et al. 2015, Eur J Nucl Med Mol Imaging 42:328-354
@@ -33,7 +34,7 @@ Level: TypeAlias = Callable[[float], float]
 
 
 def grow(
-    volume: Volume, mip: Mip, mask: npt.NDArray[Any], rule: Rule = "41%max", liver_level: float | None = None
+    volume: Volume, mip: Mip, mask: npt.NDArray[Any], rule: Rule = DEFAULT_RULE, liver_level: float | None = None
 ) -> BinaryVoxels:
     """Estimate the tumour in 3-D.
 

@@ -15,6 +15,7 @@ from mipseg.types import BinaryMask, Intensity, Spacing
 PITCH_MM = 2.0  # of the images that the networks were trained on, in both directions
 WIDTH = 400  # pixels of those images
 WINDOW_TOP_SUV = 6.0
+MIN_WINDOW = 1e-6  # the lowest top that may be chosen
 MAX_HEIGHT_MM = 2500.0  # taller than any person and any scanner's bed
 AIR = 0.03  # share of the window below which a pixel at the sides is cut off without a word
 

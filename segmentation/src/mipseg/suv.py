@@ -10,6 +10,7 @@ from datetime import datetime
 from mipseg.nuclides import find_nuclide, fits, nuclide_of_half_life
 from mipseg.suv_times import MAX_HALF_LIVES, NoSuvError, Times, average_count_time, find_injection, find_reference
 
+MIN_WEIGHT_KG, MIN_DOSE_BQ = 0.1, 1.0  # that may be given; what is not plausible leads to no SUV, with the reason
 WEIGHTS_KG = (0.5, 650.0)
 DOSES_BQ = (1e6, 1e11)
 DOSES_MBQ = (10.0, 10_000.0)  # what a dose looks like that was written in MBq

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mipseg.growing import Rule, grow
+from mipseg.growing import DEFAULT_RULE, Rule, grow
 from mipseg.io.volume import Volume
 from mipseg.measure.lesions_3d import Labels, VolumeLesion, label_lesions, measure_volume
 from mipseg.measure.patient import PatientMeasures, measure_patient
@@ -31,7 +31,7 @@ class VolumeOptions:
         window_top: the value that the networks see as the hottest, in the volume's unit; None: SUV 6.
     """
 
-    rule: Rule = "41%max"
+    rule: Rule = DEFAULT_RULE
     window_top: float | None = None
 
 
@@ -91,7 +91,9 @@ def analyze_volume(volume: Volume, segmenter: Segmenter, options: VolumeOptions 
     return VolumeResult(mip, segmentation, labels, lesions, patient, references, origins, warnings)
 
 
-def correct_volume(volume: Volume, result: VolumeResult, mask: npt.NDArray[Any], rule: Rule = "41%max") -> VolumeResult:
+def correct_volume(
+    volume: Volume, result: VolumeResult, mask: npt.NDArray[Any], rule: Rule = DEFAULT_RULE
+) -> VolumeResult:
     """Estimate the tumour in 3-D again, from a mask of the projection that a person corrected, and measure it.
 
     Args:

@@ -11,14 +11,15 @@ import typer
 
 from mipseg.command import extra_of, package_of
 from mipseg.errors import MipsegError
+from mipseg.suv import MIN_DOSE_BQ, MIN_WEIGHT_KG
 
 Unit = Literal["suv", "bqml"]
 Engine = Literal["local", "ray"]
 
 SeriesOption = Annotated[str | None, typer.Option(metavar="UID", help="The DICOM series, where there are several.")]
 UnitOption = Annotated[Unit | None, typer.Option(help="Unit of NIfTI, MHA and NRRD files, which do not say it.")]
-WeightOption = Annotated[float | None, typer.Option(metavar="KG", min=0.1, help="Body weight, for SUV.")]
-DoseOption = Annotated[float | None, typer.Option(metavar="BQ", min=1.0, help="Injected activity, for SUV.")]
+WeightOption = Annotated[float | None, typer.Option(metavar="KG", min=MIN_WEIGHT_KG, help="Body weight, for SUV.")]
+DoseOption = Annotated[float | None, typer.Option(metavar="BQ", min=MIN_DOSE_BQ, help="Injected activity, for SUV.")]
 EngineOption = Annotated[Engine, typer.Option(help="Who works: the processes of this machine, or a Ray cluster.")]
 AddressOption = Annotated[
     str | None,

@@ -34,9 +34,10 @@ from mipseg.engines.ray_cluster import segmenting_cluster
 from mipseg.engines.segment_case import done_before, failed, segment_case
 from mipseg.engines.table import write_table
 from mipseg.errors import MipsegError
-from mipseg.growing import Rule
+from mipseg.growing import DEFAULT_RULE, Rule
 from mipseg.io.write import write_json
 from mipseg.model.cores import usable_cores
+from mipseg.projection import MIN_WINDOW
 from mipseg.settings import Settings, describe
 
 Run: TypeAlias = Callable[[Sequence[Case]], Iterator[Outcome]]
@@ -65,11 +66,11 @@ def segment(  # noqa: PLR0913 # the options of a command
     *,
     formats: Annotated[str, typer.Option(help=f"Files to write, of {','.join(FORMATS)}.")] = ",".join(DEFAULT_FORMATS),
     window: Annotated[
-        float | None, typer.Option(metavar="TOP", min=1e-6, help="Value shown as the hottest; default: SUV 6.")
+        float | None, typer.Option(metavar="TOP", min=MIN_WINDOW, help="Value shown as the hottest; default: SUV 6.")
     ] = None,
     grow: Annotated[
         str, typer.Option(metavar="RULE", help=f"How lesions grow to 3-D: {' | '.join(get_args(Rule))}.")
-    ] = "41%max",
+    ] = DEFAULT_RULE,
     series: SeriesOption = None,
     unit: UnitOption = None,
     weight: WeightOption = None,

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
-from mipseg.growing import Rule
+from mipseg.growing import DEFAULT_RULE, Rule
 from mipseg.io.volume import Unit
 from mipseg.model.folder import read_config
 from mipseg.model.segmenter import MODELS, load_segmenter
@@ -35,7 +35,7 @@ class Options:
 
     formats: tuple[Format, ...] = DEFAULT_FORMATS
     window_top: float | None = None
-    rule: Rule = "41%max"
+    rule: Rule = DEFAULT_RULE
     series: str | None = None
     unit: Unit | None = None
     weight_kg: float | None = None

@@ -1,7 +1,7 @@
 """One shape for every error: RFC 9457 `application/problem+json`, at most 1 KiB, never echoing what was sent."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import structlog
 from asgi_correlation_id import CorrelationIdMiddleware, correlation_id
@@ -14,6 +14,7 @@ from mipseg import errors
 from mipseg.problem_codes import code_of, status_of, title_of
 
 REQUEST_ID = re.compile(r"[0-9A-Fa-f-]{32,36}")  # what a client may choose; all else is replaced
+FIELD_NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")  # looks like a program's, and not like what a person wrote
 _log = structlog.get_logger()
 
 
@@ -49,6 +50,11 @@ def _response(
         "request_id": request_id or correlation_id.get(),
     }
     return JSONResponse(content, status, headers, "application/problem+json")
+
+
+def repeatable(names: Iterable[str]) -> list[str]:
+    """Those unknown names of fields that an error may repeat: the first five, in order, that look like a program's."""
+    return sorted(name for name in names if FIELD_NAME.fullmatch(name))[:5]
 
 
 def as_problem(error: Exception) -> ProblemError:

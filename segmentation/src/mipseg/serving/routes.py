@@ -1,7 +1,6 @@
 """`POST /predict` and `/tumor/predict`, `POST /tumor/analyze`: from body to answer."""
 
 import asyncio
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, TypeVar
@@ -11,7 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mipseg.checks import validate_segmentation
+from mipseg.checks import MAX_SPACING, validate_segmentation
 from mipseg.errors import ModelError
 from mipseg.io.codec import decode, decode_base64, encode_request
 from mipseg.json_body import REQUEST_PARTS, JsonError, read_json
@@ -21,14 +20,13 @@ from mipseg.repair import InputWarning
 from mipseg.serving import memory
 from mipseg.serving.media_type import media_type
 from mipseg.serving.prediction_queue import PredictionQueue
-from mipseg.serving.problems import ProblemError
+from mipseg.serving.problems import ProblemError, repeatable
 from mipseg.settings import Settings
 from mipseg.types import Image, Mask
 
 Body = TypeVar("Body", bound=BaseModel)
 Predict = Callable[[Image], Mask]
-Millimetres = Annotated[float, Field(gt=0, le=100)]
-FIELD_NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")  # an unknown field is named if it looks like a program's
+Millimetres = Annotated[float, Field(gt=0, le=MAX_SPACING)]
 CLIENT_GONE = 499  # nobody reads this status but the log and the metrics; nginx uses it too
 _log = structlog.get_logger()
 
@@ -221,7 +219,7 @@ def _advice(kind: type[BaseModel], wanted: str, error: ValidationError) -> str:
     """What is wrong with a body, without its values."""
     names = {str(e["loc"][0]) for e in error.errors() if e["loc"]}
     known = sorted(names & kind.model_fields.keys())
-    unknown = sorted(name for name in names - kind.model_fields.keys() if FIELD_NAME.fullmatch(name))[:5]
+    unknown = repeatable(names - kind.model_fields.keys())
     advice = f"the body must be a JSON object with: {wanted}"
     if known:
         advice += f"; check: {', '.join(known)}"

@@ -1,23 +1,23 @@
 """What a client of `/v1/segment` may choose: the options of the command, by the same names."""
 
-import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from mipseg.engines.job import DEFAULT_FORMATS, Format, Options
-from mipseg.growing import Rule
-from mipseg.serving.problems import ProblemError
+from mipseg.growing import DEFAULT_RULE, Rule
+from mipseg.projection import MIN_WINDOW
+from mipseg.serving.problems import ProblemError, repeatable
+from mipseg.serving.routes import Millimetres
+from mipseg.suv import MIN_DOSE_BQ, MIN_WEIGHT_KG
 
 OF_IMAGES = {"pixel_spacing"}
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")  # an unknown option is named if it looks like a program's
 
 
 def _split(text: object) -> object:
     return [part.strip() for part in text.split(",") if part.strip()] if isinstance(text, str) else text
 
 
-Millimetres = Annotated[float, Field(gt=0, le=100)]
 CommaSeparated = BeforeValidator(_split)
 
 
@@ -35,13 +35,13 @@ class SegmentOptions(BaseModel):
         examples=["png,nifti,seg,sr"],
     )
     window: float | None = Field(
-        None, ge=1e-6, description="of a volume: value shown as the hottest; default: SUV 6", examples=[6.0]
+        None, ge=MIN_WINDOW, description="of a volume: value shown as the hottest; default: SUV 6", examples=[6.0]
     )
-    grow: Rule = Field("41%max", description="of a volume: how lesions grow to 3-D")
+    grow: Rule = Field(DEFAULT_RULE, description="of a volume: how lesions grow to 3-D")
     series: str | None = Field(None, pattern=r"^[0-9.]{1,64}$", description="UID of the DICOM series, if several")
     unit: Literal["suv", "bqml"] | None = Field(None, description="of NIfTI, MHA and NRRD, which do not say it")
-    weight: float | None = Field(None, ge=0.1, description="body weight in kg, for SUV", examples=[70.0])
-    dose: float | None = Field(None, ge=1, description="injected activity in Bq, for SUV", examples=[370e6])
+    weight: float | None = Field(None, ge=MIN_WEIGHT_KG, description="body weight in kg, for SUV", examples=[70.0])
+    dose: float | None = Field(None, ge=MIN_DOSE_BQ, description="injected activity in Bq, for SUV", examples=[370e6])
 
     def check_fits(self, *, is_image: bool) -> None:
         """Refuse options that mean nothing for what came.
@@ -74,7 +74,7 @@ def read_options(given: dict[str, str]) -> SegmentOptions:
 def _advice(error: ValidationError) -> str:
     found = {str(entry["loc"][0]): entry["msg"] for entry in error.errors(include_url=False)}
     known = [f"{name}: {text}" for name, text in found.items() if name in SegmentOptions.model_fields]
-    unknown = sorted(name for name in found.keys() - SegmentOptions.model_fields.keys() if _NAME.fullmatch(name))[:5]
+    unknown = repeatable(found.keys() - SegmentOptions.model_fields.keys())
     if len(known) < len(found):
         names = ", ".join(SegmentOptions.model_fields)
         known.append(f"unknown options{': ' + ', '.join(unknown) if unknown else ''}; known: {names}")
