@@ -6,6 +6,7 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -65,6 +66,20 @@ def test_api_names_version_function_and_model(service: Server, segmenter: Segmen
     assert content["predict"]["name"].endswith("make_app.<locals>.<lambda>")
     source = (Path(__file__).parent / "served_app.py").read_bytes()
     assert content["predict"]["sha256"] == hashlib.sha256(source).hexdigest()
+
+
+def test_api_tells_the_limits_of_its_settings(segmenter: Segmenter) -> None:
+    settings = Settings(max_body_bytes=2000, max_pixels=3000, max_upload_bytes=4000)
+    app = create_app(np.zeros_like, segmenter, settings)
+
+    async def ask() -> Any:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t") as client:
+            return (await client.get("/api")).json()["limits"]
+
+    limits = {"max_body_bytes": 2000, "max_pixels": 3000, "max_upload_bytes": 4000, "max_files": 50_000}
+    assert asyncio.run(ask()) == limits
+    described = app.openapi()["components"]["schemas"]["Limits"]["properties"]
+    assert {name for name, field in described.items() if field["description"]} == limits.keys()
 
 
 def test_docs(service: Server) -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 import uuid
+from http import HTTPMethod
 from pathlib import Path
 from typing import Any
 
@@ -116,21 +117,23 @@ def test_metrics_count_by_route_pattern(service: Server) -> None:
 
     good = 'method="POST",route="/tumor/predict",status="200"'
     unknown = 'method="other",route="unknown",status="404"'
-    before = count(good), count(unknown)
+    correction = 'method="PUT",route="/v1/jobs/{job_id}/mask",status="415"'
+    before = count(good), count(unknown), count(correction)
     answers = [
         service.client.post("/tumor/predict", json={"img": GOOD}),
+        service.client.put("/v1/jobs/1/mask"),
         service.client.request("PURGE", "/nowhere/1"),
         service.client.request("PROPFIND", "/nowhere/2"),
     ]
     service.log_of([answer.headers["x-request-id"] for answer in answers])  # counted just before they are logged
-    assert (count(good), count(unknown)) == (before[0] + 1, before[1] + 2)
+    assert (count(good), count(unknown), count(correction)) == (before[0] + 1, before[1] + 2, before[2] + 1)
 
 
 def test_metrics_hold_known_labels_only(service: Server) -> None:
     service.client.get("/predict/x?y=z")
     service.client.get("/static/nothing.css")
     text = service.client.get("/metrics").text
-    assert set(re.findall(r'method="([^"]*)"', text)) <= {"GET", "POST", "HEAD", "OPTIONS", "DELETE", "other"}
+    assert set(re.findall(r'method="([^"]*)"', text)) <= {*HTTPMethod, "other"}
     known = set(service.client.get("/openapi.json").json()["paths"]) | {"/predict", "unknown", "/docs", "/openapi.json"}
     known |= {"/predict/", "/tumor/predict/", "/tumor/analyze/"}
     known |= {f"/static/{file.name}" for file in (Path(serving.__file__).parent / "static").iterdir()}

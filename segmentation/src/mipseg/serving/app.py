@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import structlog
@@ -16,10 +16,12 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
+from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
 from mipseg.checks import validate_segmentation
 from mipseg.errors import ModelError
+from mipseg.io.archive import MAX_FILES
 from mipseg.model.segmenter import Segmenter
 from mipseg.serving import memory, problems
 from mipseg.serving.headers import HeadAsGet, SafeHeaders
@@ -40,6 +42,42 @@ from mipseg.types import Image
 WARM_UP_SHAPE = (489, 400, 3)  # the commonest size of the championship's images
 WARM_UP_BODY = (slice(60, 430), slice(120, 280))  # rows, columns; without a body no network would run
 _log = structlog.get_logger()
+
+
+class Function(BaseModel):
+    """The prediction function; null where it can't be told, or is not loaded."""
+
+    name: str | None
+    sha256: str | None = Field(description="of its file")
+
+
+class Model(BaseModel):
+    """The built-in model."""
+
+    name: str
+    sha256: str
+    runtime: str
+    precision: str
+
+
+class Limits(BaseModel):
+    """What is refused beyond these, by the settings of the same names."""
+
+    max_body_bytes: int = Field(description="of an image's file, and of every other body than an upload of a volume")
+    max_pixels: int = Field(description="of an image")
+    max_upload_bytes: int = Field(description="of the file that `/v1/segment` takes")
+    max_files: int = Field(description="in a ZIP archive; no setting")
+
+
+class About(BaseModel):
+    """What runs here."""
+
+    service: Literal["mipseg"] = "mipseg"
+    version: str
+    uptime_s: float
+    predict: Function = Field(description="what answers `/tumor/predict`")
+    model: Model | None = Field(description="null until it is in use")
+    limits: Limits
 
 
 def create_app(predict: Predict, segmenter: Segmenter, settings: Settings) -> FastAPI:
@@ -78,7 +116,7 @@ def create_app(predict: Predict, segmenter: Segmenter, settings: Settings) -> Fa
     app.include_router(make_segment_router(segmenter, queue, store, runner, settings))
     app.include_router(make_job_router(store, runner, settings))
     _add_health(app)
-    _add_api(app, predict, segmenter)
+    _add_api(app, predict, segmenter, settings)
     add_pages(app)
     app.openapi = lambda: describe_api(app)  # type: ignore[method-assign]  # FastAPI's own way to extend the schema
     metrics = Metrics()
@@ -145,22 +183,25 @@ def _add_health(app: FastAPI) -> None:
         return JSONResponse({"status": "ready"})
 
 
-def _add_api(app: FastAPI, predict: Predict, segmenter: Segmenter) -> None:
+def _add_api(app: FastAPI, predict: Predict, segmenter: Segmenter, settings: Settings) -> None:
+    limits = Limits(
+        max_body_bytes=settings.max_body_bytes,
+        max_pixels=settings.max_pixels,
+        max_upload_bytes=settings.max_upload_bytes,
+        max_files=MAX_FILES,
+    )
+
     @app.get("/api", tags=["service"])
-    async def api() -> JSONResponse:
-        """What runs here: the function that answers, and the built-in model if it is in use."""
+    async def api() -> About:
+        """What runs here: the function that answers, the built-in model if it is in use, and the limits."""
         model = None
         if segmenter.is_loaded:
             runtime, config = segmenter.runtime, segmenter.config
-            model = {"name": config.name, "sha256": config.sha256} | {
-                "runtime": runtime.name,
-                "precision": runtime.precision,
-            }
-        uptime_s = round(time.time() - app.state.started, 1)
-        content = {"service": "mipseg", "version": app.version, "uptime_s": uptime_s}
+            model = Model(name=config.name, sha256=config.sha256, runtime=runtime.name, precision=runtime.precision)
         # A team's function may change while the service runs; what holds it says which one it is.
-        function = getattr(predict, "info", None) or describe_function(predict)
-        return JSONResponse(content | {"predict": function, "model": model})
+        function = Function(**(getattr(predict, "info", None) or describe_function(predict)))
+        uptime_s = round(time.time() - app.state.started, 1)
+        return About(version=app.version, uptime_s=uptime_s, predict=function, model=model, limits=limits)
 
 
 def describe_function(predict: Predict) -> dict[str, Any]:
