@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import httpx
 import pytest
@@ -74,6 +75,67 @@ def test_deadline_gives_up_and_frees_the_turn() -> None:
         go.set()
 
     asyncio.run(scenario())
+
+
+def test_two_that_were_given_up_keep_all_others_out_until_one_ends() -> None:
+    async def scenario() -> None:
+        queue, go = PredictionQueue(8, 0.1), [threading.Event(), threading.Event()]
+        begun = list[int]()
+
+        def hang(number: int) -> None:
+            begun.append(number)
+            go[number].wait()
+
+        for number in range(2):
+            queue.check()
+            with pytest.raises(ProblemError, match="no answer within"):
+                await queue.run(partial(hang, number))
+            assert queue.abandoned == number + 1
+        with pytest.raises(ProblemError, match="2 predictions that were given up still run") as caught:
+            await queue.run(lambda: begun.append(2))
+        assert (caught.value.status, caught.value.code) == (503, "stuck")
+        assert begun == [0, 1]
+        assert await queue.run(lambda: "new code", has_deadline=False) == "new code"
+        go[1].set()
+        await asyncio.sleep(0.02)
+        queue.check()
+        assert await queue.run(lambda: "next") == "next"
+        go[0].set()
+
+    asyncio.run(scenario())
+
+
+def test_what_was_given_up_after_its_client_left_counts_as_well() -> None:
+    async def scenario() -> None:
+        queue, go = PredictionQueue(8, 0.1), threading.Event()
+        for _ in range(2):
+            left = asyncio.create_task(queue.run(go.wait))
+            await asyncio.sleep(0.01)
+            left.cancel()
+            await asyncio.wait([left], timeout=2)
+        with pytest.raises(ProblemError, match="still run"):
+            queue.check()
+        go.set()
+        await asyncio.sleep(0.02)
+        queue.check()
+
+    asyncio.run(scenario())
+
+
+def test_those_that_wait_do_not_pile_up_behind_one_that_hangs() -> None:
+    async def scenario() -> list[str]:
+        queue, go, begun = PredictionQueue(8, 0.1), threading.Event(), list[int]()
+
+        def hang() -> None:
+            begun.append(1)
+            go.wait()
+
+        ended = await asyncio.gather(*(queue.run(hang) for _ in range(9)), return_exceptions=True)
+        assert len(begun) <= 2
+        go.set()
+        return [getattr(error, "code", "") for error in ended]
+
+    assert set(asyncio.run(scenario())) <= {"deadline", "stuck"}
 
 
 def test_deadline_counts_from_arrival() -> None:
@@ -164,30 +226,50 @@ def test_errors_come_through_but_none_ends_the_loop(raised: BaseException, wante
     asyncio.run(scenario())
 
 
+@pytest.fixture
+def idle_service(faulty_service: Server) -> Server:
+    """The faulty service when nothing runs in it any more, not even what was given up."""
+    end = time.monotonic() + 10
+    while "mipseg_predictions_abandoned 0.0" not in faulty_service.client.get("/metrics").text:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return faulty_service
+
+
 def post_fault(server: Server, fault: int) -> tuple[httpx.Response, float]:
     started = time.perf_counter()
     answer = server.client.post("/predict", json={"img": served_app.faulty_image(fault)})
     return answer, time.perf_counter() - started
 
 
-def test_a_prediction_that_sleeps_gets_503_at_the_deadline(faulty_service: Server) -> None:
-    answer, seconds = post_fault(faulty_service, served_app.SLEEP)
+def test_a_prediction_that_sleeps_gets_503_at_the_deadline(idle_service: Server) -> None:
+    answer, seconds = post_fault(idle_service, served_app.SLEEP)
     assert_problem(answer, 503, "deadline")
     assert 0.9 < seconds < 1.8
     started = time.perf_counter()
-    assert_still_serves(faulty_service)
+    assert_still_serves(idle_service)
     assert time.perf_counter() - started < 0.9
 
 
 @pytest.mark.hazard("H17")
-def test_a_full_queue_refuses_at_once_and_the_loop_stays_free(faulty_service: Server) -> None:
+def test_while_two_sleep_beyond_their_deadlines_the_service_is_not_ready(idle_service: Server) -> None:
+    for _ in range(2):
+        assert_problem(post_fault(idle_service, served_app.SLEEP)[0], 503, "deadline")
+    for answer in (idle_service.client.get("/readyz"), idle_service.client.post("/predict", json={"img": GOOD})):
+        assert_problem(answer, 503, "stuck")
+    idle_service.wait_until_ready()  # the first has ended
+    assert_still_serves(idle_service)
+
+
+@pytest.mark.hazard("H17")
+def test_a_full_queue_refuses_at_once_and_the_loop_stays_free(idle_service: Server) -> None:
     with ThreadPoolExecutor(6) as threads:
-        sleeping = [threads.submit(post_fault, faulty_service, served_app.SLEEP) for _ in range(6)]
+        sleeping = [threads.submit(post_fault, idle_service, served_app.SLEEP) for _ in range(6)]
         time.sleep(0.4)
         times = []
         for _ in range(5):
             started = time.perf_counter()
-            assert faulty_service.client.get("/livez").status_code == 200
+            assert idle_service.client.get("/livez").status_code == 200
             times.append(time.perf_counter() - started)
         assert min(times) < 0.1  # the shortest: other programs on the machine may hold up a single one
         assert sorted(times)[2] < 0.1
@@ -198,7 +280,8 @@ def test_a_full_queue_refuses_at_once_and_the_loop_stays_free(faulty_service: Se
         assert_problem(answer, 503)
         if answer.json()["code"] == "busy":
             assert seconds < 0.3
-    assert_still_serves(faulty_service)
+    idle_service.wait_until_ready()  # both may run on
+    assert_still_serves(idle_service)
 
 
 @pytest.mark.hazard("H16")

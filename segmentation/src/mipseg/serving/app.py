@@ -177,9 +177,10 @@ def _add_health(app: FastAPI) -> None:
 
     @app.get("/readyz", tags=["health"])
     async def readyz() -> JSONResponse:
-        """The model is loaded and a warm-up prediction has passed."""
+        """The model is loaded, a warm-up prediction has passed, and predictions end."""
         if not app.state.ready:
             raise ProblemError("not-ready", "the warm-up has not passed", {"Retry-After": "1"})
+        app.state.queue.check()
         return JSONResponse({"status": "ready"})
 
 

@@ -24,6 +24,9 @@ class Metrics:
             "mipseg_request_seconds", "Time to answer", ["route"], buckets=BUCKETS, registry=self.registry
         )
         self.queue = Gauge("mipseg_predictions_inside", "Predictions running or waiting", registry=self.registry)
+        self.abandoned = Gauge(
+            "mipseg_predictions_abandoned", "Predictions given up that still run", registry=self.registry
+        )
         self.ready = Gauge("mipseg_ready", "1 after the warm-up prediction", registry=self.registry)
 
 
@@ -71,5 +74,6 @@ def add_metrics(app: FastAPI, metrics: Metrics) -> None:
     async def metrics_route() -> Response:
         """Counters in Prometheus' text format."""
         metrics.queue.set(app.state.queue.inside)
+        metrics.abandoned.set(app.state.queue.abandoned)
         metrics.ready.set(int(app.state.ready))
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
