@@ -90,6 +90,9 @@ def make_segment_router(
                 options.check_fits(is_image=has_image)
                 if not has_image:
                     job = await run_in_threadpool(keep_volume, upload, options)
+                    if await request.is_disconnected():  # nobody will ever ask for it
+                        await run_in_threadpool(runner.remove, job.id)
+                        return Response(status_code=CLIENT_GONE)
                     runner.wake()
                     return accepted(request, job, store)
                 data = _read_image(upload, settings.max_body_bytes)

@@ -21,6 +21,7 @@ from mipseg.serving.jobs.job import ResultFile
 from mipseg.serving.jobs.routes import make_job_router
 from mipseg.serving.jobs.runner import JobRunner
 from mipseg.serving.jobs.store import JobStore
+from mipseg.serving.routes import CLIENT_GONE
 from mipseg.settings import Settings
 from tests.serving.answers import assert_problem
 from tests.serving.jobs.test_store import NRRD, add, add_done, write_results
@@ -46,6 +47,29 @@ def service_with(folder: Path, **settings: Any) -> Ask:
 
 def upload(ask: Ask, content: bytes = NRRD, **options: Any) -> httpx.Response:
     return ask("POST", "/v1/segment", files={"file": ("Doe^John.nrrd", content)}, data=options)
+
+
+def test_who_leaves_before_the_answer_leaves_no_job(tmp_path: Path) -> None:
+    """A client that cancels after its last byte does not learn the job's address."""
+    app = create_app(np.zeros_like, load_segmenter(), Settings(jobs_dir=tmp_path / "jobs"))
+    request = httpx.Request("POST", "http://t/v1/segment", files={"file": NRRD})
+    headers = [(name.lower(), value) for name, value in request.headers.raw]
+    scope = {
+        "type": "http", "method": "POST", "path": "/v1/segment", "query_string": b"", "headers": headers,
+        "http_version": "1.1", "scheme": "http", "root_path": "",
+    }  # fmt: skip
+    messages = iter([{"type": "http.request", "body": request.read()}])
+    sent = []
+
+    async def receive() -> Any:
+        return next(messages, {"type": "http.disconnect"})
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(app(scope, receive, send))
+    assert sent[0]["status"] == CLIENT_GONE
+    assert not [folder for folder in (tmp_path / "jobs").iterdir() if folder.is_dir()]
 
 
 def test_a_volume_is_accepted_as_a_job(tmp_path: Path) -> None:
