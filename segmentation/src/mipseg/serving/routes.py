@@ -1,7 +1,8 @@
 """`POST /predict` and `/tumor/predict`, `POST /tumor/analyze`: from body to answer."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Annotated, Any, TypeVar
 
@@ -174,12 +175,24 @@ async def answer_in_queue(request: Request, queue: PredictionQueue, work: Callab
         work: predicts and makes the answer.
     """
     prediction = asyncio.ensure_future(queue.run(work))
-    gone = asyncio.ensure_future(_disconnected(request))
     try:
-        await asyncio.wait([prediction, gone], return_when=asyncio.FIRST_COMPLETED)
+        async with departure(request) as gone:
+            await asyncio.wait([prediction, gone], return_when=asyncio.FIRST_COMPLETED)
         return prediction.result() if prediction.done() else Response(status_code=CLIENT_GONE)
     finally:
         prediction.cancel()
+
+
+@asynccontextmanager
+async def departure(request: Request) -> AsyncIterator["asyncio.Task[None]"]:
+    """Watch a client whose body has been read; the task is done once it has left.
+
+    uvicorn notices that only while somebody waits for more of the request: where much came at once, it stops reading.
+    """
+    gone = asyncio.ensure_future(_disconnected(request))
+    try:
+        yield gone
+    finally:
         gone.cancel()
 
 

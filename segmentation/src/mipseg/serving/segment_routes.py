@@ -19,7 +19,7 @@ from mipseg.serving.jobs.runner import JobRunner
 from mipseg.serving.jobs.store import JobStore
 from mipseg.serving.limits import too_large
 from mipseg.serving.prediction_queue import PredictionQueue
-from mipseg.serving.routes import CLIENT_GONE, Findings, answer_in_queue, findings, respond
+from mipseg.serving.routes import CLIENT_GONE, Findings, answer_in_queue, departure, findings, respond
 from mipseg.serving.segment_options import SegmentOptions, read_options
 from mipseg.serving.uploads import FIELD, Upload, Uploads
 from mipseg.settings import Settings
@@ -89,8 +89,9 @@ def make_segment_router(
                 options, has_image = read_options(upload.options), is_image(upload.head())
                 options.check_fits(is_image=has_image)
                 if not has_image:
-                    job = await run_in_threadpool(keep_volume, upload, options)
-                    if await request.is_disconnected():  # nobody will ever ask for it
+                    async with departure(request) as gone:
+                        job = await run_in_threadpool(keep_volume, upload, options)
+                    if gone.done():  # nobody will ever ask for the job
                         await run_in_threadpool(runner.remove, job.id)
                         return Response(status_code=CLIENT_GONE)
                     runner.wake()

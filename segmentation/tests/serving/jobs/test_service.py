@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import numpy as np
@@ -25,6 +26,7 @@ from mipseg.phantom import SPACING_MM, make_volume_phantom
 from mipseg.settings import Settings
 from tests.io.pet_files import make_slices, write_nifti, write_slices
 from tests.serving.answers import GOOD, assert_mask, assert_problem
+from tests.serving.jobs.test_store import NRRD
 from tests.serving.jobs.test_worker import zip_of
 from tests.serving.server import Server
 
@@ -176,6 +178,20 @@ def test_a_job_is_deleted_while_it_runs(server: Server, archive: bytes) -> None:
     assert location[-32:] not in [file.name for file in (server.log_file.parent / "jobs").iterdir()]
     assert server.client.get(location).json()["state"] == "cancelled"
     follow(server, next_location, "done")
+
+
+@pytest.mark.parametrize("size", [0, 5_000_000])  # much at once makes the server stop reading
+def test_who_leaves_with_the_last_byte_leaves_no_job(server: Server, size: int) -> None:
+    request, request_id = httpx.Request("POST", "/v1/segment", files={"file": NRRD + bytes(size)}), uuid4().hex
+    head = f"POST /v1/segment HTTP/1.1\r\nHost: x\r\nX-Request-ID: {request_id}\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
+    folder = server.log_file.parent / "jobs"
+    before = set(folder.glob("*/"))
+    with server.connect() as connection:
+        connection.sendall(f"{head}\r\n".encode() + request.read())
+    entries = server.log_of([request_id])
+    assert [entry["status"] for entry in entries if entry["event"] == "request"] == [499]
+    assert set(folder.glob("*/")) == before
 
 
 def test_a_process_that_dies_takes_nothing_with_it(server: Server, archive: bytes) -> None:
