@@ -1,6 +1,7 @@
 """`POST /v1/segment`: images, the form, its options and limits."""
 
 import asyncio
+import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -166,29 +167,58 @@ def test_a_slow_upload_is_given_up() -> None:
     assert_problem(answer, 408, "body-too-slow")
 
 
-def test_nine_uploads_at_once_are_too_many() -> None:
-    app = app_of()
+def upload_while_others_arrive(app: FastAPI, others: int, size: int) -> tuple[httpx.Response, list[httpx.Response]]:
+    """The answers to an upload, and to others that had sent so many bytes of theirs before, and end theirs after it."""
 
-    async def scenario() -> list[int]:
+    async def scenario() -> tuple[httpx.Response, list[httpx.Response]]:
         begun, free = asyncio.Semaphore(0), asyncio.Event()
 
-        async def waiting() -> AsyncIterator[bytes]:
-            yield b"--b\r\n"
+        async def slow() -> AsyncIterator[bytes]:
+            yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'
+            for _ in range(size // 10_000):
+                yield bytes(10_000)
             begun.release()
             await free.wait()
+            yield b"\r\n--b--\r\n"
 
         headers = {"Content-Type": "multipart/form-data; boundary=b"}
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t") as client:
-            others = [
-                asyncio.create_task(client.post("/v1/segment", content=waiting(), headers=headers)) for _ in range(8)
-            ]
-            for _ in others:
-                await begun.acquire()
-            refused = await client.post("/v1/segment", files={"file": PNG})
-            assert_problem(refused, 503, "busy")
+            arriving = []
+            for _ in range(others):
+                arriving.append(asyncio.create_task(client.post("/v1/segment", content=slow(), headers=headers)))
+                await asyncio.wait_for(begun.acquire(), 5)
+            answer = await client.post("/v1/segment", files={"file": PNG[:5000]})
             free.set()
-            ended = [answer.status_code for answer in await asyncio.gather(*others)]
-            again = await client.post("/v1/segment", files={"file": PNG[:5000]})
-            return [*ended, again.status_code]
+            return answer, await asyncio.gather(*arriving)
 
-    assert asyncio.run(scenario()) == [400] * 8 + [422]
+    return asyncio.run(scenario())
+
+
+@pytest.mark.hazard("H5")
+@pytest.mark.parametrize(("others", "size"), [(200, 10_000), (20, 500_000)])
+def test_slow_uploads_keep_nobody_out(others: int, size: int) -> None:
+    answer, slow = upload_while_others_arrive(app_of(max_jobs=others), others, size)
+    assert_problem(answer, 422, "invalid-image")
+    for ended in slow:
+        assert_problem(ended, 422, "invalid-volume")
+
+
+@pytest.mark.hazard("H5")
+def test_an_upload_without_room_ends_the_one_that_began_first() -> None:
+    # There is room for eight of the largest, each with 64 KiB beside its file.
+    answer, (first, *others) = upload_while_others_arrive(app_of(max_upload_bytes=100_000, max_jobs=9), 9, 150_000)
+    assert_problem(answer, 422, "invalid-image")
+    assert_problem(first, 503, "busy")
+    assert first.headers["connection"] == "close"
+    for ended in others:
+        assert_problem(ended, 422, "invalid-volume")
+
+
+def test_little_of_an_upload_is_in_memory() -> None:
+    tracemalloc.start()
+    try:
+        answer, _ = upload_while_others_arrive(app_of(), 20, 1_000_000)
+        assert tracemalloc.get_traced_memory()[1] < 8_000_000
+    finally:
+        tracemalloc.stop()
+    assert_problem(answer, 422, "invalid-image")

@@ -17,8 +17,8 @@ from mipseg.serving.jobs.job import Job, JobAnswer
 from mipseg.serving.jobs.routes import accepted
 from mipseg.serving.jobs.runner import JobRunner
 from mipseg.serving.jobs.store import JobStore
-from mipseg.serving.limits import too_large
 from mipseg.serving.prediction_queue import PredictionQueue
+from mipseg.serving.room import too_large
 from mipseg.serving.routes import CLIENT_GONE, Findings, answer_in_queue, departure, findings, respond
 from mipseg.serving.segment_options import SegmentOptions, read_options
 from mipseg.serving.uploads import FIELD, Upload, Uploads

@@ -1,6 +1,5 @@
 """Receiving a file as `multipart/form-data`, within limits of size, time and number, onto disk."""
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,15 +10,17 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from mipseg.serving.limits import check_headers, declared_size, too_large
+from mipseg.serving.limits import check_headers, declared_size
 from mipseg.serving.media_type import media_type
 from mipseg.serving.problems import ProblemError
+from mipseg.serving.room import Body, Room
 from mipseg.settings import Settings
 
 FIELD = "file"
-MAX_AT_ONCE = 8
 _MAX_FIELDS, _MAX_FIELD_BYTES = 16, 1024
 _FORM_BYTES = 64 * 1024  # of a body, beside its file
+_ROOM = 8  # of the largest at once, on disk
+_SPOOL_BYTES = 64 * 1024  # of a file in memory, however many arrive; what has more is on disk
 _START = "send multipart/form-data with one file in the field `file`"
 
 
@@ -45,7 +46,7 @@ class Upload:
 
 
 class Uploads:
-    """Takes so many uploads at once.
+    """Takes uploads as long as there is room for them on disk; see `Room`.
 
     Args:
         settings: `max_upload_bytes` and `upload_deadline_s`.
@@ -53,7 +54,9 @@ class Uploads:
     """
 
     def __init__(self, settings: Settings, check_room: Callable[[float], None]) -> None:
-        self._settings, self._check_room, self._inside = settings, check_room, 0
+        self._settings, self._check_room = settings, check_room
+        self._max_bytes = settings.max_upload_bytes + _FORM_BYTES
+        self._room = Room(_ROOM * self._max_bytes, self._max_bytes, settings.upload_deadline_s)
 
     @asynccontextmanager
     async def receive(self, request: Request) -> AsyncIterator[Upload]:
@@ -63,39 +66,31 @@ class Uploads:
             ProblemError: it is too large, too slow, not such a form, or the disk is full.
             ClientDisconnect: its client has gone.
         """
-        if self._inside >= MAX_AT_ONCE:
-            raise _at_the_door("busy", "too many uploads at once", {"Retry-After": "5"})
-        self._inside += 1
-        try:
-            upload = await self._read(request)
+        async with self._room.body() as body:
+            upload = await self._read(request, body)
             try:
                 yield upload
             finally:
                 upload.file.close()
-        finally:
-            self._inside -= 1
 
-    async def _read(self, request: Request) -> Upload:
-        limit = self._settings.max_upload_bytes + _FORM_BYTES
+    async def _read(self, request: Request, body: Body) -> Upload:
         try:
             _check_kind(request)
-            check_headers(request.headers, limit)
+            check_headers(request.headers, self._max_bytes)
             if (declared := declared_size(request.headers)) > self._settings.max_body_bytes:
                 await run_in_threadpool(self._check_room, declared)
-            async with asyncio.timeout(self._settings.upload_deadline_s):
-                parts = MultiPartParser(
+            async with self._room.arrival(body):
+                parser = MultiPartParser(
                     request.headers,
-                    _bounded(request, limit),
+                    self._parts(request, body),
                     max_files=1,
                     max_fields=_MAX_FIELDS,
                     max_part_size=_MAX_FIELD_BYTES,
                 )
-                form = await parts.parse()
+                parser.spool_max_size = _SPOOL_BYTES
+                form = await parser.parse()
         except ProblemError as problem:
             raise _at_the_door(problem.code, problem.detail, problem.headers) from None
-        except TimeoutError:
-            limit_s = f"{self._settings.upload_deadline_s:g} s"
-            raise _at_the_door("body-too-slow", f"the file must arrive within {limit_s}") from None
         except MultiPartException as error:
             raise _at_the_door("invalid-upload", f"{error.message.rstrip('.')}; {_START}") from None
         except OSError:
@@ -107,20 +102,16 @@ class Uploads:
         fields = {name: value for name, value in form.items() if isinstance(value, str)}
         return Upload(file.file, file.size, dict(request.query_params) | fields)
 
+    async def _parts(self, request: Request, body: Body) -> AsyncGenerator[bytes, None]:
+        """The parts of a body as they come, which takes their room."""
+        async for part in request.stream():
+            self._room.take(body, len(part))
+            yield part
+
 
 def _check_kind(request: Request) -> None:
     if media_type(request) != "multipart/form-data":
         raise ProblemError("content-type", _START)
-
-
-async def _bounded(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
-    """The parts of a body until it has more bytes than its limit."""
-    size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > max_bytes:
-            raise too_large(max_bytes)
-        yield part
 
 
 def _at_the_door(code: str, detail: str, headers: dict[str, str] | None = None) -> ProblemError:
