@@ -3,9 +3,13 @@
 Command line, HTTP and the library all call these functions, so they agree.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +22,16 @@ from mipseg.io.sizes import MAX_PIXELS
 from mipseg.measure.lesions_2d import Lesion, measure_lesions
 from mipseg.model.postprocess import to_mask
 from mipseg.model.segmenter import Segmentation, Segmenter
-from mipseg.repair import InputWarning, Repaired, doubts, repair
+from mipseg.repair import InputWarning, Repaired, doubts, judge, repair
 from mipseg.types import BinaryMask, Intensity, Mask, Probability, Spacing
+
+# What may be said of an image that is not repaired.
+_OF_ANY_MODEL = frozenset({
+    InputWarning.SEVERAL_BODIES, InputWarning.PART_OF_BODY, InputWarning.NO_AIR, InputWarning.NOISE, InputWarning.SMALL,
+})  # fmt: skip
+Noted: TypeAlias = list[tuple[InputWarning, ...]]
+"""The warnings of each image that the built-in model has segmented."""
+_noted: ContextVar[Noted | None] = ContextVar("noted", default=None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +81,7 @@ def analyze(intensity: npt.NDArray[Any], segmenter: Segmenter, spacing: Spacing 
         ModelError: the model can't be loaded.
     """
     check_spacing(spacing)
-    repaired, (tumour, probability, has_tumour) = _segment(check_intensity(intensity), segmenter, spacing)
-    warnings = (*repaired.warnings, *doubts(repaired.intensity, tumour))
+    repaired, (tumour, probability, has_tumour), warnings = _segment(check_intensity(intensity), segmenter, spacing)
     tumour, probability, seen = (repaired.restore(part) for part in (tumour, probability, repaired.intensity))
     lesions = measure_lesions(tumour, seen, probability, spacing)
     return Result(tumour, probability, seen, has_tumour, segmenter.config.min_patient, lesions, warnings)
@@ -78,13 +89,18 @@ def analyze(intensity: npt.NDArray[Any], segmenter: Segmenter, spacing: Spacing 
 
 def _segment(
     intensity: Intensity, segmenter: Segmenter, spacing: Spacing | None = None
-) -> tuple[Repaired, Segmentation]:
+) -> tuple[Repaired, Segmentation, tuple[InputWarning, ...]]:
     """Repair and segment; the answer is that of the repaired image, empty where it shows no body."""
     repaired = repair(intensity, spacing)
     if repaired.has_body:
-        return repaired, segmenter.segment(repaired.intensity)
-    shape = repaired.intensity.shape
-    return repaired, Segmentation(np.zeros(shape, bool), np.zeros(shape, np.float32), 0.0)
+        segmentation = segmenter.segment(repaired.intensity)
+    else:
+        shape = repaired.intensity.shape
+        segmentation = Segmentation(np.zeros(shape, bool), np.zeros(shape, np.float32), 0.0)
+    warnings = (*repaired.warnings, *doubts(repaired.intensity, segmentation.tumour))
+    if (noted := _noted.get()) is not None:
+        noted.append(warnings)
+    return repaired, segmentation, warnings
 
 
 def analyze_image(image: npt.NDArray[Any], segmenter: Segmenter, spacing: Spacing | None = None) -> Result:
@@ -129,19 +145,33 @@ def segment_image(image: npt.NDArray[Any], segmenter: Segmenter) -> Mask:
     Returns:
         (H, W, 3) uint8: 255 where there is tumour, else 0.
     """
-    repaired, segmentation = _segment(intensity_of_image(image), segmenter)  # lesions are not measured
+    repaired, segmentation, _ = _segment(intensity_of_image(image), segmenter)  # lesions are not measured
     return to_mask(repaired.restore(segmentation.tumour))
 
 
-def warnings_about(decoded: Decoded, mask: Mask) -> tuple[InputWarning, ...]:
+@contextmanager
+def noting_warnings() -> Iterator[Noted]:
+    """Note what is repaired and doubted meanwhile, in this thread: `segment_image` gives back a mask alone."""
+    noted: Noted = []
+    token = _noted.set(noted)
+    try:
+        yield noted
+    finally:
+        _noted.reset(token)
+
+
+def warnings_about(decoded: Decoded, mask: Mask, noted: Noted) -> tuple[InputWarning, ...]:
     """What is unusual about an image and its mask, whoever made the mask; see `mipseg.repair`.
 
     Args:
         decoded: the image.
         mask: (H, W, 3) uint8, 255 where there is tumour.
+        noted: while the mask was made; empty where the built-in model had no part in it, so that nothing was repaired.
     """
     intensity = intensity_of_image(decoded.image)
-    return (*_depth_warning(decoded), *repair(intensity).warnings, *doubts(intensity, mask[:, :, 0] != 0))
+    said = chain.from_iterable(noted) if noted else (code for code in judge(intensity) if code in _OF_ANY_MODEL)
+    of_mask = doubts(intensity, mask[:, :, 0] != 0)
+    return tuple(dict.fromkeys((*_depth_warning(decoded), *said, *of_mask)))
 
 
 def _depth_warning(decoded: Decoded) -> tuple[InputWarning, ...]:

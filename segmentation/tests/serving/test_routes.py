@@ -5,12 +5,16 @@ from typing import Any
 
 import httpx
 import numpy as np
+import numpy.typing as npt
 import pytest
 
+from mipseg import pipeline
 from mipseg.model.segmenter import Segmenter, load_segmenter
 from mipseg.phantom import make_phantom
 from mipseg.pipeline import segment_image
+from mipseg.repair import Repaired, repair
 from mipseg.serving.app import create_app
+from mipseg.serving.routes import Predict
 from mipseg.settings import Settings
 from mipseg.types import Intensity, Probability
 from tests.serving.answers import GOOD, assert_mask, assert_mask_png, assert_problem
@@ -110,6 +114,42 @@ def test_analyze_measures_each_lesion(
     mask = from_b64(answer.json()["img"])
     assert np.count_nonzero(mask) == 3 * 36
     assert (mask[200:204, 190:196] == 255).all()
+
+
+def predict_warnings(predict: Predict, grey: npt.NDArray[np.uint8]) -> list[str]:
+    """What `/predict` warns of, answered by a function."""
+    app = create_app(predict, load_segmenter(), Settings())
+
+    async def post() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t") as client:
+            return await client.post("/predict", json={"img": b64(save(grey))})
+
+    answer = asyncio.run(post())
+    assert answer.status_code == 200
+    return answer.headers.get("x-input-warning", "").split(", ")
+
+
+def test_predict_says_the_repairs_that_were_made_and_makes_them_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    repairs = list[int]()
+
+    def counted(*args: Any) -> Repaired:
+        repairs.append(1)
+        return repair(*args)
+
+    monkeypatch.setattr(pipeline, "repair", counted)
+    framed = np.pad(255 - make_phantom(2).mip, 20, constant_values=255)  # inverted, in white bars
+    assert predict_warnings(lambda img: segment_image(img, load_segmenter()), framed) == ["inverted", "border-removed"]
+    assert len(repairs) == 1
+
+
+@pytest.mark.parametrize(("marked", "warnings"), [(0, ["small"]), (255, ["small", "implausible"])])
+def test_predict_claims_no_repairs_by_a_function_that_makes_none(marked: int, warnings: list[str]) -> None:
+    framed = np.pad(255 - make_phantom(2, height=90).mip, 4, constant_values=255)
+    made = predict_warnings(lambda img: np.full_like(img, marked), framed)
+    assert set(made) & {"inverted", "border-removed", "orientation", "scale", "window"} == set()
+    assert [code for code in made if code in ("small", "implausible")] == warnings
+    upright = predict_warnings(lambda img: np.full_like(img, marked), make_phantom(2).mip)
+    assert upright == (["implausible"] if marked else [""])
 
 
 def test_analyze_warns_in_its_answer(service: Server) -> None:

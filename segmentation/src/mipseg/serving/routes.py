@@ -16,7 +16,7 @@ from mipseg.errors import ModelError
 from mipseg.io.codec import decode, decode_base64, encode_request
 from mipseg.json_body import REQUEST_PARTS, JsonError, read_json
 from mipseg.model.segmenter import Segmenter
-from mipseg.pipeline import Result, analyze_bytes, warnings_about
+from mipseg.pipeline import Result, analyze_bytes, noting_warnings, warnings_about
 from mipseg.repair import InputWarning
 from mipseg.serving import memory
 from mipseg.serving.media_type import media_type
@@ -109,8 +109,9 @@ def make_router(predict: Predict, segmenter: Segmenter, queue: PredictionQueue, 
 
     def segment(body: bytes) -> JSONResponse:
         decoded = decode(decode_base64(_parse(PredictRequest, body).img), settings.max_pixels)
-        mask = _call(predict, decoded.image)
-        response = respond({"img": encode_request(mask)}, warnings_about(decoded, mask))
+        with noting_warnings() as noted:
+            mask = _call(predict, decoded.image)
+        response = respond({"img": encode_request(mask)}, warnings_about(decoded, mask, noted))
         memory.give_back(mask[..., 0].size)
         return response
 
