@@ -34,8 +34,19 @@ def test_no_usable_answer_scores_0_also_for_a_control() -> None:
         (0, False, True), (0, False, False),
     ]  # fmt: skip
     found = evaluate(scored(("a", PATIENT, None), ("b", CONTROL, None), ("c", CONTROL, CONTROL)))
-    assert (found.controls, found.clean_controls, found.scores) == (2, 1, {"a": 0, "b": 0, "c": 1})
+    assert (found.controls, found.clean_controls, found.empty_controls) == (2, 1, 1)
+    assert found.scores == {"a": 0, "b": 0, "c": 1}
     assert (found.lesions[1].reference, found.lesions[1].found) == (1, 0)
+
+
+def test_a_control_is_clean_without_a_false_lesion_of_20_px() -> None:
+    row = np.zeros_like(CONTROL)
+    row[0, :20] = True
+    shorter, two = row.copy(), row.copy()
+    shorter[0, 0] = two[0, 0] = False
+    two[5] = two[0]  # 38 px in all
+    found = evaluate(scored(("a", CONTROL, CONTROL), ("b", CONTROL, shorter), ("c", CONTROL, two), ("d", CONTROL, row)))
+    assert (found.controls, found.clean_controls, found.empty_controls) == (4, 3, 1)
 
 
 def test_lesions_of_volumes_are_counted_in_ml() -> None:
@@ -80,7 +91,7 @@ def test_times() -> None:
 def case(name: str, dice: float, *, clean: bool | None = None) -> ScoredCase:
     """A patient with this Dice; with `clean`, a control."""
     reference = PATIENT if clean is None else CONTROL
-    made = score_case(name, reference, CONTROL if clean else PATIENT)
+    made = score_case(name, reference, CONTROL if clean else mask((0, 0, 5)))
     return ScoredCase(name, dice, made.match)
 
 

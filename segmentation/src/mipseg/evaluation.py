@@ -98,7 +98,8 @@ class Evaluation:
         dice: of the cases whose reference has tumour.
         lesions: by size, of all cases.
         controls: cases whose reference has no tumour.
-        clean_controls: those of them whose prediction has none either.
+        clean_controls: those of them that are clean; see `mipseg.metrics.is_clean`.
+        empty_controls: those of them whose prediction has no tumour at all.
         scores: Dice of each case by name; of a control 1 or 0.
         failed: why there was no prediction that could be used, by name.
         calibration: predicted probability of a tumour anywhere against its observed share; empty without probabilities.
@@ -110,6 +111,7 @@ class Evaluation:
     lesions: tuple[SizeRow, ...]
     controls: int
     clean_controls: int
+    empty_controls: int
     scores: dict[str, float]
     failed: dict[str, str]
     calibration: tuple[CalibrationBin, ...]
@@ -129,6 +131,7 @@ def evaluate(scores: Scores) -> Evaluation:
         lesions=_by_size(cases, scores.unit),
         controls=len(controls),
         clean_controls=sum(case.is_clean for case in controls),
+        empty_controls=sum(case.is_empty for case in controls),
         scores={case.name: case.dice for case in cases},
         failed=dict(scores.failed),
         calibration=tuple(calibration_bins(probability, np.array([case.is_patient for case in rated], bool))),

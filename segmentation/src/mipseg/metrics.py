@@ -11,6 +11,8 @@ from scipy import ndimage
 from mipseg.types import BinaryMask
 
 CALIBRATION_BINS = 8
+FALSE_LESION_PX = 20  # of a volume, voxels
+CLEAN = f"no false lesion of {FALSE_LESION_PX} px or more"  # a control, in words
 NEIGHBOURS = np.ones((3, 3), bool)  # pixels that touch at a corner belong to one component
 
 
@@ -79,6 +81,18 @@ def match_lesions(reference: BinaryMask, prediction: BinaryMask, min_iou: float 
     union = reference_area[:, None] + prediction_area[None, :] - overlap
     matches = (overlap > 0) & (overlap >= min_iou * union)
     return LesionMatch(reference_area, matches.sum(1) > 0, prediction_area, matches.sum(0) > 0)
+
+
+def is_clean(areas: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Whether controls are clean: none of the lesions predicted for one, which are all false, has 20 px or more.
+
+    Args:
+        areas: (..., N) pixels of each predicted lesion of a control.
+
+    Returns:
+        (...) bool.
+    """
+    return np.asarray((areas < FALSE_LESION_PX).all(-1))
 
 
 class SizeClass(NamedTuple):

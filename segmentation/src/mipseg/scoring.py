@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from mipseg.metrics import LesionMatch, dice_score, match_lesions
+from mipseg.metrics import LesionMatch, dice_score, is_clean, match_lesions
 from mipseg.types import BinaryMask, GreyImage
 
 SHOWN_PATIENTS, SHOWN_CONTROLS = 8, 4  # of which pictures are kept
@@ -40,6 +40,11 @@ class ScoredCase:
 
     @property
     def is_clean(self) -> bool:
+        """Whether there is a prediction, and as a control's it is clean; see `mipseg.metrics.is_clean`."""
+        return self.answered and bool(is_clean(self.match.prediction_area))
+
+    @property
+    def is_empty(self) -> bool:
         """Whether there is a prediction, and an empty one."""
         return self.answered and self.match.prediction_area.size == 0
 

@@ -51,7 +51,7 @@ def test_dice_lesions_and_controls(mipseg: Command, folders: tuple[Path, Path]) 
     assert found["scores"] == {"a_01": 1, "b_02": 0.5, "c_03": 0, "d_04": 1}
     # Of two cases the bootstrap's means are 0.5, 0.75 and 1, each end with a chance of 1/4.
     assert found["dice"] == {"mean": 0.75, "low": 0.5, "high": 1.0, "cases": 2}
-    assert (found["controls"], found["clean_controls"]) == (2, 1)
+    assert (found["controls"], found["clean_controls"], found["empty_controls"]) == (2, 2, 1)
     assert [tuple(row.values()) for row in found["lesions"]] == [
         ("1-10 px", 0, 0, 1, 0),
         ("10-50 px", 3, 2, 3, 2),
@@ -62,7 +62,10 @@ def test_dice_lesions_and_controls(mipseg: Command, folders: tuple[Path, Path]) 
 
 def test_lines(mipseg: Command, folders: tuple[Path, Path]) -> None:
     lines = mipseg("evaluate", *folders).stdout.splitlines()
-    assert lines[:2] == ["Dice: 0.7500 (95 % interval 0.500 to 1.000), 2 cases", "clean controls: 1 of 2"]
+    assert lines[:2] == [
+        "Dice: 0.7500 (95 % interval 0.500 to 1.000), 2 cases",
+        "clean controls (no false lesion of 20 px or more): 2 of 2, with an empty mask: 1",
+    ]
 
 
 def test_numbers_pair_files_of_other_names(mipseg: Command, folders: tuple[Path, Path]) -> None:
@@ -136,7 +139,7 @@ def test_an_endpoint_on_the_data_set(mipseg: Command, dataset: Path) -> None:
     assert found["scores"] == {
         "control_001": 1, "control_002": 0, "patient_001": 1, "patient_002": pytest.approx(2 * 16 / 48),
     }  # fmt: skip
-    assert (found["controls"], found["clean_controls"]) == (2, 1)
+    assert (found["controls"], found["clean_controls"], found["empty_controls"]) == (2, 2, 1)
     assert (found["timings"]["images"], found["timings"]["late"]) == (4, 0)
     assert max(found["seconds"].values()) == found["timings"]["max_s"] < 10
     assert found["comparison"] is None
@@ -189,13 +192,13 @@ def test_compared_with_a_folder_and_with_an_endpoint(
     found = json.loads(mipseg("evaluate", *folders, "--compare", reference, "--json").stdout)["comparison"]
     assert found == {
         "difference": {"mean": -0.25, "low": -0.5, "high": 0.0, "cases": 2},
-        "wins": 0, "losses": 1, "ties": 1, "controls": 2, "clean": 1, "clean_other": 2,
+        "wins": 0, "losses": 1, "ties": 1, "controls": 2, "clean": 2, "clean_other": 2,
     }  # fmt: skip
     lines = mipseg("evaluate", reference, reference, "--compare", prediction).stdout.splitlines()
     assert lines[2:5] == [
         "Dice minus the other's: +0.2500 (95 % interval +0.000 to +0.500), 2 cases",
         "better: 1, worse: 0, the same: 1",
-        "clean controls: 2, the other's: 1, of 2",
+        "clean controls (no false lesion of 20 px or more): 2, the other's: 2, of 2",
     ]
     labels = dataset / "patients/labels"
     with endpoint() as url:
@@ -209,7 +212,7 @@ def test_page_has_the_numbers_and_the_images(mipseg: Command, dataset: Path, tmp
         assert mipseg("evaluate", dataset, "--endpoint", url, "--html", file).code == 0
     page = read_page(file.read_text())
     assert page.facts["Mean Dice"].startswith("0.833 ")
-    assert page.facts["Clean controls"] == "1 of 2 (50%)"
+    assert page.facts["Clean controls (no false lesion of 20 px or more)"] == "2 of 2 (100%)"
     assert page.pictures[1:] == [
         "Image of patient_002", "The same with 16 px true positive, 16 px false positive, 0 px false negative",
         "Image of patient_001", "The same with 16 px true positive, 0 px false positive, 0 px false negative",

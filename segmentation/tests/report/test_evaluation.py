@@ -37,7 +37,9 @@ def page_of(scores: Scores, other: Scores | None = None) -> Page:
 def test_numbers_read_back() -> None:
     page = page_of(scores_of())
     assert page.facts == {
-        "Mean Dice": "0.833 (95 % interval 0.667 to 1.000)", "Patients": "2", "Clean controls": "0 of 1 (0%)"
+        "Mean Dice": "0.833 (95 % interval 0.667 to 1.000)", "Patients": "2",
+        "Clean controls (no false lesion of 20 px or more)": "1 of 1 (100%)",
+        "Controls with an empty mask": "0 of 1 (0%)",
     }  # fmt: skip
     caption = "A lesion counts as found, or as true, where it overlaps one of the other side"
     assert page.tables[caption] == [
@@ -87,7 +89,7 @@ def test_two_predictions_compared() -> None:
     page = page_of(scores_of(), other)
     assert page.facts["Dice minus the other's"] == "+0.167 (95 % interval +0.000 to +0.333)"
     assert page.facts["Better, worse, the same"] == "1, 0, 1"
-    assert page.facts["Clean controls"] == "0, the other's 1, of 1"
+    assert page.facts["Clean controls (no false lesion of 20 px or more)"] == "1, the other's 1, of 1"
     dots = [a["class"] for tag, a in page.tags if tag == "circle" and a["class"] != "dot"]
     assert dots == ["win"]
 

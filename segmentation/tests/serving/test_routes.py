@@ -126,7 +126,7 @@ def predict_warnings(predict: Predict, grey: npt.NDArray[np.uint8]) -> list[str]
 
     answer = asyncio.run(post())
     assert answer.status_code == 200
-    return answer.headers.get("x-input-warning", "").split(", ")
+    return str(answer.headers.get("x-input-warning", "")).split(", ")
 
 
 def test_predict_says_the_repairs_that_were_made_and_makes_them_once(monkeypatch: pytest.MonkeyPatch) -> None:

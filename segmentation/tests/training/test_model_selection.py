@@ -12,12 +12,11 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed: uv sync --
 
 from mipseg.errors import ModelError
 from mipseg.io.dataset import Case
-from mipseg.metrics import NEIGHBOURS, dice_score
+from mipseg.metrics import FALSE_LESION_PX, NEIGHBOURS, dice_score
 from mipseg.model.postprocess import binarise_if_patient
 from mipseg.training.config import Config
 from mipseg.training.model_selection import (
     CLEAN_WEIGHT,
-    FALSE_LESION_PX,
     Answer,
     CrossValidation,
     Decoding,

@@ -5,7 +5,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed: uv sync -
 
 from mipseg.io.dataset import Case  # noqa: E402
 from mipseg.training.network import UNet  # noqa: E402
-from mipseg.training.validation import FALSE_PX, validate, validation_part  # noqa: E402
+from mipseg.training.validation import validate, validation_part  # noqa: E402
 
 CPU = torch.device("cpu")
 
@@ -29,9 +29,10 @@ def case(name: str, hot: int, tumour: int) -> Case:
 
 def test_dice_of_patients_and_share_of_clean_controls_worked_out_by_hand() -> None:
     patients = [case("patient_0", 20, 20), case("patient_1", 30, 10)]  # Dice 1, and 2 * 10 / 40
-    controls = [case("control_0", FALSE_PX, 0), case("control_1", FALSE_PX - 1, 0), case("control_2", 0, 0)]
+    controls = [case("control_0", 20, 0), case("control_1", 19, 0), case("control_2", 0, 0), case("control_3", 19, 0)]
+    controls[3].image[30, 2:21] = 0  # a second component, with which there are 38 false pixels in all
     score = validate(HotIsTumour().eval(), [*patients, *controls], CPU)
-    assert score == pytest.approx((0.75, 2 / 3))
+    assert score == pytest.approx((0.75, 3 / 4))
 
 
 def test_without_patients_or_controls_there_is_no_score() -> None:

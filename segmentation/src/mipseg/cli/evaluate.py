@@ -17,6 +17,7 @@ from mipseg.engines.mask_files import Reference, find_references
 from mipseg.evaluation import Comparison, Evaluation, Interval, compare_cases
 from mipseg.evaluation import evaluate as put_together
 from mipseg.io.write import write_text
+from mipseg.metrics import CLEAN
 from mipseg.scoring import Scores
 
 
@@ -103,7 +104,8 @@ def _show(found: Evaluation, comparison: Comparison | None, *, timings: bool) ->
         typer.echo("Dice: none (no reference has tumour)")
     else:
         typer.echo(f"Dice: {found.dice.mean:.4f}{_between(found.dice)}, {found.dice.cases} cases")
-    typer.echo(f"clean controls: {found.clean_controls} of {found.controls}")
+    counts = f"{found.clean_controls} of {found.controls}, with an empty mask: {found.empty_controls}"
+    typer.echo(f"clean controls ({CLEAN}): {counts}")
     if timings and found.timings is not None:
         times = found.timings
         typer.echo(
@@ -123,7 +125,8 @@ def _show_comparison(comparison: Comparison) -> None:
     mean = "none" if difference.mean is None else f"{difference.mean:+.4f}{_between(difference, '+')}"
     typer.echo(f"Dice minus the other's: {mean}, {difference.cases} cases")
     typer.echo(f"better: {comparison.wins}, worse: {comparison.losses}, the same: {comparison.ties}")
-    typer.echo(f"clean controls: {comparison.clean}, the other's: {comparison.clean_other}, of {comparison.controls}")
+    counts = f"{comparison.clean}, the other's: {comparison.clean_other}, of {comparison.controls}"
+    typer.echo(f"clean controls ({CLEAN}): {counts}")
 
 
 def _between(found: Interval, sign: str = "") -> str:

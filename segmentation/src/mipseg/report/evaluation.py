@@ -6,6 +6,7 @@ from typing import Any
 
 from mipseg.evaluation import Comparison, Evaluation, Interval
 from mipseg.figure import agreement_image
+from mipseg.metrics import CLEAN
 from mipseg.report.charts import calibration_square, comparison_square, dice_histogram
 from mipseg.report.html import MISSING, body_columns, data_url, fixed, render
 from mipseg.report.words import anonymous
@@ -51,8 +52,8 @@ def facts_of(found: Evaluation) -> list[tuple[str, str]]:
     """The main numbers of an evaluation, in rows of name and value."""
     rows = [("Mean Dice", _with_interval(found.dice)), ("Patients", str(found.dice.cases))]
     if found.controls:
-        share = f" ({found.clean_controls / found.controls:.0%})"
-        rows.append(("Clean controls", f"{found.clean_controls} of {found.controls}{share}"))
+        rows.append((f"Clean controls ({CLEAN})", _part(found.clean_controls, found.controls)))
+        rows.append(("Controls with an empty mask", _part(found.empty_controls, found.controls)))
     if found.failed:
         rows.append(("Without a usable mask", str(len(found.failed))))
     if found.timings is not None:
@@ -60,6 +61,10 @@ def facts_of(found: Evaluation) -> list[tuple[str, str]]:
         text = f"median {times.p50_s:.2f}, 95 % within {times.p95_s:.2f}, most {times.max_s:.2f}"
         rows += [("Seconds per image", text), ("Over 10 s", f"{times.late} of {times.images}")]
     return rows
+
+
+def _part(count: int, total: int) -> str:
+    return f"{count} of {total} ({count / total:.0%})"
 
 
 def _with_interval(found: Interval, sign: str = "") -> str:
@@ -79,7 +84,7 @@ def _comparison(scores: Scores, other: Scores, comparison: Comparison) -> Mappin
     ]
     if comparison.controls:
         clean = f"{comparison.clean}, the other's {comparison.clean_other}, of {comparison.controls}"
-        facts.append(("Clean controls", clean))
+        facts.append((f"Clean controls ({CLEAN})", clean))
     return {"facts": facts, "points": comparison_square(pairs)}
 
 

@@ -9,11 +9,10 @@ import numpy.typing as npt
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from mipseg.errors import ModelError
-from mipseg.metrics import bootstrap_interval, calibration_bins
+from mipseg.metrics import FALSE_LESION_PX, bootstrap_interval, calibration_bins
 from mipseg.training.identity import Identity
 from mipseg.training.model_card import REPORT
 from mipseg.training.model_selection import (
-    FALSE_LESION_PX,
     CrossValidation,
     SearchSpace,
     Table,

@@ -17,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from mipseg.io.dataset import Case
+from mipseg.metrics import is_clean
 from mipseg.model.classify import Classifier, features
 from mipseg.model.postprocess import binarise_if_patient, find_components, max_expected_dice
 from mipseg.training.predict import PROBABILITIES, read_probabilities
@@ -25,7 +26,6 @@ from mipseg.training.scores import Truth, Vector
 from mipseg.training.split import Split
 from mipseg.types import BinaryMask, Probability
 
-FALSE_LESION_PX = 20  # a false component of this size makes a control count as not clean
 # Dice of patients alone is blind to what is marked in controls: all controls clean is worth this much mean Dice.
 CLEAN_WEIGHT = 0.1
 
@@ -87,7 +87,7 @@ class Table:
         fold: (N,) of each case.
         has_tumour: (N,) truth.
         dice: (N, D).
-        clean: (N, D) bool: no component of `FALSE_LESION_PX` or more; means something for controls only.
+        clean: (N, D) bool, see `mipseg.metrics.is_clean`; means something for controls only.
     """
 
     decodings: Sequence[Decoding]
@@ -154,7 +154,7 @@ def fit_classifier(values: Vector, has_tumour: Truth) -> Classifier:
 def tabulate(answers: Sequence[Answer], score: Vector, space: SearchSpace) -> Table:
     """Try every decoding on every case.
 
-    No mask is made: `max_expected_dice` depends on the temperature alone, and a mask's Dice and largest component
+    No mask is made: `max_expected_dice` depends on the temperature alone, and a mask's Dice and whether it is clean
     follow from the areas of the components that stay.
 
     Args:
@@ -163,7 +163,7 @@ def tabulate(answers: Sequence[Answer], score: Vector, space: SearchSpace) -> Ta
         space: the decodings.
     """
     dice = np.empty((len(answers), len(space.temperatures), len(space.min_peaks)))
-    largest = np.empty(dice.shape)  # px of the largest component
+    clean = np.empty(dice.shape, bool)
     for number, answer in enumerate(answers):
         reference = answer.case.mask
         for row, temperature in enumerate(space.temperatures):
@@ -174,7 +174,7 @@ def tabulate(answers: Sequence[Answer], score: Vector, space: SearchSpace) -> Ta
             stays = peaks > np.array(space.min_peaks)[:, None]  # (min_peaks, components)
             total = reference.sum() + stays @ area
             dice[number, row] = np.where(total > 0, 2 * (stays @ overlap) / np.maximum(total, 1), 1)
-            largest[number, row] = (stays * area).max(1)
+            clean[number, row] = is_clean(stays * area)
     empty = (score[:, None] < space.min_patients)[:, None, None]  # (N, 1, 1, min_patients)
     empty_dice = np.array([float(not answer.case.mask.any()) for answer in answers])[:, None, None, None]
     return Table(
@@ -182,7 +182,7 @@ def tabulate(answers: Sequence[Answer], score: Vector, space: SearchSpace) -> Ta
         np.array([answer.fold for answer in answers]),
         np.array([answer.case.has_tumour for answer in answers]),
         np.where(empty, empty_dice, dice[..., None]).reshape(len(answers), -1),
-        (empty | (largest < FALSE_LESION_PX)[..., None]).reshape(len(answers), -1),
+        (empty | clean[..., None]).reshape(len(answers), -1),
     )
 
 

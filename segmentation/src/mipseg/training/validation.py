@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from mipseg.io.dataset import Case
-from mipseg.metrics import dice_score
+from mipseg.metrics import dice_score, is_clean, match_lesions
 from mipseg.model.inference import infer
 from mipseg.training.config import BOTH
 from mipseg.training.network import SegmentationNetwork
@@ -16,7 +16,6 @@ from mipseg.training.predict import as_networks
 
 CASES_PER_GROUP = 12
 THRESHOLD = 0.5  # probability from which a pixel counts as tumour; the decoding is chosen after training
-FALSE_PX = 20  # so many false pixels make a control count as not clean
 
 
 class Score(NamedTuple):
@@ -24,7 +23,7 @@ class Score(NamedTuple):
 
     Attributes:
         dice: mean Dice of the patients; NaN without patients.
-        clean: share of the controls with less than `FALSE_PX` false pixels; NaN without controls.
+        clean: share of the controls that are clean, see `mipseg.metrics.is_clean`; NaN without controls.
     """
 
     dice: float
@@ -52,5 +51,5 @@ def validate(network: SegmentationNetwork, cases: Sequence[Case], device: torch.
         if case.has_tumour:
             dice.append(dice_score(case.mask, prediction))
         else:
-            clean.append(int(prediction.sum()) < FALSE_PX)
+            clean.append(is_clean(match_lesions(case.mask, prediction).prediction_area))
     return Score(float(np.mean(dice)) if dice else np.nan, float(np.mean(clean)) if clean else np.nan)
