@@ -1,11 +1,12 @@
 """What an endpoint says of itself is noted before the first and after the last image; a change is named."""
 
+import asyncio
 import json
 
 import pytest
-from judge_attempts import judge_all, submit
+from judge_attempts import claimed, judge_all, submit
 from judge_endpoints import Endpoint, answer, empty_mask, sends
-from judge_running import Running
+from judge_running import BASE, Running
 from sqlalchemy import text
 
 from mipjudge import attempt_queue
@@ -13,7 +14,9 @@ from mipjudge.answers import endpoint_of, run_answer
 from mipjudge.attempt_queue import Images
 from mipjudge.database import Database
 from mipjudge.models import Attempt
+from mipjudge.sender import Sender
 from mipjudge.settings import JudgeSettings
+from mipjudge.target import AddressPolicy
 
 EMPTY = sends(lambda body: answer(empty_mask(body)))
 CHANGED = "endpoint-changed: the endpoint's model changed while it was judged"
@@ -31,6 +34,7 @@ def said(**content: object) -> bytes:
     ([said(model=None), said(model="a")], {"model": None}, {"model": "a"}, False),
     ([b"<html>", said(model="a")], None, {"model": "a"}, False),
     ([b"[1]", said(model="a" * 5000)], None, None, False),
+    ([said(predict={"name": "f"}, private="x"), said(weights="b")], {"predict": {"name": "f"}}, None, False),
 ])  # fmt: skip
 def test_both_are_noted(
     db: Database, settings: JudgeSettings, about: list[bytes], start: object, end: object, changed: bool
@@ -41,6 +45,34 @@ def test_both_are_noted(
     assert attempt.status == "done"
     assert endpoint_of(attempt) == {"start": start, "end": end, "changed": changed}
     assert run_answer(attempt, results)["errors"] == ([CHANGED] if changed else [])
+
+
+@pytest.mark.hazard("H2")
+@pytest.mark.parametrize("content", [
+    rb'{"model": "\ud800"}', rb'{"model": {"\udfff": 1}}', b'{"model": NaN}', b'{"version": -Infinity}',
+    b'{"version": 1e999}', b'{"model": ' + b"[" * 900 + b"]" * 900 + b"}", b'{"model": {"name": {"name": "a"}}}',
+    b'{"model": "\xff", "version": NaN}', b'{"model": "' + b"a" * 201 + b'"}', b'{"model": ' + b"9" * 4400 + b"}", b"",
+])  # fmt: skip
+def test_what_could_not_be_shown_again_is_not_kept(idle: Running, content: bytes) -> None:
+    headers = idle.team()
+    uuid = idle.queue("http://127.0.0.1:64999/", headers).json()["queued_attempt_uuid"]
+    job = claimed(idle.db)
+    with Endpoint(EMPTY, content) as endpoint:
+        text = asyncio.run(ask(endpoint.url, idle.settings))
+    assert text is None
+    # Nor is it shown where an earlier version of the judge has kept it.
+    attempt_queue.note_api(idle.db, job, at_start=True, text=content.decode("utf-8", "replace"))
+    answers = [idle.client.get(path, headers=headers) for path in (
+        f"{BASE}/validate/queue/{uuid}", f"{BASE}/validate/queue/{uuid}/attempt", f"/api/v1/attempts/{uuid}",
+        f"/api/v1/validation/{uuid}",
+    )]  # fmt: skip
+    assert [one.status_code for one in answers] == [200] * 4
+    assert answers[1].json()["endpoint"] == {"start": None, "end": None, "changed": False}
+
+
+async def ask(url: str, settings: JudgeSettings) -> str | None:
+    async with Sender(AddressPolicy(settings.allowed_networks), settings) as sender:
+        return await sender.about(url)
 
 
 def test_an_endpoint_that_hangs_up_there_is_judged_all_the_same(db: Database, settings: JudgeSettings) -> None:

@@ -6,11 +6,13 @@ from judge_attempts import claimed
 from judge_running import OpenDatabase
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm.exc import DetachedInstanceError
 
 from mipjudge import attempt_queue, store
 from mipjudge.attempt_queue import Images, Scored
 from mipjudge.database import Database
 from mipjudge.errors import LeaseLostError
+from mipjudge.models import Attempt
 
 URL = "http://127.0.0.1:64999/predict"
 
@@ -204,5 +206,38 @@ def test_only_the_worst_validation_masks_are_kept(db: Database) -> None:
     team = store.local_team(db, "a")[0]
     found = store.find_attempt(db, team, job.id)
     assert found is not None
-    rows = store.results_of(db, found)
-    assert [row.position for row in rows if row.mask] == [3, 4, 5, 6, 7]
+    assert store.worst_masks(db, found) == dict.fromkeys([7, 6, 5, 4, 3], b"mask")
+    with pytest.raises(DetachedInstanceError):  # polls read no masks: a running attempt has hundreds
+        store.results_of(db, found)[7].mask  # noqa: B018
+
+
+def test_the_position_follows_the_order_of_the_claims(db: Database) -> None:
+    (first,) = enqueue(db, "had its turn")
+    attempt_queue.fail(db, claimed(db), "unreachable")
+    a = enqueue(db, "a", 3)
+    had_its_turn = enqueue(db, "had its turn", 2)
+    b = enqueue(db, "b", 2)
+    order = [a[0], b[0], had_its_turn[0], a[1], b[1], had_its_turn[1], a[2]]
+    assert places(db, [*order, first]) == [0, 1, 2, 3, 4, 5, 6, 0]
+    while order:
+        job = claimed(db)
+        assert job.id == order.pop(0)
+        assert places(db, order) == list(range(len(order)))  # nobody falls back, and 0 is next, while it runs
+        attempt_queue.fail(db, job, "unreachable")
+        assert places(db, order) == list(range(len(order)))
+
+
+def test_a_team_with_an_attempt_under_way_is_behind_those_without(db: Database) -> None:
+    busy = enqueue(db, "busy", 2)
+    assert claimed(db).id == busy[0]
+    enqueue(db, "free")
+    attempt_queue.fail(db, claimed(db), "unreachable")
+    (free,) = enqueue(db, "free")  # has begun after the busy team's, and yet is next
+    assert places(db, [free, busy[1]]) == [0, 1]
+    assert claimed(db).id == free
+    assert attempt_queue.claim(db, "w", 30) is None
+
+
+def places(db: Database, attempts: list[str]) -> list[int]:
+    with db.read() as session:
+        return [attempt_queue.position_in_queue(db, session.get_one(Attempt, one)) for one in attempts]

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import judge_endpoints as endpoints
 import numpy as np
@@ -19,21 +20,32 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 API = b'{"model": {"name": "unet_v8", "sha256": "abc"}, "version": "0.1.0", "uptime_s": 1}'
+PREFIX = "/mipseg"
 NAME = "<img src=x onerror=document.title=1>"
 
 
 @pytest.fixture
 def page() -> Iterator[Any]:
-    """A page whose console has to stay empty, but for the icon that browsers ask for."""
+    """A page whose console has to stay empty, but for the icon that browsers ask for, and for the missing token."""
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=60_000)
         page, complaints = browser.new_page(), []
         page.set_default_timeout(60_000)
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.route("**/*", as_behind_a_proxy)
         yield page
         browser.close()
-        assert [text for text in complaints if "404" not in text] == []
+        assert [text for text in complaints if "404" not in text and "401" not in text] == []
+
+
+def as_behind_a_proxy(route: Any) -> None:
+    """Cut `PREFIX` off the path, as a proxy in front does; what is not below it is somebody else's."""
+    address = urlsplit(route.request.url)
+    if address.path.startswith(f"{PREFIX}/"):
+        route.continue_(url=address._replace(path=address.path.removeprefix(PREFIX)).geturl())
+    else:
+        route.abort()
 
 
 def every_column_is_in_sight(page: Any) -> None:
@@ -66,7 +78,7 @@ def test_scoreboard_and_own_attempt(settings: JudgeSettings, page: Any, tmp_path
     handler = sends(lambda body: answer(masks[endpoints.image_key(body)]))
     scores = [dice_score(c.mask, np.roll(c.mask, n % 9, axis=1)) for n, c in enumerate(cases)]
     with Running(settings) as judge, Endpoint(handler, API) as endpoint:
-        base, headers = str(judge.client.base_url), judge.team(NAME)
+        base, headers = str(judge.client.base_url).rstrip("/") + PREFIX, judge.team(NAME)
         page.goto(f"{base}/scoreboard")
         page.wait_for_selector("text=No attempts yet")
         uuid = judge.queue(endpoint.url, headers).json()["queued_attempt_uuid"]
@@ -81,10 +93,15 @@ def test_scoreboard_and_own_attempt(settings: JudgeSettings, page: Any, tmp_path
         page.screenshot(path=tmp_path / "scoreboard.png")
         every_column_is_in_sight(page)
 
-        page.click("#boards a")  # a local judge shows it without a token
+        page.click("#boards a")
+        page.wait_for_selector("text=The page of an attempt needs its team's token")
+        assert page.is_visible("#form")
+        page.goto(f"{base}/attempts/{uuid}#{headers['x-token']}")  # as `validate` prints it, into the same tab
         page.wait_for_selector("#figures figure:nth-child(5) img")
         assert page.url == f"{base}/attempts/{uuid}"
-        assert not page.is_visible("#form")
+        page.goto(f"{base}/scoreboard")
+        page.click("#boards a")  # the tab knows the token now
+        page.wait_for_selector("#figures figure:nth-child(5) img")
         assert page.inner_text("#address") == endpoint.url
         assert page.inner_text("#model") == "unet_v8, abc; 0.1.0"
         assert page.inner_text("#set") == "20 patients of the data set"

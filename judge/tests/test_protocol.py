@@ -3,7 +3,6 @@
 import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from threading import Event
 
 import judge_endpoints as endpoints
 import pytest
@@ -129,7 +128,7 @@ def test_too_many_validations_are_told_when_to_come_back(idle: Running) -> None:
     response = idle.queue("http://127.0.0.1:64999/", headers)
     assert_problem(response, 429, "too-many-requests")
     assert int(response.headers["retry-after"]) > 0
-    assert idle.queue("http://127.0.0.1:64999/", idle.team("other")).json()["position_in_queue"] == 5
+    assert idle.queue("http://127.0.0.1:64999/", idle.team("other")).json()["position_in_queue"] == 1
 
 
 def test_a_name_is_looked_up_after_the_rate_limit(settings: JudgeSettings) -> None:
@@ -161,23 +160,6 @@ def test_a_name_is_looked_up_after_the_rate_limit(settings: JudgeSettings) -> No
         url = {"url": "http://good.example:64999/"}
         assert_problem(judge.client.post(f"{BASE}/verify", json=url, headers=headers), 429, "too-many-requests")
         assert asked[6:] == ["1"]
-
-
-def test_a_name_server_that_does_not_answer_is_given_up(
-    settings: JudgeSettings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("mipjudge.service.RESOLVE_S", 0.1)
-    free = Event()
-
-    def resolver(_: str, __: int) -> list[str]:
-        free.wait(20)
-        return ["127.0.0.1"]
-
-    with Running(settings.model_copy(update={"workers": 0}), AddressPolicy(resolver=resolver)) as judge:
-        response = judge.queue("http://slow.example/", judge.team())
-        assert_problem(response, 422, "unresolvable")
-        assert response.json()["detail"] == "the URL's host could not be looked up in time"
-        free.set()
 
 
 def test_every_answer_has_a_request_id(idle: Running) -> None:

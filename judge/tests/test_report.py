@@ -35,7 +35,7 @@ def finished(judge: Running, name: str = "a") -> tuple[str, float]:
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_numbers_and_pictures(idle: Running) -> None:
     uuid, score = finished(idle)
-    response = idle.client.get(f"/api/v1/attempts/{uuid}/report.html")
+    response = idle.client.get(f"/api/v1/attempts/{uuid}/report.html", headers=idle.team("a"))
     assert response.headers["content-disposition"] == f'attachment; filename="attempt-{uuid}.html"'
     assert "script-src 'self'" in response.headers["content-security-policy"]
     page = read_page(response.text)
@@ -58,7 +58,7 @@ def test_images_that_have_changed_since_are_not_shown(idle: Running) -> None:
     uuid, _ = finished(idle)
     with idle.db.write() as session:
         session.execute(text("UPDATE attempts SET image_set = 'other'"))
-    page = read_page(idle.client.get(f"/api/v1/attempts/{uuid}/report.html").text)
+    page = read_page(idle.client.get(f"/api/v1/attempts/{uuid}/report.html", headers=idle.team("a")).text)
     assert len(page.pictures) == 1
     assert len(page.tables["Lowest Dice first"]) == SIZE + 1
 

@@ -9,7 +9,7 @@ import pytest
 from judge_running import SIZE
 from PIL import Image
 
-from mipjudge.sets import Sets, build_sets
+from mipjudge.sets import PHANTOM_VERSION, Sets, build_sets
 from mipjudge.settings import JudgeSettings
 from mipseg.errors import DatasetError
 
@@ -28,6 +28,25 @@ def test_the_sets_are_disjoint_seeded_and_as_large_as_they_can_be(tmp_path: Path
     assert make(tmp_path, data_dir, seed=1).validation.fingerprint != sets.validation.fingerprint
     assert sets.validation.fingerprint != sets.test.fingerprint
     assert len(make(tmp_path, data_dir, set_size=5).test) == 5
+
+
+@pytest.mark.parametrize("file", ["imgs/patient", "labels/segmentation"])
+def test_another_image_or_mask_under_the_same_name_is_another_set(tmp_path: Path, data_dir: Path, file: str) -> None:
+    root = tmp_path / "changed"
+    shutil.copytree(data_dir, root)
+    before = make(tmp_path, root)
+    assert make(tmp_path, data_dir).collection == before.collection  # wherever it lies
+    path = root / f"patients/{file}_{before.validation.names[0][-7:]}"
+    Image.fromarray(np.asarray(Image.open(path))[::-1]).save(path)
+    after = make(tmp_path, root)
+    assert after.validation.names == before.validation.names
+    assert after.validation.fingerprint != before.validation.fingerprint
+    assert after.test.fingerprint == before.test.fingerprint
+    assert after.collection != before.collection
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(DatasetError, match=path.name):
+        make(tmp_path, root)
 
 
 def test_controls_are_in_no_set(tmp_path: Path, data_dir: Path) -> None:
@@ -108,7 +127,32 @@ def test_without_data_there_are_200_and_200_phantoms_drawn_when_needed(tmp_path:
     assert not (tmp_path / "judge").exists()
     first = sets.validation.case(0)
     assert first.mask.any()
-    assert len(list((tmp_path / "judge/phantoms").iterdir())) == 2
+    assert len(list((tmp_path / "judge/phantoms/1").iterdir())) == 2
     again = make(tmp_path, tmp_path / "none").validation.case(0)
     np.testing.assert_array_equal(first.image, again.image)
     np.testing.assert_array_equal(first.mask, again.mask)
+
+
+def test_phantoms_that_are_drawn_otherwise_have_another_version(tmp_path: Path) -> None:
+    """Where this fails since phantoms have changed, raise `PHANTOM_VERSION`, so that scores on both are kept apart."""
+    cases = [make(tmp_path, tmp_path / "none").validation.case(position) for position in range(4)]
+    drawn = [(case.image.shape[0], round(float(case.image.mean()), 2), int(case.mask.sum())) for case in cases]
+    assert (PHANTOM_VERSION, drawn) == (
+        1,
+        [(489, 218.42, 977), (350, 223.7, 357), (489, 221.97, 851), (930, 230.97, 259)],
+    )
+
+
+def test_phantoms_of_another_version_are_drawn_anew_and_kept_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = make(tmp_path, tmp_path / "none")
+    before.validation.case(0)
+    monkeypatch.setattr("mipjudge.sets.PHANTOM_VERSION", PHANTOM_VERSION + 1)
+    after = make(tmp_path, tmp_path / "none")
+    assert after.validation.names == before.validation.names
+    assert {after.validation.fingerprint, after.test.fingerprint}.isdisjoint(
+        {before.validation.fingerprint, before.test.fingerprint}
+    )
+    after.validation.case(0)
+    assert len(list((tmp_path / f"judge/phantoms/{PHANTOM_VERSION + 1}").iterdir())) == 2

@@ -244,12 +244,6 @@ def test_connection_tests_keep_a_distance(db: Database) -> None:
     assert store.may_verify(db, team, 0)
 
 
-def test_the_position_counts_those_before(db: Database) -> None:
-    teams = [store.make_team(db, name)[0] for name in "abc"]
-    attempts = [store.enqueue(db, team, "validation", URL, LIMITS) for team in teams]
-    assert [store.position_in_queue(db, attempt) for attempt in attempts] == [0, 1, 2]
-
-
 def test_an_attempt_is_shown_to_its_team_only(db: Database) -> None:
     (mine, _), (other, _) = store.make_team(db, "a"), store.make_team(db, "b")
     attempt = store.enqueue(db, mine, "validation", URL, LIMITS)

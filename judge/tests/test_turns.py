@@ -20,10 +20,9 @@ from judge_running import BASE, SIZE, Running, assert_problem
 from mipjudge import attempt_queue, runner, sets, store
 from mipjudge.attempt_queue import Images
 from mipjudge.database import Database
-from mipjudge.errors import EvaluationUsedError, LeaseLostError, RateLimitError
+from mipjudge.errors import EvaluationUsedError, LeaseLostError
 from mipjudge.models import Attempt, Team
 from mipjudge.runner import Worker
-from mipjudge.service import HourlyLimit
 from mipjudge.sets import build_sets
 from mipjudge.settings import JudgeSettings
 
@@ -195,17 +194,3 @@ def test_a_cancelled_evaluation_is_used_only_if_it_had_begun(db: Database) -> No
     assert store.has_evaluated(db, team)
     with pytest.raises(EvaluationUsedError):
         store.enqueue(db, team, "evaluation", "http://127.0.0.1:64999/", LIMITS)
-
-
-def test_bad_names_are_looked_up_only_so_often() -> None:
-    now = 0.0
-    limit = HourlyLimit(2, lambda: now)
-    for _ in range(2):
-        limit.check("a")
-        limit.count("a")
-    with pytest.raises(RateLimitError, match="too many addresses") as error:
-        limit.check("a")
-    assert error.value.retry_after_s == 3601
-    limit.check("b")
-    now = 3600.0
-    limit.check("a")

@@ -207,6 +207,17 @@ def test_validate_gives_a_score(start: Start, port: int) -> None:
     assert httpx.get(service.url("/api/v1/scoreboard")).json()["count"] == 1
 
 
+def test_a_judge_behind_a_proxy_is_public(start: Start, port: int, tmp_path: Path) -> None:
+    service = start(port, "--no-reload", "--root-path", "/mipseg")
+    service.wait_until_it_answers("/api/v1/scoreboard")
+    headers = {"x-forwarded-for": "192.0.2.1"}
+    for path in ("/scoreboard", "/attempts/1", "/judge-static/attempt.js"):
+        assert httpx.get(service.url(path), headers=headers).status_code == 200
+    code, told, _ = validate(service)
+    assert (code, told["error"]) == (2, "no-token")
+    assert not (tmp_path / "judge/local-secret").exists()
+
+
 @pytest.mark.long
 def test_a_judge_that_cannot_start_takes_nothing_down(start: Start, port: int, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no database" * 1000)

@@ -46,7 +46,7 @@ def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
     monkeypatch.setattr(server, "serve", record_serve)
     monkeypatch.setattr(server, "configure_logging", lambda: None)
     monkeypatch.chdir(tmp_path)  # no .env
-    for name in ("API_HOST", "API_PORT", "API_RELOAD", "API_TASK_DIR", "DATA_DIR"):
+    for name in ("API_HOST", "API_PORT", "API_RELOAD", "API_TASK_DIR", "DATA_DIR", "JUDGE_LOCAL"):
         monkeypatch.setenv(f"MIPSEG_{name}", "")  # `main` sets them; so they are put back afterwards
         monkeypatch.delenv(f"MIPSEG_{name}")
     for name in ("HOST", "PORT"):
@@ -65,6 +65,13 @@ def test_the_built_application_learns_where_it_listens(monkeypatch: pytest.Monke
     settings = ServiceSettings()
     assert (settings.host, settings.port) == ("0.0.0.0", 8125)
     assert not JudgeSettings(host=settings.host).is_local
+
+
+def test_the_judge_behind_a_proxy_is_not_local(monkeypatch: pytest.MonkeyPatch, served: Any) -> None:
+    run_main(monkeypatch)
+    assert JudgeSettings(host=ServiceSettings().host).is_local
+    run_main(monkeypatch, "--root-path", "/mipseg")
+    assert not JudgeSettings(host=ServiceSettings().host).is_local
 
 
 @pytest.mark.hazard("H12")

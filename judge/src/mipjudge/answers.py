@@ -1,11 +1,11 @@
 """The shapes of the championship's protocol."""
 
-import json
 from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
-from mipjudge import store
+from mipjudge import attempt_queue, store
+from mipjudge.about import read_about
 from mipjudge.database import Database
 from mipjudge.models import DONE, EVALUATION, FAILED, QUEUED, RUNNING, Attempt, Result
 from mipjudge.sets import describe_images
@@ -13,7 +13,6 @@ from mipseg.problem_codes import PROBLEMS
 
 USECASE = "tumor-segmentation"
 MAX_ERRORS = 200
-# An exact mean would let one find out masks pixel by pixel.
 DIGITS = 4
 _OTHER_WORDS = {QUEUED: "queued", RUNNING: "running", DONE: "completed", FAILED: "error"}
 
@@ -42,7 +41,7 @@ def attempt_answer(db: Database, attempt: Attempt, results: list[Result] | None 
         "queued_attempt_uuid": attempt.id,
         "type": attempt.kind,
         "status": attempt.status,
-        "position_in_queue": store.position_in_queue(db, attempt),
+        "position_in_queue": attempt_queue.position_in_queue(db, attempt),
         "enqueued_at": iso(attempt.enqueued_at),
         "page": f"/attempts/{attempt.id}",
     }
@@ -77,7 +76,7 @@ def endpoint_of(attempt: Attempt) -> dict[str, Any]:
 
     What it said at one of the times only, such as a model that was loaded meanwhile, is not a difference.
     """
-    start, end = (json.loads(text) if text else None for text in (attempt.api_start, attempt.api_end))
+    start, end = (read_about(text) if text else None for text in (attempt.api_start, attempt.api_end))
     before, after = start or {}, end or {}
     pairs = [(before[name], after[name]) for name in before.keys() & after.keys()]
     changed = any(one != other for one, other in pairs if one is not None and other is not None)

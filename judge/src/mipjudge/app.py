@@ -28,7 +28,7 @@ def create_judge(settings: JudgeSettings, policy: AddressPolicy | None = None) -
         policy: which addresses may be called; None: as the settings say.
     """
     judge = Judge(settings, policy)
-    guards = [Depends(check_caller)] if judge.is_local else []
+    guards = [Depends(check_caller)] if settings.is_local else []
     router = APIRouter(lifespan=judge.lifespan, redirect_slashes=False)
     for part in (make_protocol(judge), make_pages(judge)):
         router.include_router(part, dependencies=guards)
@@ -54,7 +54,7 @@ def create_app(settings: JudgeSettings, policy: AddressPolicy | None = None) -> 
 
     @app.get("/", include_in_schema=False)
     async def index() -> RedirectResponse:
-        return RedirectResponse("/scoreboard")
+        return RedirectResponse("scoreboard")
 
     add_pages(app)
     app.openapi = lambda: describe_api(app)  # type: ignore[method-assign]  # FastAPI's own way to extend the schema

@@ -11,6 +11,7 @@ write names the fence of its claim and is refused when another claim has been ma
 import math
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 from sqlalchemy import and_, case, delete, exists, func, or_, select, update
@@ -22,6 +23,10 @@ from mipjudge.errors import EvaluationUsedError, LeaseLostError
 from mipjudge.models import DONE, FAILED, QUEUED, RUNNING, VALIDATION, Attempt, Result, Team
 
 SHOWN_WORST = 5  # images of a validation whose mask is kept for the team's page
+_other = aliased(Attempt)  # of the same team
+_BUSY = exists().where(_other.team_id == Attempt.team_id, _other.status == RUNNING)
+_LAST_START = select(func.max(_other.started_at)).where(_other.team_id == Attempt.team_id).scalar_subquery()
+_LONGEST_WAITING_FIRST = (func.coalesce(_LAST_START, 0), Attempt.enqueued_at, Attempt.id)
 
 
 @dataclass(frozen=True)
@@ -90,9 +95,6 @@ def claim(db: Database, worker: str, lease_s: float, running: Collection[str] = 
         lease_s: for how long.
         running: attempts that the worker has under way; their lease may have run out, but nobody needs to start anew.
     """
-    mine = aliased(Attempt)
-    last_start = select(func.max(mine.started_at)).where(mine.team_id == Attempt.team_id).scalar_subquery()
-    busy = exists().where(mine.team_id == Attempt.team_id, mine.status == RUNNING)
     try:
         with db.write() as session:
             now = db.now(session)
@@ -100,13 +102,8 @@ def claim(db: Database, worker: str, lease_s: float, running: Collection[str] = 
             attempt = session.scalar(
                 select(Attempt)
                 .join(Team, Team.id == Attempt.team_id)
-                .where(or_(and_(Attempt.status == QUEUED, ~busy), dead), Attempt.id.not_in(running))
-                .order_by(
-                    case((Attempt.status == RUNNING, 0), else_=1),
-                    func.coalesce(last_start, 0),
-                    Attempt.enqueued_at,
-                    Attempt.id,
-                )
+                .where(or_(and_(Attempt.status == QUEUED, ~_BUSY), dead), Attempt.id.not_in(running))
+                .order_by(case((Attempt.status == RUNNING, 0), else_=1), *_LONGEST_WAITING_FIRST)
                 .limit(1)
                 .with_for_update(skip_locked=True, key_share=True, of=(Attempt, Team))
             )
@@ -127,6 +124,22 @@ def claim(db: Database, worker: str, lease_s: float, running: Collection[str] = 
             )
     except IntegrityError:  # another worker has just begun an attempt of the same team
         return None
+
+
+def position_in_queue(db: Database, attempt: Attempt) -> int:
+    """How many queued attempts will be claimed before this one, as things stand; 0 for one that waits no longer.
+
+    The teams take turns. One with an attempt under way is counted behind those without.
+    """
+    if attempt.status != QUEUED:
+        return 0
+    turns: dict[str, list[str]] = {}  # each team's attempts; the teams in the order in which they are claimed
+    with db.read() as session:
+        query = select(Attempt.team_id, Attempt.id).where(Attempt.status == QUEUED)
+        for team_id, attempt_id in session.execute(query.order_by(case((_BUSY, 1), else_=0), *_LONGEST_WAITING_FIRST)):
+            turns.setdefault(team_id, []).append(attempt_id)
+    order = [attempt_id for turn in zip_longest(*turns.values()) for attempt_id in turn if attempt_id]
+    return order.index(attempt.id) if attempt.id in order else 0
 
 
 def begin(db: Database, job: Job, images: Images) -> None:

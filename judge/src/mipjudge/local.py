@@ -1,19 +1,13 @@
-"""A judge for the people on this machine alone: who may call it, and who gets a team from it."""
+"""A judge for the user of this machine alone: who may call it, and who gets a team from it."""
 
 import hmac
 
 from fastapi import Request
 
 from mipjudge.settings import JudgeSettings
-from mipseg.addresses import is_loopback
 from mipseg.local_secret import HEADER, read_secret
 from mipseg.serving.callers import is_from_here
 from mipseg.serving.problems import ProblemError
-
-
-def is_for_this_machine(settings: JudgeSettings) -> bool:
-    """Whether the judge listens to this machine alone, and is meant to."""
-    return settings.is_local and is_loopback(settings.host)
 
 
 def check_caller(request: Request) -> None:
@@ -32,7 +26,7 @@ def check_secret(request: Request, settings: JudgeSettings) -> None:
     Raises:
         ProblemError: 404, the judge has no local teams; 403, another user's program, or a web page.
     """
-    if not is_for_this_machine(settings):
+    if not settings.is_local:
         raise ProblemError("not-found", "this judge makes no local teams; ask its operator for a token")
     given = request.headers.get(HEADER, "")
     from_page = request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")

@@ -6,19 +6,18 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 
 from mipjudge import store
 from mipjudge.answers import attempt_answer, published
 from mipjudge.models import DONE, VALIDATION, Result
 from mipjudge.protocol import own_attempt
-from mipjudge.scoreboard import make_scoreboard
+from mipjudge.scoreboard import MAX_TEAMS, kept, make_scoreboard
 from mipjudge.service import Json, Judge, JudgeRoute, Token, no_store
 from mipjudge.tables import csv_response
 from mipseg.io.mask_png import decode_binary, encode_png
 from mipseg.serving.problems import ProblemError
 
-MAX_TEAMS = 1000
 STATIC = Path(__file__).with_name("static")
 _TYPES = {
     "judge.css": "text/css",
@@ -51,17 +50,21 @@ def make_pages(judge: Judge) -> APIRouter:
 
 
 def _add_scoreboard(router: APIRouter, judge: Judge) -> None:
+    board = kept(lambda: make_scoreboard(judge.db, judge.sets))
+
     @router.get("/api/v1/scoreboard")
-    def scoreboard(limit: Annotated[int, Query(ge=1, le=MAX_TEAMS)] = MAX_TEAMS) -> Json:
-        """Ranks, scores and points of all teams."""
-        return make_scoreboard(judge.db, judge.sets, limit)
+    def scoreboard(limit: Annotated[int, Query(ge=1, le=MAX_TEAMS)] = MAX_TEAMS) -> Response:
+        """Ranks, scores and points of all teams, at most two seconds old."""
+        present = board()
+        first, *rest = (one | {"teams": one["teams"][:limit]} for one in (present, *present["earlier"]))
+        return JSONResponse(first | {"earlier": rest})
 
     @router.get("/api/v1/scoreboard.csv")
     def scoreboard_csv() -> Response:
         """The same as a table, with a row for each team and collection of images."""
-        board = make_scoreboard(judge.db, judge.sets, MAX_TEAMS)
+        present = board()
         names = ("rank", "team", "best_validation_score", "evaluation_score", "points", "attempts", "last_change")
-        boards = [board, *board["earlier"]]
+        boards = [present, *present["earlier"]]
         rows = [[one["set"], *(team[name] for name in names)] for one in boards for team in one["teams"]]
         return csv_response("scoreboard.csv", ["set", *names], rows)
 
@@ -71,20 +74,19 @@ def _add_attempts(router: APIRouter, judge: Judge) -> None:
     def attempt(uuid: str, response: Response, x_token: Token = None) -> Json:
         """A team's own attempt; of a validation also each image."""
         no_store(response)
-        found = own_attempt(judge, judge.viewer(x_token), uuid)
+        found = own_attempt(judge, judge.team(x_token), uuid)
         results = store.results_of(judge.db, found)
         answer = attempt_answer(judge.db, found, results)
         answer["deadline_s"] = judge.settings.deadline_s
         if found.kind == VALIDATION:
             answer["images"] = [_image(result) for result in results]
-            worst = [result for result in results if result.mask is not None and found.status == DONE]
-            answer["worst"] = [result.position for result in sorted(worst, key=lambda r: (r.score, r.position))]
+            answer["worst"] = list(store.worst_masks(judge.db, found))
         return answer
 
     @router.get("/api/v1/attempts/{uuid}/images.csv")
     def images_csv(uuid: str, x_token: Token = None) -> Response:
         """The images of a validation as a table."""
-        found = own_attempt(judge, judge.viewer(x_token), uuid)
+        found = own_attempt(judge, judge.team(x_token), uuid)
         if found.kind != VALIDATION:
             raise ProblemError("no-figure", "only a validation tells about its images")
         results = store.results_of(judge.db, found)
@@ -94,7 +96,7 @@ def _add_attempts(router: APIRouter, judge: Judge) -> None:
     @router.get("/api/v1/attempts/{uuid}/report.html", response_class=HTMLResponse)
     def report(uuid: str, x_token: Token = None) -> Response:
         """A page to keep of a finished validation: the score with its interval, times, the worst images, all images."""
-        found = own_attempt(judge, judge.viewer(x_token), uuid)
+        found = own_attempt(judge, judge.team(x_token), uuid)
         if found.kind != VALIDATION or found.status != DONE:
             raise ProblemError("no-figure", "only a finished validation has a report")
         from mipjudge.report import attempt_report  # noqa: PLC0415  # imports scipy's statistics, which take a second
@@ -106,14 +108,13 @@ def _add_attempts(router: APIRouter, judge: Judge) -> None:
     @router.get("/api/v1/attempts/{uuid}/figures/{position}")
     def figure(uuid: str, position: str, x_token: Token = None) -> Response:
         """One of the worst images of a finished validation: where mask and reference agree."""
-        found = own_attempt(judge, judge.viewer(x_token), uuid)
-        masks = {str(r.position): (r.position, r.mask) for r in store.results_of(judge.db, found) if r.mask}
-        if found.kind != VALIDATION or found.status != DONE or position not in masks:
+        found = own_attempt(judge, judge.team(x_token), uuid)
+        masks = {str(place): (place, mask) for place, mask in store.worst_masks(judge.db, found).items()}
+        if position not in masks:
             raise ProblemError("no-figure", "there is no figure of this image")
-        place, mask = masks[position]
-        if found.image_set != judge.sets.validation.fingerprint or mask is None:
+        if found.image_set != judge.sets.validation.fingerprint:
             raise ProblemError("no-figure", "the images have been changed since")
-        content = _draw(judge, place, mask)
+        content = _draw(judge, *masks[position])
         return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
 
 

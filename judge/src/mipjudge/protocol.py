@@ -80,7 +80,7 @@ def make_protocol(judge: Judge) -> APIRouter:
                 raise RateLimitError("wait a moment between two connection tests", 1)
             return team
 
-        await judge.check_url(await run_in_threadpool(begin), body.url)
+        await judge.lookups.check((await run_in_threadpool(begin)).id, body.url)
         sample = await run_in_threadpool(_sample)
         async with Sender(judge.policy, judge.settings) as sender:
             reply = await sender.send(body.url, sample.request)
@@ -120,7 +120,7 @@ def _add_queue(router: APIRouter, judge: Judge, path: str, kind: str) -> None:
             return attempt_answer(judge.db, store.enqueue(judge.db, team, kind, body.url, limits))
 
         team = await run_in_threadpool(begin)
-        await judge.check_url(team, body.url)
+        await judge.lookups.check(team.id, body.url)
         return await run_in_threadpool(end, team)
 
     @router.get(f"{path}/{{queued_attempt_uuid}}/attempt", name=f"run_{kind}")
@@ -144,8 +144,8 @@ def _add_queue(router: APIRouter, judge: Judge, path: str, kind: str) -> None:
         return attempt_answer(judge.db, found(queued_attempt_uuid, response, x_token))
 
 
-def own_attempt(judge: Judge, team: Team | None, attempt_id: str, kind: str | None = None) -> Attempt:
-    """A team's own attempt, or without a team anybody's.
+def own_attempt(judge: Judge, team: Team, attempt_id: str, kind: str | None = None) -> Attempt:
+    """A team's own attempt.
 
     Raises:
         ProblemError: 404, it has no such attempt.

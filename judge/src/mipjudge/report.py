@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from mipjudge import store
 from mipjudge.models import Attempt, Result
 from mipjudge.service import Judge
 from mipjudge.sets import describe_images
@@ -9,6 +10,7 @@ from mipseg.evaluation import interval, time_report
 from mipseg.io.mask_png import decode_binary
 from mipseg.report.answers import AnswerRow, answers_page
 from mipseg.scoring import Picture, score_case
+from mipseg.types import BinaryMask
 
 
 def attempt_report(judge: Judge, attempt: Attempt, results: Sequence[Result]) -> str:
@@ -30,19 +32,24 @@ def attempt_report(judge: Judge, attempt: Attempt, results: Sequence[Result]) ->
         ("Attempt", attempt.id),
     ]
     rows = [
-        AnswerRow(_name(result), result.score, result.seconds, ": ".join(filter(None, (result.reason, result.detail))))
+        AnswerRow(
+            _name(result.position),
+            result.score,
+            result.seconds,
+            ": ".join(filter(None, (result.reason, result.detail))),
+        )
         for result in results
     ]
     shown = attempt.image_set == judge.sets.validation.fingerprint
-    worst = sorted((result for result in results if shown and result.mask), key=lambda one: (one.score, one.position))
-    return answers_page("Attempt: validation", facts, rows, [_picture(judge, result) for result in worst])
+    masks = store.worst_masks(judge.db, attempt) if shown else {}
+    pictures = [_picture(judge, position, decode_binary(mask)) for position, mask in masks.items()]
+    return answers_page("Attempt: validation", facts, rows, pictures)
 
 
-def _name(result: Result) -> str:
-    return f"image {result.position + 1:03}"
+def _name(position: int) -> str:
+    return f"image {position + 1:03}"
 
 
-def _picture(judge: Judge, result: Result) -> Picture:
-    case = judge.sets.validation.case(result.position)
-    mask = decode_binary(result.mask or b"")
-    return Picture(score_case(_name(result), case.mask, mask), case.image, case.mask, mask)
+def _picture(judge: Judge, position: int, mask: BinaryMask) -> Picture:
+    case = judge.sets.validation.case(position)
+    return Picture(score_case(_name(position), case.mask, mask), case.image, case.mask, mask)

@@ -12,6 +12,7 @@ from urllib.parse import urljoin
 import httpx
 import structlog
 
+from mipjudge.about import read_about
 from mipjudge.errors import TargetError
 from mipjudge.settings import JudgeSettings
 from mipjudge.target import AddressPolicy, Endpoint, parse_endpoint
@@ -124,7 +125,7 @@ class Sender:
         return Reply(time.perf_counter() - started, reason, status, b"" if reason else content, detail)
 
     async def about(self, url: str) -> str | None:
-        """What the endpoint says of itself at `/api`, without its uptime, as JSON with sorted keys; None for nothing.
+        """What the endpoint says of itself at `/api`, as JSON; None for nothing. See `mipjudge.about`.
 
         Args:
             url: the endpoint's; nothing that it does raises.
@@ -134,14 +135,12 @@ class Sender:
                 endpoint = replace(parse_endpoint(url), path="/api")
                 response = await self._connect(endpoint, await self._resolve(endpoint))
                 try:
-                    found = json.loads(await self._read(response, MAX_ABOUT_BYTES))
+                    found = read_about(await self._read(response, MAX_ABOUT_BYTES))
                 finally:
                     await response.aclose()
         except Exception:
             return None
-        if not isinstance(found, dict):
-            return None
-        return json.dumps({k: v for k, v in found.items() if not k.startswith("uptime")}, sort_keys=True)
+        return json.dumps(found) if found else None
 
     async def _resolve(self, endpoint: Endpoint) -> list[str]:
         return await asyncio.to_thread(self._policy.addresses, endpoint)

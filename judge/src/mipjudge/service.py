@@ -1,11 +1,7 @@
 """The running judge: database, sets, rules for addresses and workers, built when the application starts."""
 
-import asyncio
 import logging
-import time
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -18,18 +14,17 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mipjudge import store
 from mipjudge.database import Database
-from mipjudge.errors import JudgeError, RateLimitError, TargetError
-from mipjudge.local import is_for_this_machine
+from mipjudge.errors import JudgeError, RateLimitError
+from mipjudge.lookups import Lookups
 from mipjudge.models import Team
 from mipjudge.runner import Worker, WorkerPool
 from mipjudge.sets import Sets, build_sets
 from mipjudge.settings import JudgeSettings
-from mipjudge.target import AddressPolicy, parse_endpoint
+from mipjudge.target import AddressPolicy
 from mipseg.local_secret import make_secret
 from mipseg.serving.problems import ProblemError
 
 Token = Annotated[str | None, Header(alias="x-token", description="the team's token")]
-RESOLVE_S = 5.0
 _log = structlog.get_logger()
 
 
@@ -52,11 +47,8 @@ class Judge:
     def __init__(self, settings: JudgeSettings, policy: AddressPolicy | None = None) -> None:
         self.settings = settings
         self.policy = policy or AddressPolicy(settings.allowed_networks)
-        self.is_local = is_for_this_machine(settings)
+        self.lookups = Lookups(self.policy, settings.validations_per_hour)
         self._resources: Resources | None = None
-        self._failed_names = HourlyLimit(settings.validations_per_hour)
-        # Threads of their own: a name server that does not answer must not keep requests that need none waiting.
-        self._resolvers = ThreadPoolExecutor(8, "resolve")
 
     @property
     def db(self) -> Database:
@@ -79,7 +71,7 @@ class Judge:
         # At INFO, httpx would log the endpoints' URLs, which are not ours to log.
         for name in ("httpx", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
-        if self.is_local:
+        if self.settings.is_local:
             try:
                 make_secret(self.settings.dir)  # now, as clients read it before they call
             except OSError as error:
@@ -98,32 +90,6 @@ class Judge:
             raise ProblemError("bad-token", "the header x-token must hold the team's token")
         return team
 
-    def viewer(self, token: str | None) -> Team | None:
-        """Who looks at an attempt; None: anybody on this machine, to whom a local judge shows every attempt.
-
-        Raises:
-            ProblemError: 401, see `team`.
-        """
-        return None if self.is_local and not token else self.team(token)
-
-    async def check_url(self, team: Team, url: str) -> None:
-        """Find out whether a team's endpoint may be called; a team may give so many bad names an hour.
-
-        Raises:
-            TargetError: it may not.
-            RateLimitError: too many bad names.
-        """
-        endpoint = parse_endpoint(url)
-        self._failed_names.check(team.id)
-        work = asyncio.get_running_loop().run_in_executor(self._resolvers, self.policy.addresses, endpoint)
-        try:
-            await asyncio.wait_for(work, RESOLVE_S)
-        except (TargetError, TimeoutError) as error:
-            self._failed_names.count(team.id)
-            if isinstance(error, TargetError):
-                raise
-            raise TargetError("unresolvable", "the URL's host could not be looked up in time") from None
-
     @asynccontextmanager
     async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
         """Work while the application runs. A judge that can't start takes nothing else down with it."""
@@ -140,35 +106,6 @@ class Judge:
         await anyio.to_thread.run_sync(pool.stop)
         if self._resources is not None:
             self._resources.db.close()
-
-
-class HourlyLimit:
-    """Counts what each team did in the last hour, in this process.
-
-    Args:
-        most: times an hour.
-        clock: seconds, ever rising.
-    """
-
-    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._most, self._clock = most, clock
-        self._times: dict[str, deque[float]] = {}
-
-    def check(self, team_id: str) -> None:
-        """Refuse a team that did it too often.
-
-        Raises:
-            RateLimitError: says when to come back.
-        """
-        times, now = self._times.get(team_id, deque()), self._clock()
-        while times and times[0] <= now - store.HOUR:
-            times.popleft()
-        if len(times) >= self._most:
-            raise RateLimitError("too many addresses that can't be called", int(times[0] + store.HOUR - now) + 1)
-
-    def count(self, team_id: str) -> None:
-        """Note that a team did it."""
-        self._times.setdefault(team_id, deque(maxlen=self._most)).append(self._clock())
 
 
 class JudgeRoute(APIRoute):

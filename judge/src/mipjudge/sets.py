@@ -3,7 +3,7 @@
 import hashlib
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -24,6 +24,7 @@ from mipseg.types import BinaryMask
 DATASET, PHANTOMS = "dataset", "phantoms"
 # Phantoms of different sizes, as the championship's images are: eyes to mid-thigh, whole body, trunk.
 PHANTOM_HEIGHTS = (489, 489, 489, 930, 350)
+PHANTOM_VERSION = 1  # another number where a phantom of the same seed is another image: scores are kept apart by it
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class ImageSet:
 
     Attributes:
         names: of the cases, in the order in which they are sent.
-        fingerprint: tells whether an attempt goes on with the set with which it began.
+        fingerprint: of the images and masks; tells whether an attempt goes on with the set with which it began.
         files: from a name to its image and its mask.
     """
 
@@ -111,30 +112,39 @@ def build_sets(settings: JudgeSettings) -> Sets:
     """Choose both sets by the settings' seed; no case is in both.
 
     Raises:
-        DatasetError: a patient of the data set has no mask.
+        DatasetError: a patient of the data set has no mask, or a file can't be read.
     """
     images = sorted((settings.data_dir / "patients/imgs").glob("patient_*.png"))
     if len(images) >= 2:
         for path in images:
             label_path(path)  # raises where there is none
-        names, source, files = [str(path) for path in images], DATASET, _patient_files
+        names, source, files, identity = [str(path) for path in images], DATASET, _patient_files, _hash_of_patient
     else:
-        folder = settings.dir / "phantoms"
+        folder = settings.dir / f"phantoms/{PHANTOM_VERSION}"
         names, source = [str(number) for number in range(2 * settings.set_size)], PHANTOMS
 
         def files(name: str) -> tuple[Path, Path]:
             return _phantom_files(folder, settings.seed, int(name))
 
+        def identity(name: str) -> str:  # not by its pixels, as it may not have been drawn yet
+            return f"{PHANTOM_VERSION} {settings.seed} {name}"
+
     order = np.random.default_rng(settings.seed).permutation(len(names))
     size = min(settings.set_size, len(names) // 2)
     chosen = [tuple(names[i] for i in part) for part in (order[:size], order[size : 2 * size])]
-    validation, test = (ImageSet(part, _fingerprint(source, settings.seed, part), files) for part in chosen)
+    validation, test = (ImageSet(part, _fingerprint(source, map(identity, part)), files) for part in chosen)
     return Sets(validation, test, source)
 
 
-def _fingerprint(source: str, seed: int, names: tuple[str, ...]) -> str:
-    text = "\n".join([source, str(seed), *(Path(name).name for name in names)])
-    return hashlib.sha256(text.encode()).hexdigest()
+def _fingerprint(source: str, identities: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join([source, *identities]).encode()).hexdigest()
+
+
+def _hash_of_patient(name: str) -> str:
+    try:
+        return " ".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in _patient_files(name))
+    except OSError as error:
+        raise DatasetError(f"{error.filename} can't be read: {error.strerror}") from error
 
 
 def _patient_files(name: str) -> tuple[Path, Path]:

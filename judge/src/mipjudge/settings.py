@@ -24,8 +24,8 @@ class JudgeSettings(ProjectSettings):
         data_dir: the data set whose patients are the two sets; where it is missing, phantoms are.
         seed: what makes the two sets; keep it secret in a championship on phantoms.
         set_size: most images of a set.
-        local: whether anybody on this machine may have a team at once; None: where the host is loopback.
-        allow: networks that are not public but may be called, comma-separated; None: loopback where `local`, else none.
+        local: a judge that listens to a loopback address is for this machine's user alone; false behind a proxy.
+        allow: networks that are not public but may be called, comma-separated; None: loopback for a local judge.
         workers: workers in this process; 0: others judge.
         attempts: attempts that a worker has under way; their images take turns.
         concurrency: images that a worker, and one attempt, has under way.
@@ -46,7 +46,7 @@ class JudgeSettings(ProjectSettings):
     data_dir: Path = Field(default_factory=lambda: Settings().data_dir)
     seed: int = Field(1945, ge=0)
     set_size: int = Field(200, ge=1, le=10_000)
-    local: bool | None = None
+    local: bool = True
     allow: str | None = None
     workers: int = Field(1, ge=0, le=64)
     attempts: int = Field(4, ge=1, le=64)
@@ -68,8 +68,8 @@ class JudgeSettings(ProjectSettings):
 
     @property
     def is_local(self) -> bool:
-        """Whether this is a judge for the people on this machine alone."""
-        return is_loopback(self.host) if self.local is None else self.local
+        """Whether this judge is for the user of this machine alone."""
+        return self.local and is_loopback(self.host)
 
     @property
     def allowed_networks(self) -> tuple[Network, ...]:

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from sqlalchemy import Select, delete, func, select, text, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from mipjudge.database import Database
 from mipjudge.errors import (
@@ -17,7 +17,18 @@ from mipjudge.errors import (
     RateLimitError,
     TeamExistsError,
 )
-from mipjudge.models import EVALUATION, QUEUED, RUNNING, USED_EVALUATION, Attempt, Result, Setting, Team
+from mipjudge.models import (
+    DONE,
+    EVALUATION,
+    QUEUED,
+    RUNNING,
+    USED_EVALUATION,
+    VALIDATION,
+    Attempt,
+    Result,
+    Setting,
+    Team,
+)
 from mipjudge.team_names import team_name
 
 HOUR = 3600.0
@@ -157,13 +168,13 @@ def count_attempts(db: Database, team: Team, kind: str) -> int:
         return session.scalar(query) or 0
 
 
-def find_attempt(db: Database, team: Team | None, attempt_id: str, kind: str | None = None) -> Attempt | None:
-    """A team's own attempt, or without a team anybody's; None where it is unknown, another's, or of the other kind."""
+def find_attempt(db: Database, team: Team, attempt_id: str, kind: str | None = None) -> Attempt | None:
+    """A team's own attempt; None where it is unknown, another's, or of the other kind."""
     if not _ID.fullmatch(attempt_id):
         return None
     with db.read() as session:
         attempt = session.get(Attempt, attempt_id)
-    if attempt is None or kind not in (None, attempt.kind) or (team is not None and attempt.team_id != team.id):
+    if attempt is None or kind not in (None, attempt.kind) or attempt.team_id != team.id:
         return None
     return attempt
 
@@ -174,23 +185,20 @@ def has_evaluated(db: Database, team: Team) -> bool:
         return session.scalar(_evaluation_of(team)) is not None
 
 
-def position_in_queue(db: Database, attempt: Attempt) -> int:
-    """How many attempts were queued before this one and still wait; 0 for one that waits no longer."""
-    if attempt.status != QUEUED:
-        return 0
-    with db.read() as session:
-        before = (Attempt.enqueued_at < attempt.enqueued_at) | (
-            (Attempt.enqueued_at == attempt.enqueued_at) & (Attempt.id < attempt.id)
-        )
-        query = select(func.count()).select_from(Attempt).where(Attempt.status == QUEUED, before)
-        return session.scalar(query) or 0
-
-
 def results_of(db: Database, attempt: Attempt) -> list[Result]:
-    """The images of an attempt that have a score, in their order."""
+    """The images of an attempt that have a score, in their order, without their masks."""
     with db.read() as session:
         query = select(Result).where(Result.attempt_id == attempt.id).order_by(Result.position)
-        return list(session.scalars(query))
+        return list(session.scalars(query.options(defer(Result.mask))))
+
+
+def worst_masks(db: Database, attempt: Attempt) -> dict[int, bytes]:
+    """From the position to the mask of the worst images of a finished validation, the worst first; else nothing."""
+    if attempt.kind != VALIDATION or attempt.status != DONE:
+        return {}
+    with db.read() as session:
+        query = select(Result.position, Result.mask).where(Result.attempt_id == attempt.id, Result.mask.is_not(None))
+        return {row.position: row.mask for row in session.execute(query.order_by(Result.score, Result.position))}
 
 
 def may_verify(db: Database, team: Team, interval_s: float) -> bool:

@@ -134,6 +134,14 @@ def test_the_page_of_an_attempt_is_printed_where_the_judge_has_one(judge: StandI
     assert "elsewhere" not in run_validate().out
 
 
+def test_the_address_of_a_local_teams_page_holds_its_token(
+    judge: StandIn, run_validate: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("EVAL_API_TOKEN")
+    judge.will(VALIDATE, Answer({**QUEUED, "page": f"/attempts/{UUID}"}))
+    assert run_validate().out.splitlines()[-1] == f"look at it at: {judge.url}/attempts/{UUID}#{CANARY}"
+
+
 def test_cancel(judge: StandIn, run_validate: Command) -> None:
     judge.will(CANCEL_VALIDATION, Answer(attempt("failed", None, errors=[])))
     result = run_validate("--cancel", DASHED)

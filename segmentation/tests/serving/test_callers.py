@@ -6,10 +6,10 @@ from mipseg.serving.callers import is_from_here
 FORWARDED = ["x-forwarded-for", "x-forwarded-host", "forwarded", "via", "x-real-ip", "x-client-ip", "cf-connecting-ip"]
 
 
-def asked(caller: str, *headers: tuple[str, str]) -> bool:
+def asked(caller: str, *headers: tuple[str, str], root_path: str = "") -> bool:
     raw = [(name.encode(), value.encode()) for name, value in headers]
     scope = {"type": "http", "client": (caller, 5), "headers": raw, "path": "/", "server": ("127.0.0.1", 8000)}
-    return is_from_here(Request(scope))
+    return is_from_here(Request(scope | {"root_path": root_path}))
 
 
 @pytest.mark.parametrize(("caller", "host"), [
@@ -36,3 +36,7 @@ def test_a_proxy_in_between(name: str) -> None:
 def test_one_host_is_asked_for() -> None:
     assert not asked("127.0.0.1")
     assert not asked("127.0.0.1", ("host", "localhost"), ("host", "localhost"))
+
+
+def test_a_service_below_a_path_is_behind_a_proxy() -> None:
+    assert not asked("127.0.0.1", ("host", "127.0.0.1:8000"), root_path="/mipseg")

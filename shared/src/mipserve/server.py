@@ -56,6 +56,8 @@ def _serve(settings: ServiceSettings) -> None:
         MIPSEG_API_RELOAD=str(settings.reload),
         MIPSEG_API_TASK_DIR=str(settings.task_dir.resolve()),
     )
+    if settings.root_path:  # nor the judge in it, behind a proxy
+        os.environ["MIPSEG_JUDGE_LOCAL"] = "0"
     serve(
         "mipserve.app:make_app",
         settings.host,

@@ -2,14 +2,13 @@
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 1000, HEIGHT = 200, LEFT = 60, BOTTOM = 30;  // of a chart and its axes
 const uuid = location.pathname.split("/").pop();
-const api = `/api/v1/attempts/${encodeURIComponent(uuid)}`;
+const api = `../api/v1/attempts/${encodeURIComponent(uuid)}`;
 const byId = (id) => document.getElementById(id);
 let token = sessionStorage.getItem("token") || "";
 let order = { key: "position", up: true };
 let images = [];
 let timer;
 
-// A local judge shows its attempts without a token.
 const get = (path) => fetch(path, { headers: token ? { "x-token": token } : {}, cache: "no-store" });
 
 function draw(svg, name, attributes, text) {
@@ -136,6 +135,19 @@ function show(attempt) {
   return over;
 }
 
+function useToken(text) {
+  token = text;
+  sessionStorage.setItem("token", token);
+  update();
+}
+
+// `validate` puts a local team's token behind the #, since its user does not know it otherwise.
+function useAddress() {
+  const text = decodeURIComponent(location.hash.slice(1));
+  history.replaceState(null, "", location.pathname);
+  useToken(text || token);
+}
+
 async function update() {
   clearTimeout(timer);
   let over = false;
@@ -145,7 +157,7 @@ async function update() {
     if (response.status === 401 || response.status === 404) {
       byId("state").textContent = token || response.status === 404
         ? "This team has no such attempt; check the token and the address."
-        : "The page of an attempt needs its team's token.";
+        : "The page of an attempt needs its team's token; the address that `validate` prints has a local team's.";
       return;
     }
     if (!response.ok) throw new Error(response.status);
@@ -160,9 +172,7 @@ async function update() {
 
 byId("form").addEventListener("submit", (event) => {
   event.preventDefault();
-  token = byId("token").value.trim();
-  sessionStorage.setItem("token", token);
-  update();
+  useToken(byId("token").value.trim());
 });
 for (const button of document.querySelectorAll("th button")) {
   button.addEventListener("click", () => {
@@ -184,4 +194,5 @@ async function download(path, name) {
 
 byId("csv").addEventListener("click", () => download("images.csv", `attempt-${uuid}.csv`));
 byId("report").addEventListener("click", () => download("report.html", `attempt-${uuid}.html`));
-update();
+addEventListener("hashchange", useAddress);
+useAddress();

@@ -45,7 +45,7 @@ function show(board, parent) {
     const last = team.history[team.history.length - 1];
     if (last) {
       const link = element("a", "", cell);
-      link.href = `/attempts/${encodeURIComponent(last.uuid)}`;
+      link.href = `attempts/${encodeURIComponent(last.uuid)}`;
       link.title = "the latest attempt";
       link.append(history(team.history));
     }
@@ -56,7 +56,7 @@ function show(board, parent) {
 async function update() {
   const state = document.getElementById("state");
   try {
-    const response = await fetch("/api/v1/scoreboard", { cache: "no-store" });
+    const response = await fetch("api/v1/scoreboard", { cache: "no-store" });
     if (!response.ok) throw new Error(response.status);
     const board = await response.json();
     const boards = document.createElement("div");

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from http import HTTPMethod
 from pathlib import Path
+from urllib.parse import quote
 
 from pydantic import SecretStr
 
@@ -42,9 +43,10 @@ class JudgeClient:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._place: str | None = None  # where the attempt was found the last time
+        self._key = ""  # ends a page's address; what follows a # stays in the browser
 
     def join_local_team(self, folder: Path) -> str:
-        """Let a judge on this machine make a local team; its token stays in memory.
+        """Let a judge on this machine make a local team; its token stays in memory, and in the addresses of its pages.
 
         Args:
             folder: the judge's, where its secret shows that this user runs it.
@@ -66,6 +68,7 @@ class JudgeClient:
         if not isinstance(token, str) or not token or not can_be_sent(token):
             raise AnswerError("the judge's answer has an unexpected form: `token` can't be sent")
         self._transport.token = SecretStr(token)
+        self._key = f"#{quote(token, safe='')}"  # a local team's user does not know it otherwise
         message = answer.get("message")
         return self._transport.redact(message) if isinstance(message, str) else ""
 
@@ -94,10 +97,8 @@ class JudgeClient:
             raise self._refusal(reply, kind)
         answer = answers.parse_json(reply.content)
         attempt = answers.read_submission(answer, kind, self._transport.redact)
-        has_page = (
-            answer.get("page") == f"/attempts/{attempt.uuid}"
-        )  # where it may be looked at; an addition of our judge
-        page = f"{self._transport.base}/attempts/{attempt.uuid}" if has_page else None
+        path = f"/attempts/{attempt.uuid}"  # where it may be looked at; an addition of our judge
+        page = f"{self._transport.base}{path}{self._key}" if answer.get("page") == path else None
         return replace(attempt, service_url=service_url, page=page)
 
     def cancel(self, uuid: str) -> Attempt:

@@ -14,8 +14,12 @@ _FORWARDED = {b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"true-client-
 def is_from_here(request: Request) -> bool:
     """Whether a program on this machine asks: from a loopback address, to one, and directly.
 
-    A web page elsewhere may point a name of its own at 127.0.0.1, and a proxy or tunnel makes strangers look local.
+    A web page elsewhere may point a name of its own at 127.0.0.1, and a proxy or tunnel makes strangers look local. A
+    service below a path (`--root-path`) is behind a proxy. One that says nothing of itself and asks for 127.0.0.1, as
+    nginx does by default, can't be told from a program here: what is secret needs more than this.
     """
+    if request.scope.get("root_path"):
+        return False
     headers = request.scope["headers"]
     hosts = [value for name, value in headers if name == b"host"]
     forwarded = any(name in _FORWARDED or name.startswith(b"x-forwarded-") for name, _ in headers)
