@@ -105,7 +105,7 @@ def test_identity_stays_out() -> None:
     assert not re.search(r"SMITH|1\.2\.840|2001|71\.25", page.text)
     assert "series: … (…, 267 files) was chosen; also there: RTSTRUCT (1 files)" in page.text
     assert "damaged: 2 DICOM files can't be read" in page.text
-    assert "The body did not stand upright, so the image was turned." in page.text
+    assert "The image was turned for the prediction, and the mask turned back" in page.text
 
 
 def test_nothing_found_is_not_called_healthy() -> None:

@@ -39,8 +39,10 @@ function limitWords(probability, threshold) {
   return `Below the operating point of ${percent(threshold)} the mask is left empty.`;
 }
 
-/** @param {string} warning of a volume: `code: sentence` @returns {string} the sentence alone */
+const UID = /\b\d+(\.\d+){4,}\b/g;
+
+/** @param {string} warning of a volume: `code: sentence` @returns {string} the sentence alone, without UIDs */
 function sentenceOf(warning) {
-  const words = warning.replace(/^[a-z0-9-]+: /, "");
+  const words = warning.replace(/^[a-z0-9-]+: /, "").replace(UID, "series");
   return `${words[0].toUpperCase()}${words.slice(1)}${words.endsWith(".") ? "" : "."}`;
 }
