@@ -12,6 +12,7 @@ const UNSURE = 0.5; // below this probability a mask is a hint
  * @param {Promise<string>} version of the service
  */
 export function showFinding(store, meanings, version) {
+  store.subscribe(["leftOut"], ({ leftOut }) => { at("left-out").textContent = leftOut; });
   store.subscribe(["answer"], async ({ answer }) => {
     if (!answer) return;
     const { classification: { label, probability, threshold }, model, warnings } = answer;
