@@ -1,6 +1,7 @@
 """The slices of a volume: drawn by NiiVue under the page's policy, at the chosen lesion."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -95,11 +96,31 @@ def test_what_can_t_be_read_is_told(planes: Any, job: Any) -> None:
     planes.wait_for_selector("#planes-words:text-matches('can.t be shown')")
 
 
+def check_there_are_none(page: Any, reason: str) -> None:
+    assert page.is_disabled("#look-planes")
+    assert page.inner_text("#no-planes") == f"There are no slices: {reason}."
+    page.focus("#picture")
+    page.keyboard.press("s")
+    page.click("#volume tbody button")
+    assert page.get_attribute("#stage", "data-look") == "front"
+    assert page.locator("#volume tr.selected").count() == 1
+
+
 def test_without_suv_there_are_none(volume: Any) -> None:
-    assert volume.is_disabled("#look-planes")
-    volume.focus("#picture")
-    volume.keyboard.press("s")
-    assert volume.get_attribute("#stage", "data-look") == "front"
+    check_there_are_none(volume, "the volume has no SUV")
+
+
+def test_without_webgl_there_are_none(page: Any, make_job: Callable[[], Any], drop: Callable[..., None]) -> None:
+    page.evaluate("""() => {
+      const get = HTMLCanvasElement.prototype.getContext;
+      HTMLCanvasElement.prototype.getContext = function (kind, ...options) {
+        return kind === "webgl2" ? null : get.call(this, kind, ...options);
+      };
+    }""")
+    make_job().finish("suv.nii.gz", "mask.nii.gz")
+    drop(scan=b"NIfTI")
+    page.wait_for_selector("[data-phase=shown]")
+    check_there_are_none(page, "this browser has no WebGL 2, which they are drawn with")
 
 
 def test_the_suv_is_asked_for_of_volumes_alone(page: Any, job: Any, file: str) -> None:
