@@ -4,7 +4,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlparse
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 pytestmark = pytest.mark.long
 DRAWN = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
@@ -162,27 +161,6 @@ def test_a_file_leaves_no_trace(shown: Any) -> None:
     assert urlparse(shown.url).query == ""
     kept = "[localStorage.length, sessionStorage.length, document.cookie]"
     assert shown.evaluate(kept) == [0, 0, ""]
-
-
-def violations(page: Any) -> list[str]:
-    found = Axe().run(page).response["violations"]
-    return [f"{one['id']}: {node['target']}" for one in found for node in one["nodes"]]
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(page: Any, file: str, problem: Any, scheme: str) -> None:
-    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-    page.click("summary")
-    assert violations(page) == []
-    page.set_input_files("#file", file)
-    page.wait_for_selector("[data-phase=shown]")
-    page.check("#heat")
-    page.click("#lesions tbody tr:first-child")
-    assert violations(page) == []
-    problem("busy", "too many requests at once")
-    page.set_input_files("#file", file)
-    page.wait_for_selector("[data-phase=failed]")
-    assert violations(page) == []
 
 
 @pytest.mark.parametrize("width", [320, 360, 390, 768, 1280, 3840])  # 320: 1280 at 400 % zoom

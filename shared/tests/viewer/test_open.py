@@ -42,6 +42,7 @@ def test_a_healthy_body_with_doubts(page: Any, case: Any, file: str) -> None:
         "and mask lie as in the file.",
     ]
     assert page.is_visible("text=The mask is empty.")
+    assert page.inner_text("#expected") == "\u2013"
     assert not page.is_visible("#right")  # nobody knows which side of a turned body is which
     assert page.inner_text("#point-words") == "The model's own mask: no pixel."
 

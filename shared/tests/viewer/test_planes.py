@@ -8,7 +8,6 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 import mipserve
 
@@ -59,7 +58,6 @@ def test_they_go_to_the_chosen_lesion(planes: Any) -> None:
     wait_for_place(planes, "SUV 1.0 at -28, -20, 36 mm (left, back, head)")
     planes.keyboard.press("PageUp")
     wait_for_place(planes, "SUV 1.0 at -28, -25, 36 mm (left, back, head)")
-    assert Axe().run(planes).response["violations"] == []
     planes.keyboard.press("Escape")
     assert planes.evaluate("document.activeElement.id") == "picture"
 
