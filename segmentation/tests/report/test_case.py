@@ -115,6 +115,11 @@ def test_nothing_found_is_not_called_healthy() -> None:
     assert page.tables == {}
 
 
+def test_an_unlikely_tumour_is_not_called_found() -> None:
+    assert "Perhaps a tumour" in page_of(volume_record(has_tumour=0.12)).text
+    assert "Tumour found" in page_of(volume_record(has_tumour=0.5)).text
+
+
 def test_figure_is_read_from_the_files(tmp_path: Path) -> None:
     write_png(tmp_path / "mip.png", MIP)
     write_png(tmp_path / "mask.png", TUMOUR.astype(np.uint8) * 255)

@@ -69,6 +69,7 @@ def test_an_image(page: Any, look: Look, file: str, case: Any) -> None:
     look("correcting")
     page.keyboard.press("?")
     look("keys")
+    assert page.locator("#keys").evaluate("dialog => dialog.scrollTop") == 0
 
 
 def test_agreement_and_follow_up(

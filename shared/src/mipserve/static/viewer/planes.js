@@ -127,7 +127,7 @@ async function makeDrawing(canvas) {
     sliceType: MULTIPLANAR, loadingText: "",
   });
   drawing.onLocationChange = (/** @type {{mm: number[], values: {value: number}[]}} */ { mm, values }) => {
-    const place = [-mm[0], -mm[1], mm[2]].map((value) => value.toFixed(0)).join(", ");
+    const place = [-mm[0], -mm[1], mm[2]].map(Math.round).join(", ");
     at("planes-place").textContent = `SUV ${values[0]?.value.toFixed(1)} at ${place} mm (left, back, head)`;
   };
   await drawing.attachToCanvas(canvas);
