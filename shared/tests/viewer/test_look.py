@@ -1,5 +1,6 @@
 """Looking: zoom, pan, the links between table and picture, keys, the address, and who can't see or point."""
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlparse
 
@@ -30,6 +31,21 @@ def test_table_and_picture_are_linked(shown: Any, place: Any) -> None:
     shown.click("#lesions tbody tr:nth-child(2)")
     assert marked(shown, "selected") == ["2"]
     assert shown.get_attribute("#lesions tbody tr:nth-child(2) button", "aria-pressed") == "true"
+
+
+def test_what_is_under_the_pointer(shown: Any, place: Any, make_job: Callable[[], Any]) -> None:
+    readout = "() => document.getElementById('readout').textContent"
+    shown.mouse.move(*place(*A))
+    assert shown.evaluate(readout) == "intensity 0.78, probability 0.90"
+    shown.mouse.move(*place(-2, 50))
+    assert shown.evaluate(readout) == ""
+    make_job().finish()
+    shown.set_input_files("#file", {"name": "scan.nii", "mimeType": "", "buffer": b"NIfTI"})
+    shown.wait_for_selector("#volume .swatch")
+    shown.mouse.move(*place(*A))
+    assert shown.evaluate(readout) == "SUV 4.7, probability 0.90"
+    shown.hover("#verdict")
+    assert shown.evaluate(readout) == ""
 
 
 def test_keys_go_from_lesion_to_lesion(shown: Any) -> None:
