@@ -120,7 +120,7 @@ export class Planes {
 
 /** @param {HTMLCanvasElement} canvas */
 async function makeDrawing(canvas) {
-  const { Niivue } = await import("../vendor/niivue.js");
+  const { Niivue } = /** @type {any} */ (await import("../vendor/niivue.js")); // of which no types can be told
   const drawing = new Niivue({
     crosshairColor: [0, 0.45, 0.7, 0.8], fontColor: [0.3, 0.3, 0.3, 1],
     dragAndDropEnabled: false, isRadiologicalConvention: true, multiplanarShowRender: NEVER, logLevel: "silent",
