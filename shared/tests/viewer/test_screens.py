@@ -5,7 +5,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import nibabel as nib
 import numpy as np
@@ -90,7 +90,7 @@ def test_agreement_and_follow_up(
 
 
 def test_a_volume(page: Any, look: Look, make_job: Callable[[], Any], drop: Callable[..., None]) -> None:
-    job, image = make_job(), nib.Nifti1Image  # type: ignore[attr-defined]
+    job, image = make_job(), cast("Any", nib.Nifti1Image)  # is not typed
     suv = np.ones((20, 20, 20), np.float32)
     suv[4, 6, 15] = 8
     for name, array in {"suv.nii.gz": suv, "mask.nii.gz": (suv > 1).astype(np.uint8)}.items():
