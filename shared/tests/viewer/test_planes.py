@@ -125,6 +125,7 @@ def test_the_suv_is_asked_for_of_volumes_alone(page: Any, job: Any, file: str) -
     assert b'name="formats"\r\n\r\npng,nifti,seg,sr,suv\r\n' in job.form
     job.form = b""
     page.set_input_files("#file", file)
+    page.wait_for_selector("#name:text-is('patient_1.png')")
     page.wait_for_selector("#step:text-is('Waiting for its turn \u2026')")
     assert b'name="file"' in job.form
     assert b"formats" not in job.form
