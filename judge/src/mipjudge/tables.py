@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from fastapi import Response
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from mipseg.io.write import csv_cell
+
 Cell = str | int | float | None
 
 
@@ -21,11 +22,7 @@ def csv_response(name: str, header: Sequence[str], rows: Iterable[Sequence[Cell]
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     writer.writerow(header)
-    writer.writerows([_safe(cell) for cell in row] for row in rows)
+    writer.writerows([csv_cell(cell) for cell in row] for row in rows)
     disposition = f'attachment; filename="{name}"'
     headers = {"Content-Disposition": disposition, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
     return Response(buffer.getvalue().encode("utf-8"), media_type="text/csv; charset=utf-8", headers=headers)
-
-
-def _safe(cell: Cell) -> Cell:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

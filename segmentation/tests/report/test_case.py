@@ -105,7 +105,7 @@ def test_identity_stays_out() -> None:
     assert not re.search(r"SMITH|1\.2\.840|2001|71\.25", page.text)
     assert "series: … (…, 267 files) was chosen; also there: RTSTRUCT (1 files)" in page.text
     assert "damaged: 2 DICOM files can't be read" in page.text
-    assert "The body did not stand upright, so the image was turned." in page.text
+    assert "The image was turned for the prediction, and the mask turned back" in page.text
 
 
 def test_nothing_found_is_not_called_healthy() -> None:
@@ -113,6 +113,11 @@ def test_nothing_found_is_not_called_healthy() -> None:
     assert "No tumour found" in page.text
     assert "No lesion was marked. That does not mean that there is none." in page.text
     assert page.tables == {}
+
+
+def test_an_unlikely_tumour_is_not_called_found() -> None:
+    assert "Perhaps a tumour" in page_of(volume_record(has_tumour=0.12)).text
+    assert "Tumour found" in page_of(volume_record(has_tumour=0.5)).text
 
 
 def test_figure_is_read_from_the_files(tmp_path: Path) -> None:

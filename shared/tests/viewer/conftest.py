@@ -212,7 +212,8 @@ class Job:
         self.answer: dict[str, Any] = {"state": "queued", "progress": 0, "doing": "waiting for its turn"}
         self.deleted, self.form = 0, b""
         measures = {"mtv_ml": 12.34, "suv_max": 9.87, "suv_mean": 5.04, "suv_peak": None, "tlg_g": 62.2}
-        lesion = {"id": 1, "mip_px": (14.5, 34.5), **measures, "reasons": {"suv_peak": "the lesion is too small"}}
+        places = {"mip_px": (14.5, 34.5), "centroid_mm": (0, 20, 0)}
+        lesion = {"id": 1, **places, **measures, "reasons": {"suv_peak": "the lesion is too small"}}
         layout = {"angles": 36, "frames": 18, "columns": 6, "frame_px": FRAME, "pixel_mm": (5, 4)}
         self.record: dict[str, Any] = {
             "model": "unet_v8",

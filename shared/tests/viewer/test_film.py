@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 
 pytestmark = pytest.mark.long
@@ -164,12 +163,9 @@ def test_it_waits_where_motion_is_not_wished(film: Any) -> None:
 
 
 @pytest.mark.parametrize("width", [320, 1280])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_is_in_the_way(film: Any, width: int, scheme: str) -> None:
-    film.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+def test_nothing_is_in_the_way(film: Any, width: int) -> None:
     film.set_viewport_size({"width": width, "height": 800})
     assert film.evaluate("document.documentElement.scrollWidth") <= width
-    assert Axe().run(film).response["violations"] == []
     stage = film.locator("#stage").bounding_box()
     for part in ("#looks", ".film-bar"):
         box = film.locator(part).bounding_box()

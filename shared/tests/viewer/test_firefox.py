@@ -118,7 +118,9 @@ def firefox(service: Any, downloads: Path) -> Iterator[Firefox]:
         driver.quit()
         driver.cleanup()
         del driver
-    assert complaints == []
+    assert [
+        one for one in complaints if "Failed to create WebGL context" not in one
+    ] == []  # it has none without a screen
 
 
 @contextmanager
@@ -186,6 +188,10 @@ def test_a_volume_turns_and_its_corrected_mask_is_measured(firefox: Firefox, tmp
     firefox.click("#volume tbody button")
     assert firefox.find("#volume tr.selected")
     firefox.click("#look-front")
+    # Without a screen Firefox has no WebGL.
+    assert firefox.text("#no-planes") == "There are no slices: this browser has no WebGL 2, which they are drawn with."
+    assert firefox.find("#look-planes[disabled]")
+    assert firefox.find("#volume tr.selected")
     firefox.press("#threshold", "\ue010")  # end: more
     firefox.click("#remeasure")
     firefox.find("#warnings li", 120)

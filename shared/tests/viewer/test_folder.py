@@ -1,4 +1,4 @@
-"""A folder of DICOM files: packed by the page into a ZIP that tells no names, within what the service takes."""
+"""A folder of DICOM files: its PET is packed by the page into a ZIP without names, within what the service takes."""
 
 import io
 import zipfile
@@ -6,8 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pydicom
 import pytest
 from PIL import Image
+from pydicom import Dataset
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
 pytestmark = pytest.mark.long
 WAITING = "#step:text-is('Waiting for its turn \u2026')"
@@ -122,7 +131,18 @@ def test_too_many_files_are_refused(page: Any) -> None:
       return readChosen(files).files.catch(({title, message}) => [title, message]);
     }""")
     detail = "At most 50000 are taken. Drop the folder of the PET series alone."
-    assert told == ["That are too many files", detail]
+    assert told == ["Too many files", detail]
+
+
+def test_the_services_own_limits_hold(page: Any, folder: Path) -> None:
+    about = page.evaluate("fetch('api').then((answer) => answer.json())")
+    about["limits"] |= {"max_upload_bytes": 3 << 20, "max_files": 40}
+    page.route("**/api", lambda route: route.fulfill(json=about))
+    page.reload()
+    page.wait_for_selector("#status:text-is('ready')")
+    drop_path(page, folder)
+    page.wait_for_selector("#problem-title:text-is('Too many files')")
+    assert page.inner_text("#problem-detail").startswith("At most 40 are taken.")
 
 
 def test_an_empty_folder_and_several_images_are_told(page: Any, drop: Callable[..., None], tmp_path: Path) -> None:
@@ -138,7 +158,7 @@ def test_packing_is_told_and_can_be_cancelled(page: Any, folder: Path) -> None:
       const read = Blob.prototype.arrayBuffer;
       let count = 0;
       Blob.prototype.arrayBuffer = function () {
-        return (count += 1) < 200 ? read.call(this) : new Promise(() => {}); // 122 heads, then whole files
+        return (count += 1) < 321 ? read.call(this) : new Promise(() => {}); // 122 + 121 heads, then whole files
       };
     }""")
     drop_path(page, folder)
@@ -147,3 +167,118 @@ def test_packing_is_told_and_can_be_cancelled(page: Any, folder: Path) -> None:
     assert page.evaluate("document.getElementById('progress').value") == pytest.approx(77 / 121, abs=0.02)
     page.click("#cancel")
     page.wait_for_selector("[data-phase=start]")
+
+
+SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian]
+
+
+def dicom(modality: str = "", syntax: UID = ExplicitVRLittleEndian, *, bare: bool = False) -> bytes:
+    """A DICOM file with two nested sequences before the modality, one of a length that is not told.
+
+    Args:
+        modality: empty: it has none.
+        syntax: how it is written.
+        bare: without preamble and file meta information.
+    """
+    inner, outer, data = Dataset(), Dataset(), Dataset()
+    inner.Modality = "XX"
+    inner.CodeValue = "en"
+    outer.LanguageCodeSequence = [inner]
+    outer["LanguageCodeSequence"].is_undefined_length = True
+    outer.Modality = "YY"
+    data.SpecificCharacterSet = "ISO_IR 100"
+    data.LanguageCodeSequence = [outer, inner]
+    data["LanguageCodeSequence"].is_undefined_length = True
+    data.IssuerOfAccessionNumberSequence = [inner]
+    data.AccessionNumber = "12"
+    if modality:
+        data.Modality = modality
+    data.PatientName = "Doe^John"
+    data.file_meta = pydicom.dataset.FileMetaDataset()
+    data.file_meta.MediaStorageSOPClassUID = UID("1.2.840.10008.5.1.4.1.1.128")
+    data.file_meta.MediaStorageSOPInstanceUID = UID("1.2.3")
+    data.file_meta.TransferSyntaxUID = syntax
+    file = io.BytesIO()
+    is_implicit, is_little = syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian
+    if bare:
+        del data.file_meta
+        pydicom.dcmwrite(file, data, implicit_vr=is_implicit, little_endian=is_little)
+    else:
+        pydicom.dcmwrite(file, data, enforce_file_format=True)
+    return file.getvalue()
+
+
+def modality_of(page: Any, content: bytes) -> str | None:
+    """What the page reads."""
+    found: str | None = page.evaluate(
+        """async (bytes) => {
+          const {modalityOf} = await import("/static/viewer/dicom.js");
+          return modalityOf(new Uint8Array(bytes));
+        }""",
+        list(content),
+    )
+    return found
+
+
+@pytest.mark.parametrize(
+    ("syntax", "bare"), [*((syntax, False) for syntax in SYNTAXES), *((syntax, True) for syntax in SYNTAXES[:2])]
+)
+def test_the_modality_is_read(page: Any, syntax: UID, bare: bool) -> None:
+    assert modality_of(page, dicom("PT", syntax, bare=bare)) == "PT"
+    assert modality_of(page, dicom("RTSTRUCT", syntax, bare=bare)) == "RTSTRUCT"
+
+
+def test_what_has_no_modality_or_does_not_tell_it(page: Any) -> None:
+    assert modality_of(page, dicom()) == "other"
+    assert modality_of(page, dicom("PT")[:300]) == "unreadable"
+    assert modality_of(page, dicom("PT", DeflatedExplicitVRLittleEndian)) == "unreadable"
+    for content in (b"", b"NRRD0004\n", b"\x5c\x01\x00\x00" + bytes(344), b"\x08\x00", bytes(1000)):
+        assert modality_of(page, content) is None
+
+
+@pytest.fixture
+def pet_ct(tmp_path: Path) -> Path:
+    """A folder with a PET, its CT, contours, a directory, notes and a preview."""
+    folder = tmp_path / "Doe^John"
+    folder.mkdir()
+    kinds = ["PT"] * 3 + ["CT"] * 4 + ["RTSTRUCT"]
+    for index, kind in enumerate(kinds):
+        (folder / f"{index}.dcm").write_bytes(dicom(kind, SYNTAXES[index % 2]))
+    (folder / "DICOMDIR").write_bytes(dicom())
+    (folder / "cut.dcm").write_bytes(dicom("PT")[:300])
+    (folder / "notes.txt").write_text("John's")
+    (folder / "preview.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    return folder
+
+
+def test_of_a_pet_ct_the_pet_alone_is_sent(page: Any, case: Any, make_job: Callable[[], Any], pet_ct: Path) -> None:
+    job = make_job()
+    drop_path(page, pet_ct)
+    page.wait_for_selector(WAITING)
+    archive = unpack(job.form)
+    sent = sorted(archive.read(name) for name in archive.namelist())
+    # What can't be read is left to the service, which names it.
+    assert sent == sorted((pet_ct / name).read_bytes() for name in ("0.dcm", "1.dcm", "2.dcm", "cut.dcm"))
+    job.finish()
+    page.wait_for_selector("[data-phase=shown]")
+    words = "Left out and not sent: 4 CT files, 2 other files, 1 picture file, 1 RTSTRUCT file."
+    assert page.inner_text("#left-out") == words
+    page.route("**/v1/segment", lambda route: route.fulfill(json=case.body()))
+    page.set_input_files("#file", {"name": "next.png", "mimeType": "image/png", "buffer": b"\x89PNG"})
+    page.wait_for_selector("#verdict:text-is('Tumour found')")
+    assert page.inner_text("#left-out") == ""
+
+
+def test_without_pet_nothing_is_sent(page: Any, pet_ct: Path) -> None:
+    sent = list[str]()
+    page.on("request", lambda request: sent.append(request.url))
+    for name in ("0.dcm", "1.dcm", "2.dcm", "cut.dcm"):
+        (pet_ct / name).unlink()
+    drop_path(page, pet_ct)
+    page.wait_for_selector("#problem-title:text-is('There is no PET in it')")
+    words = (
+        "Nothing was sent. It has: 4 CT files, 2 other files, 1 picture file, 1 RTSTRUCT file. "
+        "Drop the folder of the PET series."
+    )
+    assert page.inner_text("#problem-detail") == words
+    assert not [url for url in sent if "segment" in url]

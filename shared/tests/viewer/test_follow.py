@@ -6,7 +6,6 @@ from urllib.parse import urlparse
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from scipy import ndimage
 
@@ -60,6 +59,7 @@ def test_images_by_area(paired: Any) -> None:
         ["2 \u2192 \u2013", "20", "\u2013", "not found again"],
         ["\u2013 \u2192 2", "\u2013", "9", "new"],
     ]
+    assert paired.is_visible("text=by where their centres lie in the projection, after one body is laid upon the other")
     assert paired.is_visible("text=at most 3 cm apart. An aid for reading, not an assessment of response.")
     assert urlparse(paired.url).query == ""
 
@@ -160,7 +160,13 @@ def test_what_was_compared_is_saved(paired: Any) -> None:
 def test_volumes_by_what_the_service_measured(volume: Any, make_job: Callable[[], Any]) -> None:
     job = make_job()
     first = job.record["lesions"][0]
-    job.record["lesions"] = [{**first, "mtv_ml": 6.17, "mip_px": (20, 40)}, {**first, "id": 2, "mip_px": (60, 40)}]
+    # The table stands 100 mm lower, and lesion 2 lies 40 mm in front of where the baseline's was.
+    places: list[dict[str, Any]] = [
+        {"mtv_ml": 6.17, "mip_px": (20, 40), "centroid_mm": (0, 120, 0)},
+        {"id": 2, "centroid_mm": (0, 80, 0)},
+        {"id": 3, "mip_px": (60, 40), "centroid_mm": (0, 120, 0)},
+    ]
+    job.record["lesions"] = [first | place for place in places]
     job.record["patient"] = {"total_mtv_ml": 18.5, "total_tlg_g": None, "suv_max": 9.87}
     job.finish()
     choose(volume, {"name": "later.nii", "mimeType": "", "buffer": b"NIfTI"})
@@ -168,12 +174,14 @@ def test_volumes_by_what_the_service_measured(volume: Any, make_job: Callable[[]
     assert totals(volume) == [
         ["MTV, ml", "12.3", "18.5", "+6.2 (+50 %)"],
         ["TLG, g", "62", "\u2013", "\u2013"],
-        ["Lesions", "1", "2", "+1 (+100 %)"],
+        ["Lesions", "1", "3", "+2 (+200 %)"],
     ]
     assert pairs(volume) == [
         ["1 \u2192 1", "12.3", "6.2", "\u22126.2 (\u221250 %)"],  # 15.6 mm apart
-        ["\u2013 \u2192 2", "\u2013", "12.3", "new"],  # 91 mm apart
+        ["\u2013 \u2192 2", "\u2013", "12.3", "new"],  # 40 mm apart
+        ["\u2013 \u2192 3", "\u2013", "12.3", "new"],  # 91 mm apart
     ]
+    assert volume.is_visible("text=by where their centres lie in the body, after one body is laid upon the other")
     assert volume.inner_text("#follow-size") == "MTV, ml"
 
 
@@ -224,11 +232,29 @@ def test_a_sample_has_a_later_scan(page: Any) -> None:
     assert page.inner_text("#later-name") == "Follow-up: patient-later.png"
 
 
-@pytest.mark.parametrize("width", [320, 390, 1280])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_and_it_fits(paired: Any, width: int, scheme: str) -> None:
-    paired.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-    paired.set_viewport_size({"width": width, "height": 800})
+def test_it_fits_where_it_is_narrow(paired: Any) -> None:
+    paired.set_viewport_size({"width": 320, "height": 800})
     paired.click("#follow-pairs tr:first-child")
-    assert paired.evaluate("document.documentElement.scrollWidth") == width
-    assert [one["id"] for one in Axe().run(paired).response["violations"]] == []
+    assert paired.evaluate("document.documentElement.scrollWidth") == 320
+
+
+def test_depth_counts_from_the_middle_of_the_body(page: Any) -> None:
+    """The body is 24 mm deep in the film, its middle 12 mm from the edge; its lesions lie 6 and 26 mm from the edge."""
+    frames = np.zeros((2, 3, 10), np.uint8)  # from the front and from the side, pixels of 4 mm
+    frames[1, :, :6] = 200
+    numbers = np.zeros_like(frames)
+    numbers[1, 0, 1], numbers[1, 2, 6] = 2, 1  # 6 and 26 mm from the edge
+    sheet = {
+        name: np.concatenate(list(array), axis=1).ravel().tolist()
+        for name, array in (("intensity", frames), ("numbers", numbers))
+    }
+    lesions = [{"id": number, "centroid_mm": (0, back, 0)} for number, back in ((1, -74), (2, -94), (3, -84))]
+    depths = page.evaluate(
+        """async ({sheet, lesions}) => {
+          const {depthsOf} = await import("/static/viewer/follow/depth.js");
+          const film = {...sheet, frames: 2, columns: 2, framePx: [3, 10], pixelMm: [4, 4]};
+          return [...depthsOf({film, lesions})];
+        }""",
+        {"sheet": sheet, "lesions": lesions},
+    )
+    assert depths == [[1, 14], [2, -6], [3, 4]]

@@ -1,10 +1,10 @@
 """Looking: zoom, pan, the links between table and picture, keys, the address, and who can't see or point."""
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlparse
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 pytestmark = pytest.mark.long
 DRAWN = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
@@ -31,6 +31,21 @@ def test_table_and_picture_are_linked(shown: Any, place: Any) -> None:
     shown.click("#lesions tbody tr:nth-child(2)")
     assert marked(shown, "selected") == ["2"]
     assert shown.get_attribute("#lesions tbody tr:nth-child(2) button", "aria-pressed") == "true"
+
+
+def test_what_is_under_the_pointer(shown: Any, place: Any, make_job: Callable[[], Any]) -> None:
+    readout = "() => document.getElementById('readout').textContent"
+    shown.mouse.move(*place(*A))
+    assert shown.evaluate(readout) == "intensity 0.78, probability 0.90"
+    shown.mouse.move(*place(-2, 50))
+    assert shown.evaluate(readout) == ""
+    make_job().finish()
+    shown.set_input_files("#file", {"name": "scan.nii", "mimeType": "", "buffer": b"NIfTI"})
+    shown.wait_for_selector("#volume .swatch")
+    shown.mouse.move(*place(*A))
+    assert shown.evaluate(readout) == "SUV 4.7, probability 0.90"
+    shown.hover("#verdict")
+    assert shown.evaluate(readout) == ""
 
 
 def test_keys_go_from_lesion_to_lesion(shown: Any) -> None:
@@ -162,27 +177,6 @@ def test_a_file_leaves_no_trace(shown: Any) -> None:
     assert urlparse(shown.url).query == ""
     kept = "[localStorage.length, sessionStorage.length, document.cookie]"
     assert shown.evaluate(kept) == [0, 0, ""]
-
-
-def violations(page: Any) -> list[str]:
-    found = Axe().run(page).response["violations"]
-    return [f"{one['id']}: {node['target']}" for one in found for node in one["nodes"]]
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(page: Any, file: str, problem: Any, scheme: str) -> None:
-    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-    page.click("summary")
-    assert violations(page) == []
-    page.set_input_files("#file", file)
-    page.wait_for_selector("[data-phase=shown]")
-    page.check("#heat")
-    page.click("#lesions tbody tr:first-child")
-    assert violations(page) == []
-    problem("busy", "too many requests at once")
-    page.set_input_files("#file", file)
-    page.wait_for_selector("[data-phase=failed]")
-    assert violations(page) == []
 
 
 @pytest.mark.parametrize("width", [320, 360, 390, 768, 1280, 3840])  # 320: 1280 at 400 % zoom

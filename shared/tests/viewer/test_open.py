@@ -37,10 +37,12 @@ def test_a_healthy_body_with_doubts(page: Any, case: Any, file: str) -> None:
     assert page.inner_text("#verdict-words") == "A tumour is less than 1 % probable."
     assert page.inner_text("#limit-words") == "That is below the operating point of 5 %, so the mask is left empty."
     assert page.locator("#warnings li").all_inner_texts() == [
-        "The background was dark, so the image was inverted.",
-        "The body did not stand upright, so the image was turned.",
+        "The background was dark, so the image was inverted; the picture shows it inverted.",
+        "The body did not stand upright. The image was turned for the prediction, and the mask turned back: picture "
+        "and mask lie as in the file.",
     ]
     assert page.is_visible("text=The mask is empty.")
+    assert page.inner_text("#expected") == "\u2013"
     assert not page.is_visible("#right")  # nobody knows which side of a turned body is which
     assert page.inner_text("#point-words") == "The model's own mask: no pixel."
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 
 pytestmark = pytest.mark.long
@@ -117,10 +116,3 @@ def test_another_file_ends_it(volume: Any, correction: Correction, case: Any, fi
     assert volume.inner_text("#name") == "patient_1.png"
     assert not volume.is_visible("#volume")
     assert correction.job.deleted == 1
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(volume: Any, correction: Correction, scheme: str) -> None:
-    volume.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-    found = Axe().run(volume).response["violations"]
-    assert [(one["id"], node["html"]) for one in found for node in one["nodes"]] == []

@@ -44,3 +44,10 @@ def test_it_is_forgotten_when_the_page_is_left(page: Any, job: Any) -> None:
     page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide'))")
     page.wait_for_timeout(200)
     assert job.deleted == 1
+
+
+def test_of_a_body_on_its_head_no_side_is_told(page: Any, job: Any) -> None:
+    job.record["warnings"] = ["orientation: the body does not seem to stand upright with its head up"]
+    job.finish()
+    page.wait_for_selector("#warnings li")
+    assert page.locator(".side").locator("visible=true").count() == 0

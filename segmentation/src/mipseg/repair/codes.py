@@ -23,17 +23,21 @@ class InputWarning(StrEnum):
 
 
 PLAIN = {
-    InputWarning.BORDER_REMOVED: "A border, text or colour bar around the body was taken for air.",
-    InputWarning.INVERTED: "The background was dark, so the image was inverted.",
-    InputWarning.BIT_DEPTH: "The 16-bit file uses fewer bits, so its values were scaled.",
-    InputWarning.ORIENTATION: "The body did not stand upright, so the image was turned.",
-    InputWarning.SCALE: "The body is unusually large or small; without a pixel spacing it was resized by guess.",
-    InputWarning.SEVERAL_BODIES: "The image seems to show several bodies or views; send one frontal view.",
+    InputWarning.BORDER_REMOVED: "A border, text or colour bar was removed; the picture shows air in its place.",
+    InputWarning.INVERTED: "The background was dark, so the image was inverted; the picture shows it inverted.",
+    InputWarning.BIT_DEPTH: "The file has 16 bits but uses fewer; its values were stretched to the whole range.",
+    InputWarning.ORIENTATION: "The body did not stand upright. The image was turned for the prediction, and the mask "
+    "turned back: picture and mask lie as in the file.",
+    InputWarning.SCALE: "The body is unusually large or small, and the size of the pixels is not known. The image was "
+    "resized by guess for the prediction; picture and mask have the file's size.",
+    InputWarning.SEVERAL_BODIES: "The image seems to show several bodies or views; the mask may be wrong. Send one "
+    "view from the front.",
     InputWarning.PART_OF_BODY: "The image does not look like a body from head to thighs; the mask may be wrong.",
-    InputWarning.WINDOW: "The SUV window is very narrow or wide, which was undone in part; it should end near SUV 6.",
+    InputWarning.WINDOW: "The SUV window is very narrow or wide; it should end near SUV 6. The grey values were "
+    "rescaled by guess, and the picture shows them rescaled.",
     InputWarning.UNIFORM: "All pixels are nearly alike, so the mask is empty.",
     InputWarning.NO_BODY: "No body was found, so the mask is empty.",
-    InputWarning.NO_AIR: "There is hardly any air around the body; this may not be a MIP-PET.",
+    InputWarning.NO_AIR: "There is hardly any air around the body. This may not be a MIP-PET; the mask may be wrong.",
     InputWarning.NOISE: "The image is very noisy; the mask may be wrong.",
     InputWarning.SMALL: "The image is smaller than 100 pixels along a side; the mask may be wrong.",
     InputWarning.IMPLAUSIBLE: "The mask covers more than a quarter of the image; this is probably wrong.",

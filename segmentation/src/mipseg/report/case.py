@@ -17,6 +17,7 @@ from mipseg.report.words import IMAGE_LIMITS, LIMITS, VOLUME_LIMITS, plain_warni
 from mipseg.types import BinaryMask, GreyImage
 
 PRINTED_LESIONS, PRINTED_WARNINGS, PRINTED_LETTERS = 12, 5, 200  # so that a case fits onto one page
+UNSURE = 0.5  # below this probability a mask is a hint; as in the viewer
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def _content(record: Mapping[str, Any], made: datetime, *, one_page: bool) -> di
         warnings += [f"and {more} more, in measurements.json"] if more > 0 else []
     return {
         "case": record["case"],
-        "verdict": "Tumour found" if lesions else "No tumour found",
+        "verdict": _verdict(record["has_tumour"], len(lesions)),
         "facts": [
             ("Probability of a tumour", fixed(record["has_tumour"])),
             ("Lesions", str(len(lesions))),
@@ -98,6 +99,12 @@ def _content(record: Mapping[str, Any], made: datetime, *, one_page: bool) -> di
         "method": _method(record, made),
         "limits": [*(IMAGE_LIMITS if is_image else VOLUME_LIMITS), *LIMITS],
     }
+
+
+def _verdict(has_tumour: float, lesions: int) -> str:
+    if lesions == 0:
+        return "No tumour found"
+    return "Perhaps a tumour" if has_tumour < UNSURE else "Tumour found"
 
 
 def _references(references: Mapping[str, Any] | None) -> list[tuple[str, str]]:

@@ -1,5 +1,5 @@
 // @ts-check
-import { at, input, onclick } from "./dom.js";
+import { input, onclick } from "./dom.js";
 import { readChosen, readDropped } from "./folder.js";
 /** @typedef {import("./folder.js").Given} Given */
 /** @typedef {(given: Given) => void} Open */

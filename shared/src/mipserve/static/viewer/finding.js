@@ -12,6 +12,7 @@ const UNSURE = 0.5; // below this probability a mask is a hint
  * @param {Promise<string>} version of the service
  */
 export function showFinding(store, meanings, version) {
+  store.subscribe(["leftOut"], ({ leftOut }) => { at("left-out").textContent = leftOut; });
   store.subscribe(["answer"], async ({ answer }) => {
     if (!answer) return;
     const { classification: { label, probability, threshold }, model, warnings } = answer;
@@ -39,8 +40,10 @@ function limitWords(probability, threshold) {
   return `Below the operating point of ${percent(threshold)} the mask is left empty.`;
 }
 
-/** @param {string} warning of a volume: `code: sentence` @returns {string} the sentence alone */
+const UID = /\b\d+(\.\d+){4,}\b/g;
+
+/** @param {string} warning of a volume: `code: sentence` @returns {string} the sentence alone, without UIDs */
 function sentenceOf(warning) {
-  const words = warning.replace(/^[a-z0-9-]+: /, "");
+  const words = warning.replace(/^[a-z0-9-]+: /, "").replace(UID, "series");
   return `${words[0].toUpperCase()}${words.slice(1)}${words.endsWith(".") ? "" : "."}`;
 }

@@ -1,7 +1,8 @@
 // @ts-check
 import { ServiceError } from "./problem.js";
 
-export const MAX_FILES = 50_000, MAX_BYTES = 512 * 2 ** 20; // as the service by default; one that takes less says so
+/** What is sent at most: the service's defaults, until it has told its own. */
+export const limits = { files: 50_000, bytes: 512 * 2 ** 20 };
 const HIDDEN = /^\.|^(thumbs\.db|desktop\.ini)$/i;
 /** @typedef {{files: File[] | Promise<File[]>, name: string}} Given what came together; name: of the folder, else empty */
 
@@ -62,8 +63,8 @@ async function collect(entry, files) {
 
 /** @param {number} count of files */
 function check(count) {
-  if (count <= MAX_FILES) return;
-  throw new ServiceError("That are too many files", `At most ${MAX_FILES} are taken. Drop the folder of the PET series alone.`);
+  if (count <= limits.files) return;
+  throw new ServiceError("Too many files", `At most ${limits.files} are taken. Drop the folder of the PET series alone.`);
 }
 
 /**
@@ -74,7 +75,7 @@ function check(count) {
 export function checkSize(files) {
   const size = files.reduce((sum, file) => sum + file.size, 0), mb = 2 ** 20;
   if (files.length === 0) throw new ServiceError("There is no file in it", "Drop a folder that holds the files of a PET series.");
-  if (size <= MAX_BYTES) return;
+  if (size <= limits.bytes) return;
   const advice = files.length > 1 ? "Drop the folder of the PET series alone." : "Compress it, as .nii.gz or ZIP.";
-  throw new ServiceError("That is too large", `It has ${Math.ceil(size / mb)} MB; at most ${MAX_BYTES / mb} MB are taken. ${advice}`);
+  throw new ServiceError("That is too large", `It has ${Math.ceil(size / mb)} MB; at most ${limits.bytes / mb} MB are taken. ${advice}`);
 }

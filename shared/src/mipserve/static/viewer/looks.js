@@ -1,6 +1,6 @@
 // @ts-check
 import { at, onclick } from "./dom.js";
-import { hasPlanes } from "./planes.js";
+import { whyNoPlanes } from "./planes.js";
 /** @typedef {import("./types.js").State["look"]} Look */
 
 /** @type {Record<Look, string>} where a look has its focus */
@@ -22,8 +22,10 @@ export function connectLooks({ store }, keys) {
   const looks = /** @type {Look[]} */ (Object.keys(FOCUS));
   for (const look of looks) onclick(`look-${look}`, () => show(look));
   store.subscribe(["look", "volume"], ({ look, volume }) => {
+    const reason = volume && whyNoPlanes(volume);
     at("looks").hidden = !volume;
-    /** @type {HTMLButtonElement} */ (at("look-planes")).disabled = !hasPlanes(volume);
+    /** @type {HTMLButtonElement} */ (at("look-planes")).disabled = Boolean(reason);
+    at("no-planes").textContent = reason && `There are no slices: ${reason}.`;
     at("stage").dataset.look = look;
     for (const one of looks) at(`look-${one}`).setAttribute("aria-pressed", String(one === look));
   });

@@ -17,6 +17,7 @@ import { Opener } from "./open.js";
 import { connectLooks } from "./looks.js";
 import { Planes } from "./planes.js";
 import { connectPoint } from "./point.js";
+import { showReadout } from "./readout.js";
 import { connectRemeasure } from "./remeasure.js";
 import { connectSamples, fetchLater, fetchReference } from "./samples.js";
 import { connectSave } from "./save.js";
@@ -36,6 +37,7 @@ store.subscribe(["mask", "spacing"], (state) => {
 const canvas = new Canvas(at("picture"), store, makeLayers());
 const table = new LesionTable(store, ({ centroid: [y, x] }) => canvas.show({ x, y }));
 pickLesions(canvas);
+showReadout(canvas);
 const opener = new Opener(store);
 showStage(canvas);
 showFinding(store, fetch("static/warnings.json").then((answer) => answer.json(), () => ({})), watchStatus());

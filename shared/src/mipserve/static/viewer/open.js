@@ -11,6 +11,9 @@ import { packZip } from "./zip.js";
 /** @typedef {import("./folder.js").Given} Given */
 /** @typedef {import("./sort.js").Sorted} Sorted */
 
+/** @type {Sorted} */
+const NOTHING = { scans: [], masks: [], leftOut: "" };
+
 /** Opens files one at a time: the newest is shown, and an older one that is still on its way is given up. */
 export class Opener {
   /** @type {AbortController | null} of what is on its way or shown; a volume's job ends with it */
@@ -39,7 +42,7 @@ export class Opener {
   async open({ files, name }, about) {
     const sorted = this.#newest = Promise.resolve(files).then(sort);
     if (name) return this.#show(sorted, { name, ...about }, null);
-    const { scans, masks } = await sorted.catch(() => ({ scans: [], masks: [] })); // `#show` tells what was wrong
+    const { scans, masks } = await sorted.catch(() => NOTHING); // `#show` tells what was wrong
     if (sorted !== this.#newest) return;
     if (scans.length === 0 && masks.length > 0 && this.store.state.phase === "shown" && !about?.baseline) {
       return compareWith(this.store, masks[0]);
@@ -63,7 +66,7 @@ export class Opener {
    */
   async again(pixelSize) {
     const { name, sample, reference, compare, baseline } = this.store.state;
-    const same = this.#file && Promise.resolve({ scans: [this.#file], masks: [] });
+    const same = this.#file && Promise.resolve({ ...NOTHING, scans: [this.#file] });
     if (same) await this.#show(same, { name, sample, reference, compare, baseline }, pixelSize);
   }
 
@@ -89,7 +92,7 @@ export class Opener {
   }
 
   /**
-   * @param {Promise<{scans: Blob[], masks: import("./reference.js").Mask[]}>} sorted
+   * @param {Promise<Omit<Sorted, "scans"> & {scans: Blob[]}>} sorted
    * @param {Partial<State>} about what is known of it
    * @param {number | null} pixelSize millimetres
    */
@@ -104,7 +107,7 @@ export class Opener {
     this.store.update({ ...START, ...this.#kept(), ...about, phase: "working" });
     onstep("Reading the files …", null);
     try {
-      const { scans, masks } = await sorted;
+      const { scans, masks, leftOut } = await sorted;
       checkSize(scans);
       const file = scans.length === 1 ? scans[0] : await packZip(scans, (share) => onstep("Packing the files …", share), signal);
       signal.throwIfAborted();
@@ -112,7 +115,7 @@ export class Opener {
       onstep("Sending the file …", 0);
       const shown = await segment(file, { pixelSize, onstep, signal });
       if (running !== this.#running) return;
-      this.store.update(shown);
+      this.store.update({ ...shown, leftOut });
       if (masks.length > 0) compareWith(this.store, masks[0]);
     } catch (error) {
       if (running !== this.#running) return;

@@ -40,7 +40,7 @@ export function thresholdOf(mask, probability) {
  * @param {Uint8Array} mask 0 or 1
  * @param {Uint8Array} probability 255 p
  * @param {number} temperature the model's; 1 leaves the probabilities as they are
- * @returns {number} 0 to 1
+ * @returns {number | null} 0 to 1; null of an empty mask, of which it would be 0 however healthy the body is
  */
 export function expectedDice(mask, probability, temperature) {
   const softened = Float64Array.from({ length: 256 }, (_, p) => (p < LEAST ? 0 : soften(p / 255, temperature)));
@@ -53,7 +53,7 @@ export function expectedDice(mask, probability, temperature) {
       pixels += 1;
     }
   }
-  return pixels + all === 0 ? 1 : (2 * inside) / (pixels + all);
+  return pixels === 0 ? null : (2 * inside) / (pixels + all);
 }
 
 /**

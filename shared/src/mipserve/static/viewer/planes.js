@@ -14,8 +14,18 @@ const STEPS = {
   PageUp: [0, 1, 0], PageDown: [0, -1, 0],
 };
 
-/** @param {Volume | null} volume */
-export const hasPlanes = (volume) => FILES.every((name) => volume?.files.some((file) => file.name === name));
+/** @type {boolean | undefined} whether this browser can draw them, once that was asked */
+let canDraw;
+
+/**
+ * @param {Volume} volume
+ * @returns {string} why there are no slices of it; empty: there are
+ */
+export function whyNoPlanes({ files }) {
+  if (!FILES.every((name) => files.some((file) => file.name === name))) return "the volume has no SUV";
+  canDraw ??= document.createElement("canvas").getContext("webgl2") !== null;
+  return canDraw ? "" : "this browser has no WebGL 2, which they are drawn with";
+}
 
 /** Three slices through a volume, drawn by NiiVue, which is loaded with the first of them. */
 export class Planes {
@@ -58,9 +68,6 @@ export class Planes {
     this.#volume = volume;
     this.#say("Loading the slices …");
     try {
-      if (!document.createElement("canvas").getContext("webgl2")) {
-        throw new Error("This browser has no WebGL 2, which they are drawn with.");
-      }
       this.#drawing ??= await makeDrawing(/** @type {HTMLCanvasElement} */ (at("planes-picture")));
       const [suv, mask] = FILES.map((name) => ({ url: new URL(fileOf(volume.id, name), document.baseURI).href, name }));
       await this.#drawing.loadVolumes([
@@ -113,14 +120,14 @@ export class Planes {
 
 /** @param {HTMLCanvasElement} canvas */
 async function makeDrawing(canvas) {
-  const { Niivue } = await import("../vendor/niivue.js");
+  const { Niivue } = /** @type {any} */ (await import("../vendor/niivue.js")); // of which no types can be told
   const drawing = new Niivue({
     crosshairColor: [0, 0.45, 0.7, 0.8], fontColor: [0.3, 0.3, 0.3, 1],
     dragAndDropEnabled: false, isRadiologicalConvention: true, multiplanarShowRender: NEVER, logLevel: "silent",
     sliceType: MULTIPLANAR, loadingText: "",
   });
   drawing.onLocationChange = (/** @type {{mm: number[], values: {value: number}[]}} */ { mm, values }) => {
-    const place = [-mm[0], -mm[1], mm[2]].map((value) => value.toFixed(0)).join(", ");
+    const place = [-mm[0], -mm[1], mm[2]].map(Math.round).join(", ");
     at("planes-place").textContent = `SUV ${values[0]?.value.toFixed(1)} at ${place} mm (left, back, head)`;
   };
   await drawing.attachToCanvas(canvas);

@@ -24,7 +24,7 @@ export function connectPoint(store, predict) {
     /** @type {HTMLButtonElement} */ (at("own-point")).disabled = isOwn;
     at("count").textContent = String(lesions.length);
     at("area").textContent = area(lesions.reduce((sum, lesion) => sum + lesion.area, 0), spacing);
-    at("expected").textContent = expectedDice(mask, probability, state.temperature).toFixed(2);
+    at("expected").textContent = expectedDice(mask, probability, state.temperature)?.toFixed(2) ?? "–";
     at("point-words").textContent = edited
       ? "Not the model's own; the slider starts from its probabilities again."
       : `${isOwn ? "The model's own mask" : "Marked"}: ${words}.`;

@@ -37,8 +37,8 @@ export function showStage(canvas) {
     canvas.element.setAttribute("aria-label", words ?? "No image");
   });
   store.subscribe(["answer"], ({ answer }) => {
-    // Of a body that lies or stands on its head nobody here knows which side is which.
-    const isTurned = answer?.warnings.includes("orientation") ?? false;
+    // Of a body that lies or stands on its head nobody here knows which side is which. Volumes add a sentence to the code.
+    const isTurned = answer?.warnings.some((warning) => warning.split(":")[0] === "orientation") ?? false;
     at("right").hidden = at("left").hidden = isTurned;
   });
   canvas.onview.push(({ scale }) => showScale(store.state, scale));

@@ -64,6 +64,7 @@ import { WHOLE } from "./window.js";
  * @property {"start" | "working" | "shown" | "failed"} phase
  * @property {string} name of the file
  * @property {string} sample name of the sample that is shown, else empty
+ * @property {string} leftOut which files of a folder were not sent, in words; empty: all were
  * @property {{text: string, share: number | null}} step what is being done while working; share from 0 to 1 if known
  * @property {Problem | null} problem while failed
  * @property {Answer | null} answer
@@ -99,7 +100,7 @@ import { WHOLE } from "./window.js";
 
 /** @type {State} */
 export const START = {
-  phase: "start", name: "", sample: "", step: { text: "", share: null }, problem: null, answer: null, volume: null,
+  phase: "start", name: "", sample: "", leftOut: "", step: { text: "", share: null }, problem: null, answer: null, volume: null,
   width: 0, height: 0, spacing: null,
   intensity: new Uint8Array(), probability: new Uint8Array(), mask: new Uint8Array(), ownMask: new Uint8Array(),
   threshold: 256, ownThreshold: 256, temperature: 1, clicks: [], edited: false,

@@ -2,7 +2,6 @@
 import { chosenIn3d, componentOf } from "./chosen.js";
 import { at, make } from "./dom.js";
 import { fileOf } from "./job.js";
-import { hasPlanes } from "./planes.js";
 
 /** @type {[keyof import("./types.js").VolumeLesion & string, string, number][]} a measure, its heading, and its digits */
 const COLUMNS = [

@@ -1,4 +1,5 @@
 // @ts-check
+import { depthsOf } from "./depth.js";
 import { bodyShift, spacingOf } from "./shift.js";
 /** @typedef {import("../types.js").State} State */
 /** @typedef {import("../types.js").Point} Point */
@@ -6,6 +7,7 @@ import { bodyShift, spacingOf } from "./shift.js";
  * @typedef {object} Item a lesion of one of both scans
  * @property {number} id
  * @property {Point} place of its centre, in pixels of its image
+ * @property {number} depth of its centre behind the middle of the body, in mm; 0 in an image, which has none
  * @property {number | null} size its volume in ml, or its area in the projection
  *
  * @typedef {object} Total of all lesions
@@ -22,6 +24,7 @@ import { bodyShift, spacingOf } from "./shift.js";
  * @property {Total[]} totals
  * @property {string} size what the lesions' sizes are, with their unit
  * @property {number} digits of them
+ * @property {string} where the centres of lesions are compared
  * @property {Pair[]} pairs those of both scans first, in the order of the baseline's lesions
  * @property {Point} shift of the body, in mm
  */
@@ -42,23 +45,26 @@ export function asBaseline(state) {
  */
 export function compareScans(before, after) {
   const shift = bodyShift(before, after);
-  const { name, digits, items, totals } = before.volume && after.volume ? volumes : images(before, after);
+  const { name, digits, where, items, totals } = before.volume && after.volume ? volumes : images(before, after);
   const [first, second] = [items(before), items(after)];
   const counts = { name: "Lesions", digits: 0, before: first.length, after: second.length };
   return {
     totals: [...totals.map((total) => ({ ...total, before: total.of(before), after: total.of(after) })), counts],
-    size: name, digits, shift, pairs: match(first, second, (one, other) => distance(before, one, after, other, shift)),
+    size: name, digits, where, shift, pairs: match(first, second, (one, other) => distance(before, one, after, other, shift)),
   };
 }
 
 /** @typedef {{name: string, digits: number, of: (state: State) => number | null}} Sum */
-/** @typedef {{name: string, digits: number, items: (state: State) => Item[], totals: Sum[]}} Measures */
+/** @typedef {{name: string, digits: number, where: string, items: (state: State) => Item[], totals: Sum[]}} Measures */
 
 /** @type {Measures} */
 const volumes = {
-  name: "MTV, ml", digits: 1,
-  items: ({ volume }) => (volume?.lesions ?? []).map(({ id, mip_px: [y, x], mtv_ml: size }) =>
-    ({ id, size, place: { x: x + 0.5, y: y + 0.5 } })),
+  name: "MTV, ml", digits: 1, where: "in the body",
+  items: ({ volume }) => {
+    const depths = volume ? depthsOf(volume) : new Map();
+    return (volume?.lesions ?? []).map(({ id, mip_px: [y, x], mtv_ml: size }) =>
+      ({ id, size, place: { x: x + 0.5, y: y + 0.5 }, depth: depths.get(id) }));
+  },
   totals: [
     { name: "MTV, ml", digits: 1, of: ({ volume }) => volume?.patient.total_mtv_ml ?? null },
     { name: "TLG, g", digits: 0, of: ({ volume }) => volume?.patient.total_tlg_g ?? null },
@@ -76,9 +82,9 @@ function images(before, after) {
   /** @type {(lesion: import("../types.js").Lesion) => number} */
   const size = ({ area, areaMm2 }) => (isKnown ? (areaMm2 ?? 0) / 100 : area);
   return {
-    name: `Area, ${unit}`, digits,
+    name: `Area, ${unit}`, digits, where: "in the projection",
     items: ({ lesions }) => lesions.map((lesion) =>
-      ({ id: lesion.id, size: size(lesion), place: { x: lesion.centroid[1] + 0.5, y: lesion.centroid[0] + 0.5 } })),
+      ({ id: lesion.id, size: size(lesion), place: { x: lesion.centroid[1] + 0.5, y: lesion.centroid[0] + 0.5 }, depth: 0 })),
     totals: [{ name: `Area, ${unit}`, digits, of: ({ lesions }) => lesions.reduce((sum, one) => sum + size(one), 0) }],
   };
 }
@@ -95,7 +101,8 @@ function distance(before, one, after, other, shift) {
   const [dy, dx] = spacingOf(before), [rows, columns] = spacingOf(after);
   return Math.hypot(
     one.place.x * dx + shift.x - other.place.x * columns,
-    one.place.y * dy + shift.y - other.place.y * rows);
+    one.place.y * dy + shift.y - other.place.y * rows,
+    one.depth - other.depth);
 }
 
 /**

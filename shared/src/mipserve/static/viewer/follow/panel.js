@@ -12,8 +12,10 @@ import { showBaseline } from "./pair.js";
 /** @typedef {import("../canvas.js").Canvas} Canvas */
 
 const MAX_ROWS = 100;
-const RULE = `Lesions are matched by where their centres lie in the projection, after one body is laid upon the other: the
+/** @param {string} where */
+const rule = (where) => `Lesions are matched by where their centres lie ${where}, after one body is laid upon the other: the
   nearest pair first, each lesion once, at most ${REACH_MM / 10} cm apart. An aid for reading, not an assessment of response.`;
+const INVITATION = "Open a later scan of the same patient beside this one, which becomes the baseline.";
 
 /**
  * A later scan beside an earlier one: totals, what has changed, and which lesion is which.
@@ -33,7 +35,6 @@ export function connectFollowUp(canvas, openSample) {
     for (const id of ["no-baseline", "follow", "follow-csv"]) at(id).hidden = !baseline;
     at("sample-later").hidden = sample !== WITH_LATER || baseline !== null;
     at("choose-later").textContent = baseline ? "Choose another…" : "Choose a later scan…";
-    at("follow-words").textContent = baseline ? RULE : "Open a later scan of the same patient beside this one, which becomes the baseline.";
   });
   store.subscribe(["baseline", "mask", "volume"], ({ baseline, mask, volume }) => {
     const stale = [isStale(baseline) && "the baseline", isStale({ mask, volume }) && "the follow-up"].filter(Boolean);
@@ -42,6 +43,7 @@ export function connectFollowUp(canvas, openSample) {
   });
   store.subscribe(["baseline", "phase", "lesions", "volume"], (state) => {
     comparison = state.baseline && state.phase === "shown" ? compareScans(state.baseline, state) : null;
+    at("follow-words").textContent = comparison ? rule(comparison.where) : INVITATION;
     if (comparison) show(comparison, (pair) => choose(canvas, baseline, pair));
   });
 }
