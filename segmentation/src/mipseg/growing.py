@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from mipseg.errors import ArgumentError
-from mipseg.io.volume import Volume
+from mipseg.io.volume import Box, Volume
 from mipseg.metrics import NEIGHBOURS
 from mipseg.projection import Mip
 from mipseg.types import BinaryMask, Voxels
@@ -28,7 +28,6 @@ REACH = 2.0  # radii of the mask's component that a lesion may reach from the ho
 AROUND_MM = 30.0  # how far around a component a hot organ is looked for
 _FIRST_REACH = 16  # voxels around a seed that are looked at first
 
-Box: TypeAlias = tuple[slice, slice, slice]
 Level: TypeAlias = Callable[[float], float]
 """The value from which on voxels belong to a lesion with this peak."""
 

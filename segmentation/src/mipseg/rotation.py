@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mipseg.io.volume import Volume
+from mipseg.io.volume import Volume, occupied
 from mipseg.measure.lesions_3d import Labels
 from mipseg.projection import AIR, PITCH_MM, WIDTH
 
@@ -109,7 +109,10 @@ def _views(seen: npt.NDArray[np.bool_], sides: tuple[float, float]) -> npt.NDArr
 
 def _project(blocks: Bytes, views: npt.NDArray[np.intp]) -> Bytes:
     """(18, Z', W): the maximum of each ray, the head up."""
-    planes = blocks.shape[2]
-    columns = np.concatenate([blocks.reshape(-1, planes), np.zeros((1, planes), np.uint8)])
-    projected = np.stack([[columns[ray].max(axis=0) for ray in view] for view in views])
+    frames, width, _ = views.shape
+    projected = np.zeros((frames, width, blocks.shape[2]), np.uint8)
+    if (box := occupied(blocks)) is not None:  # lesions fill few planes
+        part = blocks[:, :, box[2]].reshape(blocks.shape[0] * blocks.shape[1], -1)
+        columns = np.concatenate([part, np.zeros((1, part.shape[1]), np.uint8)])
+        projected[:, :, box[2]] = [[columns[ray].max(axis=0) for ray in view] for view in views]
     return np.ascontiguousarray(projected.transpose(0, 2, 1)[:, ::-1])

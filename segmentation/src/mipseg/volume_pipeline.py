@@ -80,10 +80,10 @@ def analyze_volume(volume: Volume, segmenter: Segmenter, options: VolumeOptions 
         mip = project(volume, chosen.window_top)
         judged = judge(mip.intensity)
         segmentation = segmenter.segment(mip.intensity) if EMPTY.isdisjoint(judged) else _nothing(mip)
-        references = organs.result()
-    liver_level = None if references.liver is None else percist_level(references.liver)
-    labels = label_lesions(grow(volume, mip, segmentation.tumour, chosen.rule, liver_level))
-    lesions = measure_volume(volume, labels)
+        liver = organs.result().liver if chosen.rule == "liver" else None  # other rules need not wait for it
+        labels = label_lesions(grow(volume, mip, segmentation.tumour, chosen.rule, liver and percist_level(liver)))
+        lesions = measure_volume(volume, labels)
+    references = organs.result()
     patient = measure_patient(lesions, *_body_of(volume))
     doubtful = [*_worded(judged), *doubts(mip.intensity, segmentation.tumour)]
     warnings = [*volume.warnings, *mip.warnings, *doubtful]

@@ -6,7 +6,7 @@ import logging
 import time
 import warnings as python_warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -107,15 +107,19 @@ def _segment(case: Case, job: Job, steps: Steps) -> Outcome:
         _check_place(case, folder)
         if (earlier := done_before(case, job)) is not None:
             return earlier
-        key = job.key(case.sha256())
         # A report of earlier results goes with them.
-        with replaced_files(folder, (*FILES, PAGE, PDF, RECORD), RECORD) as partial:
-            record = {"case": case.name, **key, **_write(found, job, partial, json.dumps(key), steps)}
+        with (
+            ThreadPoolExecutor(1) as beside,
+            replaced_files(folder, (*FILES, PAGE, PDF, RECORD), RECORD) as partial,
+        ):
+            key = beside.submit(lambda: job.key(case.sha256()))
+            written = _write(found, job, partial, key, steps)
+            record = {"case": case.name, **key.result(), **written}
             write_json(partial / RECORD, record)
     return _outcome(case, "done", record, steps.seconds)
 
 
-def _write(found: Found, job: Job, folder: Path, identity: str, steps: Steps) -> dict[str, Any]:
+def _write(found: Found, job: Job, folder: Path, key: Future[dict[str, Any]], steps: Steps) -> dict[str, Any]:
     """Analyse an input and write all files; returns the record's part on what was found."""
     segmenter, options = load_segmenter(job.settings), job.options
     if found.kind == "image":
@@ -134,7 +138,7 @@ def _write(found: Found, job: Job, folder: Path, identity: str, steps: Steps) ->
                 mask = decode_binary(job.correction.read_bytes())
                 analysis = correct_volume(volume, analysis, mask, options.rule)
     with steps.timed("write"):
-        return write_volume(folder, volume, analysis, job, identity)
+        return write_volume(folder, volume, analysis, job, json.dumps(key.result()))
 
 
 def _read(found: Found, job: Job) -> Volume:

@@ -16,7 +16,7 @@ from pydicom.sr.codedict import codes
 from scipy import ndimage
 
 from mipseg.io.dicom_out import MANUFACTURER, Maker
-from mipseg.io.volume import Source
+from mipseg.io.volume import Source, occupied
 from mipseg.types import Origin
 
 SERIES_NUMBER = 9001  # far from those of scanners
@@ -47,13 +47,13 @@ def make_dicom_seg(
         The object; None where no slice shows a lesion, since a segmentation needs a segment.
     """
     on_slices = source.restore(labels)
-    occupied = np.flatnonzero(on_slices.any(axis=(1, 2)))
-    if not occupied.size:
+    around = occupied(on_slices)
+    if around is None:
         return None
+    present = [number for number, box in enumerate(ndimage.find_objects(on_slices[around]), 1) if box is not None]
     # Other slices would cost memory and make no frame; with neighbours, since one slice alone has no distance.
-    shown = slice(max(occupied[0] - 1, 0), occupied[-1] + 2)
+    shown = slice(max(around[0].start - 1, 0), around[0].stop + 1)
     on_slices = on_slices[shown]
-    present = [number for number, box in enumerate(ndimage.find_objects(on_slices), 1) if box is not None]
     if present[-1] > len(present):  # a lesion lies between the slices that were resampled; segments leave no gap
         segments = np.zeros(present[-1] + 1, on_slices.dtype)
         segments[present] = np.arange(1, len(present) + 1)

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from mipseg.errors import ArgumentError
 from mipseg.growing import NEIGHBOURS_18, BinaryVoxels
-from mipseg.io.volume import Volume
+from mipseg.io.volume import Box, Volume, occupied
 from mipseg.measure.peak import box_around, suv_peak
 
 Labels = npt.NDArray[np.uint16]
@@ -55,16 +55,16 @@ def label_lesions(tumour: BinaryVoxels) -> Labels:
         ArgumentError: more than 65535 components.
     """
     labels = np.zeros(tumour.shape, np.uint16)
-    boxes = ndimage.find_objects(tumour.view(np.uint8))
-    if not boxes:
+    box = occupied(tumour)
+    if box is None:
         return labels
-    found, count = ndimage.label(tumour[boxes[0]], NEIGHBOURS_18)
+    found, count = ndimage.label(tumour[box], NEIGHBOURS_18)
     if count > MAX_LESIONS:
         raise ArgumentError(f"the tumour has {count} components; at most {MAX_LESIONS} are measured")
     sizes = np.bincount(found.ravel())[1:]
     numbers = np.zeros(count + 1, np.uint16)
     numbers[1 + np.argsort(-sizes, kind="stable")] = np.arange(1, count + 1)
-    labels[boxes[0]] = numbers[found]
+    labels[box] = numbers[found]
     return labels
 
 
@@ -75,11 +75,22 @@ def measure_volume(volume: Volume, labels: Labels) -> list[VolumeLesion]:
         volume: the volume.
         labels: (Z, Y, X), as `label_lesions` gives them.
     """
-    boxes = ndimage.find_objects(labels)
+    around = occupied(labels)
+    if around is None:
+        return []
+    boxes = [_moved(box, around) for box in ndimage.find_objects(labels[around])]
     return [_measure(volume, labels, number, box) for number, box in enumerate(boxes, 1)]
 
 
-def _measure(volume: Volume, labels: Labels, number: int, box: tuple[slice, slice, slice]) -> VolumeLesion:
+def _moved(box: Box, around: Box) -> Box:
+    """A box that is counted from the corner of another, counted from the corner of the whole."""
+    z, y, x = (
+        slice(side.start + by.start, side.stop + by.start) for side, by in zip(box, around, strict=True)
+    )
+    return z, y, x
+
+
+def _measure(volume: Volume, labels: Labels, number: int, box: Box) -> VolumeLesion:
     inside = labels[box] == number
     values = volume.voxels[box][inside].astype(np.float64)
     dz, dy, dx = volume.spacing

@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-import onnxruntime
 
 from mipseg.errors import ModelError
 from mipseg.model.inference import Answer, Run
@@ -75,6 +74,8 @@ def load_float32(onnx: bytes, threads: int) -> Run:
     Raises:
         ModelError: by the call, if the answer is not finite.
     """
+    import onnxruntime  # noqa: PLC0415 # a quarter of a second, for nothing where OpenVINO computes
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     # Threads that spin while they wait would slow the next network.
