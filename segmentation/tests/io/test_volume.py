@@ -7,7 +7,7 @@ import pytest
 
 from mipseg.errors import VolumeError
 from mipseg.io.read import read_volume
-from mipseg.io.volume import MAX_VOXELS, Volume, body_median, check_affine, check_finite, check_size
+from mipseg.io.volume import MAX_VOXELS, Volume, body_median, check_affine, check_finite, check_size, occupied
 from tests.io.pet_files import (
     AFFINE,
     FACTOR,
@@ -129,3 +129,12 @@ def test_the_median_of_the_body_leaves_air_out() -> None:
     voxels[0, 0, :7] = 6.0
     assert body_median(voxels) == pytest.approx(0.8)
     assert body_median(np.zeros((2, 2, 2), np.float32)) == 0
+
+
+def test_the_box_around_what_is_not_zero() -> None:
+    labels = np.zeros((5, 6, 7), np.uint16)
+    assert occupied(labels) is None
+    labels[1, 2, 6] = labels[3, 4, 0] = 9
+    assert occupied(labels) == (slice(1, 4), slice(2, 5), slice(0, 7))
+    labels[:, :2], labels[:, 5:] = 0, 1
+    assert occupied(labels[:, :5, 1:]) == (slice(1, 2), slice(2, 3), slice(5, 6))

@@ -30,6 +30,7 @@ FILES = (
 )
 NO_SUV = "a PNG or JPEG shows shares of a window, not SUV"
 NO_SEGMENT = "no lesion was found, and a segmentation without segments is not valid DICOM; report.dcm says so"
+MAX_REPORTED = 500  # lesions in report.dcm: each takes 15 ms, and nobody reads thousands
 NO_SPACING = "the size of an image's pixels is not known"
 _IMAGE_REASONS = {
     "area_mm2": NO_SPACING,
@@ -102,6 +103,9 @@ def write_volume(folder: Path, volume: Volume, result: VolumeResult, job: Job, i
             _write_pngs(folder, image_of_intensity(result.mip.intensity), segmentation.tumour, segmentation.probability)
             rotation = write_rotation(folder, volume, result.labels, result.mip.window_top)
         skipped = _write_niftis(folder, volume, mask, job.options) | dicom.result()
+    files, warnings = _listed(folder), list(result.warnings)
+    if "report.dcm" in files and len(result.lesions) > MAX_REPORTED:
+        warnings.append(f"report: report.dcm has the {MAX_REPORTED} largest of {len(result.lesions)} lesions")
     return {
         "kind": volume.source.kind,
         "has_tumour": result.segmentation.has_tumour,
@@ -116,9 +120,9 @@ def write_volume(folder: Path, volume: Volume, result: VolumeResult, job: Job, i
         ],
         "references": asdict(result.references),
         "rotation": rotation,
-        "warnings": list(result.warnings),
+        "warnings": warnings,
         "mask_sha256": hashlib.sha256(volume.source.restore(mask).data).hexdigest(),
-        "files": _listed(folder),
+        "files": files,
         "not_written": skipped,
     }
 
@@ -152,7 +156,7 @@ def _write_dicom(folder: Path, volume: Volume, result: VolumeResult, job: Job, i
     if "sr" in formats:
         from mipseg.io.dicom_sr import make_dicom_report  # noqa: PLC0415 # an extra
 
-        lesions = {lesion.id: asdict(lesion) for lesion in result.lesions}
+        lesions = {lesion.id: asdict(lesion) for lesion in result.lesions[:MAX_REPORTED]}
         report = make_dicom_report(segmentation, asdict(result.patient), lesions, images, maker)
         report.save_as(folder / "report.dcm")
     if "seg" in formats:

@@ -84,9 +84,7 @@ def measure_volume(volume: Volume, labels: Labels) -> list[VolumeLesion]:
 
 def _moved(box: Box, around: Box) -> Box:
     """A box that is counted from the corner of another, counted from the corner of the whole."""
-    z, y, x = (
-        slice(side.start + by.start, side.stop + by.start) for side, by in zip(box, around, strict=True)
-    )
+    z, y, x = (slice(side.start + by.start, side.stop + by.start) for side, by in zip(box, around, strict=True))
     return z, y, x
 
 
