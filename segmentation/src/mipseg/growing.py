@@ -12,7 +12,7 @@ from scipy import ndimage
 from mipseg.errors import ArgumentError
 from mipseg.io.volume import Box, Volume
 from mipseg.metrics import NEIGHBOURS
-from mipseg.projection import Mip
+from mipseg.projection import AIR, Mip
 from mipseg.types import BinaryMask, Voxels
 
 BinaryVoxels: TypeAlias = npt.NDArray[np.bool_]
@@ -25,7 +25,9 @@ SHARE_OF_PEAK = 0.41  # Boellaard et al. 2015, Eur J Nucl Med Mol Imaging 42:328
 FLOOR_SUV = 2.5  # below, 41 % of a peak is no lesion's edge but the body's background
 FIXED_SUV = 4.0  # Barrington et al. 2021, Eur J Nucl Med Mol Imaging 48:2395-2404
 REACH = 2.0  # radii of the mask's component that a lesion may reach from the hottest voxel of each ray, along the ray
+RESOLUTION_MM = 8.0  # about a scanner's: hot spots that are smaller are noise, or belong to a lesion beside them
 AROUND_MM = 30.0  # how far around a component a hot organ is looked for
+_CIRCLE_MM2 = np.pi / 4 * RESOLUTION_MM**2
 _FIRST_REACH = 16  # voxels around a seed that are looked at first
 
 Level: TypeAlias = Callable[[float], float]
@@ -39,10 +41,14 @@ def grow(
 
     Each ray of the mask starts at its hottest voxel. From the hottest of these on, a lesion is what is connected to it
     (18 neighbours), at least as hot as the rule says, on a ray of the same component of the mask, and along the ray no
-    farther from the ray's hottest voxel than two radii of that component. Rays that no lesion reaches keep their
-    hottest voxel, so the estimate projects to the mask. Where what was found lies for the most part outside of the
-    mask, as a bladder does in front of a lesion, and the same rays hold another peak whose lesion does not, that one is
-    taken instead, and rays that it does not reach keep nothing.
+    farther from the ray's hottest voxel than two radii of that component. Where what was found lies for the most part
+    outside of the mask, as a bladder does in front of a lesion, and the same rays hold another peak whose lesion does
+    not, that one is taken instead, and rays that it does not reach keep nothing.
+
+    A lesion has to be as large as a scanner can tell, or as half of the mask's component. Where none is, the region
+    around the hottest place of the smoothed volume is taken, down to 41 % of its height over the other voxels on the
+    component's rays. All other rays get one voxel, as deep as the nearest ray that was reached: their own hottest ones
+    would be scattered by noise. So the estimate projects to the mask, and hangs together in depth.
 
     Args:
         volume: the volume.
@@ -66,7 +72,8 @@ def grow(
         box = (window[0], slice(None), window[1])
         inside = labels[window] == label
         reach = REACH * _radius(inside, volume.spacing) + volume.spacing[1]
-        part = _Part(volume.voxels[box], inside, mip.depth[window], volume.spacing, level, reach)
+        least = min(_CIRCLE_MM2 / (volume.spacing[0] * volume.spacing[2]), inside.sum() / 2)
+        part = _Part(volume.voxels[box], inside, mip.depth[window], volume.spacing, level, reach, least)
         tumour[box] |= part.grow()
     return tumour
 
@@ -130,6 +137,7 @@ class _Part:
         spacing: of the voxels in mm.
         level: of the rule.
         reach_mm: along a ray.
+        least_rays: that a lesion has to lie on.
     """
 
     values: Voxels
@@ -138,6 +146,7 @@ class _Part:
     spacing: tuple[float, float, float]
     level: Level
     reach_mm: float
+    least_rays: float
 
     def grow(self) -> BinaryVoxels:
         """The tumour on the component's rays, (z, Y, x) bool.
@@ -150,7 +159,7 @@ class _Part:
         y = self.depth[z, x].astype(int)
         order = np.argsort(-self.values[z, y, x], kind="stable")
         seeds = np.stack([z, y, x], axis=1)[order]
-        near = self._within_reach(self.depth)
+        near, explained = self._within_reach(self.depth), np.zeros(self.rays.shape, bool)
         islands, _ = ndimage.label((self.values >= self.level(0.0)) & near, NEIGHBOURS_18)
         boxes = ndimage.find_objects(islands)
         island_of = islands[tuple(seeds.T)]
@@ -163,13 +172,23 @@ class _Part:
             box = (window[0], slice(None), window[1])
             part = replace(self, values=self.values[box], rays=self.rays[window], depth=self.depth[window])
             start = (window[0].start, 0, window[1].start)
-            part.add_lesions(tumour[box], seeds[island_of == island] - start, near[box])
-        tumour[tuple(seeds[island_of == 0].T)] = True  # too cool for a lesion
+            part.add_lesions(tumour[box], seeds[island_of == island] - start, near[box], explained[window])
+        if not tumour.any():
+            self._add_hottest_place(tumour)
+        self._add_other_rays(tumour, self.rays & ~explained & ~tumour.any(axis=1))
         return tumour
 
-    def add_lesions(self, tumour: BinaryVoxels, seeds: npt.NDArray[np.int64], near: BinaryVoxels) -> None:
-        """Add the lesions of seeds, the hottest first, to a tumour (z, Y, x)."""
-        explained = np.zeros(self.rays.shape, bool)  # rays whose hottest voxel is an organ in front of a lesion
+    def add_lesions(
+        self, tumour: BinaryVoxels, seeds: npt.NDArray[np.int64], near: BinaryVoxels, explained: BinaryMask
+    ) -> None:
+        """Add the lesions of seeds, the hottest first.
+
+        Args:
+            tumour: (z, Y, x), receives them.
+            seeds: (N, 3).
+            near: (z, Y, x), where they may lie.
+            explained: (z, x), receives the rays whose hottest voxel is an organ in front of a lesion.
+        """
         for z, y, x in seeds.tolist():
             seed, level = (z, y, x), self.level(float(self.values[z, y, x]))
             if tumour[seed] or explained[z, x]:
@@ -178,11 +197,35 @@ class _Part:
                 tumour[seed] = True  # the edge of a lesion
                 continue
             lesion = self._connected(seed, partial(self._free, level, near, tumour))
+            if np.count_nonzero(lesion.shadow) < self.least_rays:
+                continue
             hidden = self._behind(seed, level, lesion)
             if hidden is not None:
                 explained[lesion.rays] |= lesion.shadow
                 lesion = hidden
             tumour[lesion.box] |= lesion.inside
+
+    def _add_hottest_place(self, tumour: BinaryVoxels) -> None:
+        """Add what is around the hottest place of the smoothed volume."""
+        sigma = [RESOLUTION_MM / 2.3548 / side for side in self.spacing]
+        smooth = np.where(self.rays[:, None], ndimage.gaussian_filter(self.values, sigma), 0)
+        place = np.unravel_index(smooth.argmax(), smooth.shape)
+        seed = int(place[0]), int(place[1]), int(place[2])
+        others = float(np.median(smooth[smooth > AIR * smooth[seed]]))
+        hot = (smooth >= others + SHARE_OF_PEAK * (smooth[seed] - others)) & self._within_reach(seed[1])
+        region = self._connected(seed, lambda box: hot[box])
+        tumour[region.box] |= region.inside
+
+    def _add_other_rays(self, tumour: BinaryVoxels, rays: BinaryMask) -> None:
+        """Add one voxel on each of these rays, as deep as the middle of the tumour on the nearest other ray."""
+        z, x = np.nonzero(rays)
+        if z.size:
+            first, behind = tumour.argmax(axis=1), tumour.shape[1] - tumour[:, ::-1].argmax(axis=1)
+            depth = (first + behind) // 2
+            near = ndimage.distance_transform_edt(
+                ~tumour.any(axis=1), self.spacing[::2], return_distances=False, return_indices=True
+            )
+            tumour[z, depth[tuple(near[:, z, x])], x] = True
 
     def _free(self, level: float, near: BinaryVoxels, tumour: BinaryVoxels, box: Box) -> BinaryVoxels:
         """The voxels of a box that are hot enough, near enough and in no lesion yet."""
