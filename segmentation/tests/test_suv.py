@@ -20,7 +20,7 @@ def header(**changes: Any) -> SuvHeader:
     """One slice, injected at 10:00, scanned at 11:00, with a half-life of an hour; times are changed by their name."""
     times = Times(None, time(10), SCAN, None, (Frame(SCAN, None, None),))
     times = replace(times, **{key: changes.pop(key) for key in list(changes) if hasattr(times, key)})
-    sound = SuvHeader("BQML", "", frozenset({"ATTN", "DECY"}), "START", 70.0, 70e6, HALF_LIFE, (), times)
+    sound = SuvHeader("BQML", "", frozenset({"ATTN", "DECY"}), "START", 70.0, 1.75, "M", 70e6, HALF_LIFE, (), times)
     return replace(sound, **changes)
 
 
@@ -59,6 +59,23 @@ def test_every_slice_has_a_factor() -> None:
 @pytest.mark.parametrize("suv_type", ["", "BW"])
 def test_gml_is_suv_already_and_needs_no_dose(suv_type: str) -> None:
     assert factors(units="GML", suv_type=suv_type, weight_kg=None, dose=None, injected_at=None) == (1.0,)
+
+
+@pytest.mark.parametrize(
+    ("units", "suv_type", "size"),
+    [
+        ("GML", "LBM", 57_800),  # 1.10 x 70 - 120 x (70 / 175)²
+        ("GML", "LBMJAMES128", 56_520),
+        ("GML", "LBMJANMA", 55_857.107),  # 9270 x 70 / (6680 + 216 x 22.857)
+        ("GML", "IBW", 72_380),  # 48 + 1.06 x 23
+        ("CM2ML", "BSA", 18_481.43),
+        ("CM2ML", "", 18_481.43),
+    ],
+)
+def test_suv_by_another_measure_of_the_body_becomes_suv_by_weight(units: str, suv_type: str, size: float) -> None:
+    changes = {"units": units, "suv_type": suv_type, "dose": None, "injected_at": None}
+    assert factors(**changes) == pytest.approx((70_000 / size,), rel=1e-6)
+    assert warnings(**changes) == (f"suv-type: SUV by {suv_type or 'BSA'} was turned into SUV by body weight",)
 
 
 def test_counts_of_philips_by_their_suv_factor_or_their_activity() -> None:
@@ -106,9 +123,16 @@ def test_images_without_decay_correction_by_each_frames_own_time() -> None:
         ({"units": "CPS"}, "Units are CPS (counts per second)"),
         ({"units": "PROPCPS"}, "Units are PROPCPS (proportional to counts per second)"),
         ({"units": "PROPCNTS"}, "Units are PROPCNTS (proportional to counts)"),
-        ({"units": "CM2ML"}, "Units are CM2ML (SUV by body surface)"),
         ({"units": ""}, "Units are missing"),
-        ({"units": "GML", "suv_type": "LBM"}, "SUV by LBM, not by body weight"),
+        (
+            {"units": "GML", "suv_type": "LBM", "height_m": None},
+            "the image holds SUV by LBM, and PatientSize is missing",
+        ),
+        ({"units": "CM2ML", "height_m": 175.0}, "SUV by BSA, and PatientSize is 175.0; metres are needed"),
+        ({"units": "GML", "suv_type": "IBW", "sex": "O"}, "SUV by IBW, and PatientSex is O"),
+        ({"units": "GML", "suv_type": "LBM", "weight_kg": None}, "no body weight"),
+        ({"units": "GML", "suv_type": "BSA"}, "Units are GML and SUVType is BSA, which do not go together"),
+        ({"units": "CM2ML", "suv_type": "BW"}, "Units are CM2ML and SUVType is BW, which do not go together"),
         ({"units": "CNTS", "philips_suv": (None,), "philips_activity": (None,)}, "neither (7053,1000) nor (7053,1009)"),
         ({"corrections": frozenset({"DECY"})}, "not corrected for attenuation (CorrectedImage lacks ATTN)"),
         ({"corrections": frozenset({"ATTN"})}, "not corrected for decay (CorrectedImage lacks DECY)"),

@@ -7,6 +7,7 @@ decay. Rules: QIBA FDG-PET/CT profile (vendor-neutral pseudo-code) and IBSI's dr
 from dataclasses import dataclass
 from datetime import datetime
 
+from mipseg.body_size import HEIGHTS_M, body_size
 from mipseg.nuclides import find_nuclide, fits, nuclide_of_half_life
 from mipseg.suv_times import MAX_HALF_LIVES, NoSuvError, Times, average_count_time, find_injection, find_reference
 
@@ -23,9 +24,9 @@ _REFUSED_UNITS = {
     "CPS": "counts per second",
     "PROPCPS": "proportional to counts per second",
     "PROPCNTS": "proportional to counts",
-    "CM2ML": "SUV by body surface",
     "PCNT": "percent",
 }
+_SUV_TYPES = {"GML": ("BW", "LBM", "LBMJAMES128", "LBMJANMA", "IBW"), "CM2ML": ("BSA",)}  # the first is the usual one
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class SuvHeader:
         corrections: the values of `CorrectedImage`.
         decay_correction: `DecayCorrection`.
         weight_kg: `PatientWeight`.
+        height_m: `PatientSize`.
+        sex: `PatientSex`.
         dose: `RadionuclideTotalDose` as written: Bq, in some files MBq.
         half_life_s: `RadionuclideHalfLife`.
         tracer: texts that name the radionuclide or the tracer, the surest first.
@@ -53,6 +56,8 @@ class SuvHeader:
     corrections: frozenset[str]
     decay_correction: str
     weight_kg: float | None
+    height_m: float | None
+    sex: str
     dose: float | None
     half_life_s: float | None
     tracer: tuple[str, ...]
@@ -154,10 +159,8 @@ def _factors(header: SuvHeader, warnings: list[str]) -> tuple[float, ...]:
         raise NoSuvError(header.refusal)
     _check_corrections(header)
     count = len(header.times.frames)
-    if header.units == "GML":
-        if header.suv_type not in ("", "BW"):
-            raise NoSuvError(f"the image holds SUV by {header.suv_type}, not by body weight")
-        return (1.0,) * count
+    if header.units in _SUV_TYPES:
+        return (_factor_of_suv(header, warnings),) * count
     if header.units == "CNTS":
         if factors := _complete(header.philips_suv):
             return factors
@@ -170,6 +173,25 @@ def _factors(header: SuvHeader, warnings: list[str]) -> tuple[float, ...]:
         named = f"{header.units} ({meaning})" if meaning else header.units or "missing"
         raise NoSuvError(f"Units are {named}; BQML, GML or CNTS of Philips are needed")
     return _factors_of_activity(header, warnings)
+
+
+def _factor_of_suv(header: SuvHeader, warnings: list[str]) -> float:
+    """From SUV by another measure of the body to SUV by its weight."""
+    possible = _SUV_TYPES[header.units]
+    kind = header.suv_type or possible[0]
+    if kind not in possible:
+        raise NoSuvError(f"Units are {header.units} and SUVType is {kind}, which do not go together")
+    if kind == "BW":
+        return 1.0
+    if header.contradiction:
+        raise NoSuvError(header.contradiction)
+    weight, height = weight_gram(header.weight_kg), header.height_m or 0.0
+    if not HEIGHTS_M[0] <= height <= HEIGHTS_M[1]:
+        raise NoSuvError(f"the image holds SUV by {kind}, and PatientSize is {height or 'missing'}; metres are needed")
+    if kind != "BSA" and header.sex not in ("M", "F"):
+        raise NoSuvError(f"the image holds SUV by {kind}, and PatientSex is {header.sex or 'missing'}")
+    warnings.append(f"suv-type: SUV by {kind} was turned into SUV by body weight")
+    return weight / body_size(kind, weight / 1000, height, header.sex)
 
 
 def _complete(factors: tuple[float | None, ...]) -> tuple[float, ...]:

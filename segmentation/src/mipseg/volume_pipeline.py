@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mipseg.body_size import HEIGHTS_M
 from mipseg.growing import DEFAULT_RULE, Rule, grow
 from mipseg.io.volume import Volume
 from mipseg.measure.lesions_3d import Labels, VolumeLesion, label_lesions, measure_volume
@@ -19,7 +20,6 @@ from mipseg.repair import EMPTY, OF_VOLUME, InputWarning, doubts, judge
 from mipseg.types import Origin
 
 CORRECTED = "corrected: the mask was corrected by hand"
-HEIGHTS_M = (0.3, 2.5)  # of people; what lies outside was given in another unit
 
 
 @dataclass(frozen=True)
