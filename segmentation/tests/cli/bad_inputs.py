@@ -74,6 +74,10 @@ def _four_dimensions(path: Path) -> None:
     nib.save(nib.Nifti1Image(np.stack([SUV, SUV], axis=3), RAS), path)
 
 
+def _pair(path: Path) -> None:
+    nib.save(nib.Nifti1Pair(SUV, RAS), path.with_suffix(".img"))
+
+
 def _two_orientations(path: Path) -> None:
     image = nib.Nifti1Image(SUV, RAS)
     image.set_qform(np.diag([-1, 1, 1, 1]) @ RAS, 1)
@@ -133,6 +137,7 @@ BAD_INPUTS: tuple[tuple[str, str, Make], ...] = (
     ("a spacing of 0", "spacing.nii", lambda path: write_raw(path, {"pixdim": [1, 0, 2, 3, 1, 1, 1, 1]})),
     ("a spacing in another unit", "micron.nii", lambda path: write_raw(path, {"xyzt_units": 3})),
     ("no orientation", "nowhere.nii", lambda path: write_raw(path, {"sform_code": 0, "qform_code": 0})),
+    ("a pair of files", "pair.hdr", _pair),
     ("CT as NIfTI", "ct.nii.gz", lambda path: write_nifti(path, PHANTOM.astype(np.float32) - 1000)),
     ("a mask as NIfTI", "mask.nii.gz", lambda path: write_nifti(path, (PHANTOM > 9).astype(np.float32))),
     ("Bq/ml that are not said to be", "bqml.nii.gz", lambda path: write_nifti(path, SUV * 50_000, AFFINE)),

@@ -2,7 +2,9 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pytest
 from pydicom.uid import generate_uid
@@ -135,3 +137,12 @@ def test_a_file_that_can_t_be_read_is_a_case_that_fails_and_hides_no_other(
         ("b", f"can't read {tmp_path / 'b'}: Permission denied"),
         ("c", ""),
     ]
+
+
+@pytest.mark.parametrize("kind", [nib.Nifti1Pair, nib.Spm99AnalyzeImage])
+def test_a_pair_of_files_in_a_folder_is_a_case_that_fails(kind: Any, tmp_path: Path) -> None:
+    _png(tmp_path / "a.png")
+    nib.save(kind(np.ones((2, 3, 4), np.float32), np.eye(4)), tmp_path / "old.img")
+    named = {case.name: case.problem for case in find_cases([tmp_path], OUT)}
+    problem = "old.hdr is the header of a pair of files (.hdr, .img); write both into one .nii"
+    assert named == {"a": "", "old.hdr": problem}

@@ -12,6 +12,7 @@ from mipseg.errors import VolumeError
 FileKind: TypeAlias = Literal["dicom", "nifti", "mha", "nrrd", "zip", "image"]
 
 _HEAD_BYTES = 540  # of a NIfTI-2 header; a DICOM file has its mark at 128
+_PAIR_SIZES = ((348).to_bytes(4, "little"), (348).to_bytes(4, "big"))  # of the header of NIfTI and Analyze pairs
 _GZIP = b"\x1f\x8b"
 _BEGINNINGS: dict[FileKind, tuple[bytes, ...]] = {
     # Without the mark: DICOM files of old begin with their first element, one of the first of group 0002 or 0008.
@@ -31,6 +32,7 @@ def file_kind(file: Path) -> FileKind | None:
 
     Raises:
         OSError: it can't be opened.
+        VolumeError: it is half of a pair of files.
     """
     with file.open("rb") as stream:
         head = stream.read(_HEAD_BYTES)
@@ -43,6 +45,8 @@ def file_kind(file: Path) -> FileKind | None:
         return "nifti" if _is_nifti(head) else None
     if _is_nifti(head):
         return "nifti"
+    if head[:4] in _PAIR_SIZES and (head[344:348] == b"ni1\0" or len(head) == 348):
+        raise VolumeError(f"{file.name} is the header of a pair of files (.hdr, .img); write both into one .nii")
     if head[128:132] == b"DICM":
         return "dicom"
     return next((kind for kind, beginnings in _BEGINNINGS.items() if head.startswith(beginnings)), None)
@@ -80,6 +84,9 @@ def list_files(folder: Path) -> tuple[dict[FileKind, list[Path]], dict[Path, str
                 kind = file_kind(file) if file.is_file() else None
             except OSError as error:
                 unreadable[file] = f"can't read {file}: {error.strerror}"
+                continue
+            except VolumeError as error:
+                unreadable[file] = str(error)
                 continue
             if kind is not None:
                 found[kind].append(file)
