@@ -1,5 +1,6 @@
 """When the tracer was injected and to which moment images are corrected, where headers disagree."""
 
+from dataclasses import replace
 from datetime import datetime, time, timedelta
 from typing import Any
 
@@ -94,6 +95,17 @@ def test_a_series_whose_times_were_all_overwritten_has_none() -> None:
         find_injection(of, F18, [])
     for real in (times(at(11, 11, 5), [Frame(moment, None, None)] * 3), times(moment, [Frame(None, None, None)])):
         assert find_injection(real, F18, []) == at(10)
+
+
+def test_an_injection_whose_time_was_overwritten() -> None:
+    placeholder = time(11, 11, 11)
+    of = replace(times(at(11, 11, 11), beds(at(12, 30))), injected_at=placeholder)
+    with pytest.raises(NoSuvError, match="injection and series are both at 11:11:11; the real times were written over"):
+        find_injection(of, F18, [])
+    warnings: list[str] = []
+    of = replace(of, series_start=at(12, 30))
+    assert find_injection(of, F18, warnings) == at(11, 11, 11)
+    assert warnings == ["injection-time: 11:11:11 may have been written over the real one"]
 
 
 def test_ge_confirms_a_series_time_against_the_frames() -> None:

@@ -87,7 +87,7 @@ def find_injection(times: Times, half_life_s: float, warnings: list[str]) -> dat
     scan = times.first_acquired or times.series_start
     if scan is None:
         raise NoSuvError("neither AcquisitionTime nor SeriesTime says when the scan was")
-    _check_overwritten(times)
+    _check_overwritten(times, warnings)
     at = times.injected_at
     if times.injected is not None:
         uptake = scan - times.injected
@@ -168,17 +168,23 @@ def _confirmed(series: datetime, ge: datetime | None, back: datetime | None, fir
     return first - series <= MAX_UNCONFIRMED_START and not _is_placeholder(series)
 
 
-def _is_placeholder(moment: datetime) -> bool:
+def _is_placeholder(moment: datetime | time) -> bool:
     """Whether a time is one such as 11:11:11 or 00:00:00, which people write over the real one."""
     return moment.hour == moment.minute == moment.second
 
 
-def _check_overwritten(times: Times) -> None:
-    """Refuse a series of which no time of the scan was left."""
+def _check_overwritten(times: Times, warnings: list[str]) -> None:
+    """Refuse a series of which no time of the scan, or not that of the injection, was left; say where it may be so."""
     written = [times.series_start, *(frame.acquired for frame in times.frames)]
     moments = {moment for moment in written if moment is not None}
     if len(moments) == 1 and len(written) > MIN_OVERWRITTEN and _is_placeholder(moment := moments.pop()):
         raise NoSuvError(f"all times of the scan are {moment:%H:%M:%S}; the real ones were written over")
+    injected = times.injected_at if times.injected is None else times.injected.time()
+    if injected is None or not _is_placeholder(injected):
+        return
+    if times.series_start is not None and times.series_start.time() == injected:
+        raise NoSuvError(f"injection and series are both at {injected:%H:%M:%S}; the real times were written over")
+    warnings.append(f"injection-time: {injected:%H:%M:%S} may have been written over the real one")
 
 
 def _compare(injected: datetime, at: time | None, half_life_s: float, warnings: list[str]) -> None:
