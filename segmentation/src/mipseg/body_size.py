@@ -25,7 +25,7 @@ def body_size(kind: str, weight_kg: float, height_m: float, sex: str) -> float:
     if kind == "BW":
         return 1000 * weight_kg
     if kind == "BSA":
-        return 71.84 * weight_kg**0.425 * height_cm**0.725
+        return float(71.84 * weight_kg**0.425 * height_cm**0.725)
     if kind == "IBW":
         return 1000 * (48 + 1.06 * (height_cm - 152) if is_male else 45.5 + 0.91 * (height_cm - 152))
     if kind == "LBMJANMA":

@@ -80,8 +80,8 @@ def analyze_volume(volume: Volume, segmenter: Segmenter, options: VolumeOptions 
         mip = project(volume, chosen.window_top)
         judged = judge(mip.intensity)
         segmentation = segmenter.segment(mip.intensity) if EMPTY.isdisjoint(judged) else _nothing(mip)
-        liver = organs.result().liver if chosen.rule == "liver" else None  # other rules need not wait for it
-        labels = label_lesions(grow(volume, mip, segmentation.tumour, chosen.rule, liver and percist_level(liver)))
+        level = _liver_level(organs.result()) if chosen.rule == "liver" else None  # other rules need not wait for it
+        labels = label_lesions(grow(volume, mip, segmentation.tumour, chosen.rule, level))
         lesions = measure_volume(volume, labels)
     references = organs.result()
     patient = measure_patient(lesions, *_body_of(volume))
@@ -109,8 +109,7 @@ def correct_volume(
     Raises:
         ArgumentError: a mask of another shape, or a rule that the volume does not allow.
     """
-    liver = result.references.liver
-    labels = label_lesions(grow(volume, result.mip, mask, rule, None if liver is None else percist_level(liver)))
+    labels = label_lesions(grow(volume, result.mip, mask, rule, _liver_level(result.references)))
     lesions = measure_volume(volume, labels)
     seen = result.mip.rays_of(result.segmentation.tumour)
     found = set(np.unique(labels.transpose(0, 2, 1)[seen]).tolist())
@@ -124,6 +123,10 @@ def correct_volume(
         origins=origins,
         warnings=[*result.warnings, CORRECTED],
     )
+
+
+def _liver_level(references: References) -> float | None:
+    return None if references.liver is None else percist_level(references.liver)
 
 
 def _nothing(mip: Mip) -> Segmentation:
