@@ -56,7 +56,7 @@ class Cpu(NamedTuple):
 
 def main() -> None:
     """Measure and print."""
-    images, volumes, listed = (int(text) for text in (*sys.argv[1:], "20", "4", "10000")[:3])
+    images, volumes, listed = (int(text) for text in (*sys.argv[1:], "20", "4", "5000")[:3])
     with TemporaryDirectory() as folder:
         root = Path(folder)
         cases = {"images": [_write_image(root, seed) for seed in range(images + 2)]}
