@@ -129,9 +129,10 @@ def _write(found: Found, job: Job, folder: Path, key: Future[dict[str, Any]], st
             return write_image(folder, decode_image(found.files[0].read_bytes())[:, :, 0], result, options)
     with ThreadPoolExecutor(1) as beside:  # if one of these fails, the same error comes up below
         beside.submit(segmenter.load)  # takes as long as reading
-        beside.submit(import_writers, found.kind, options)  # as analysing
         with steps.timed("read"):
             volume = _read(found, job)
+        # As long as analysing; beside reading, which is Python as well, each would wait for the other.
+        beside.submit(import_writers, found.kind, options)
         with steps.timed("segment"):
             analysis = analyze_volume(volume, segmenter, VolumeOptions(options.rule, options.window_top))
             if job.correction is not None:
