@@ -152,7 +152,7 @@ def test_the_options_reach_the_command(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "detail"),
     [
-        (b"NRRD0004\n", "upload has no orientation; left and right are unknown"),
+        (b"NRRD0004\n", "upload is not a sound image file; its header has no end"),
         (b"PK\x03\x04 cut off", "upload is not a sound ZIP archive; it may be cut off"),
         (b"\x02\0\0\0UL\x04\0cut", "all 1 DICOM files are damaged, such as upload"),
     ],
