@@ -113,6 +113,15 @@ def test_rays_beside_a_lesion_are_as_deep_as_it() -> None:
     assert LESION[:, beside[:, 1]].any(axis=(0, 2)).all()
 
 
+@pytest.mark.parametrize("air", [0.0, -0.1])
+def test_a_mask_of_air_is_one_voxel_deep_on_its_rays(air: float) -> None:
+    rays = np.zeros((60, 60), bool)
+    rays[20:30, 20:30] = True
+    grown = estimate(np.full(SHAPE, air, np.float32), rays)
+    assert grown.sum() == rays.sum()
+    np.testing.assert_array_equal(shadow(grown), rays)
+
+
 def test_a_small_mask_needs_no_large_lesion() -> None:
     voxels = scan(blur=0)
     voxels[30, 20, 30] = 9  # 16 mm2, of which a scanner shows no smaller

@@ -208,9 +208,12 @@ class _Part:
     def _add_hottest_place(self, tumour: BinaryVoxels) -> None:
         """Add what is around the hottest place of the smoothed volume."""
         sigma = [RESOLUTION_MM / 2.3548 / side for side in self.spacing]
-        smooth = np.where(self.rays[:, None], ndimage.gaussian_filter(self.values, sigma), 0)
+        smooth = np.where(self.rays[:, None], ndimage.gaussian_filter(self.values, sigma), -np.inf)
         place = np.unravel_index(smooth.argmax(), smooth.shape)
         seed = int(place[0]), int(place[1]), int(place[2])
+        if smooth[seed] <= 0:  # air
+            tumour[seed] = True
+            return
         others = float(np.median(smooth[smooth > AIR * smooth[seed]]))
         hot = (smooth >= others + SHARE_OF_PEAK * (smooth[seed] - others)) & self._within_reach(seed[1])
         region = self._connected(seed, lambda box: hot[box])
