@@ -88,8 +88,8 @@ def address() -> Iterator[str]:
         return {"status": "ready"}
 
     @app.get("/api")
-    def api() -> dict[str, str]:
-        return {"version": "1.2.3"}
+    def api() -> dict[str, object]:
+        return {"version": "1.2.3", "limits": {"max_upload_bytes": 512 << 20, "max_files": 50_000}}
 
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", ws="none"))
     thread = threading.Thread(target=server.run, daemon=True)
