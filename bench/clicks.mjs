@@ -12,7 +12,7 @@ import { FEATURES, Neighbourhood } from "../shared/src/mipserve/static/viewer/co
 import { measureLesions } from "../shared/src/mipserve/static/viewer/lesions.js";
 
 const CLICKS = 10;
-const EXAMPLES = { errors: 2, least: 4, rows: 500, far: 0.02 }; // errors of so many pixels at a time, rows of each
+const EXAMPLES = { errors: 2, least: 4, rows: 400, rim: 5, far: 0.02 }; // errors of so many pixels at a time; see below
 const DRAG = [0, -1.5, -0.75, 0.75, 1.5]; // how far a hand may drag an outline, in log odds
 
 /** The components of an error, the largest first, with the click at the centre of each. */
@@ -77,23 +77,23 @@ function click(state, error, drag, times) {
   return { x, y, mask: masks[dice.indexOf(Math.max(...dice))] };
 }
 
-/** Write rows of FEATURES numbers, whether the pixel is wrong, whether it belongs to the clicked error. */
+/** Write rows of FEATURES numbers, and whether the pixel is wrong, for pixels near the click and the mask's outlines. */
 function writeExamples(file, state, error, index) {
   const { x, y } = centreOf(error, state.width), around = new Neighbourhood(state, x, y);
-  const own = around.removes ? 1 : 0, near = 3 * Math.sqrt(error.area) + 6, wanted = [];
+  const own = around.removes ? 1 : 0, near = 2 * Math.sqrt(error.area) + 6, wanted = [];
   for (let pixel = 0; pixel < around.mask.length; pixel++) {
     if (around.mask[pixel] !== own) continue;
     const column = pixel % around.width, row = (pixel - column) / around.width;
     const dx = around.origin.x + column - x, dy = around.origin.y + row - y, place = (y + dy) * state.width + x + dx;
-    const isNear = dx * dx + dy * dy <= near * near || error.labels[place] === error.id;
-    if (isNear || Math.random() < EXAMPLES.far) wanted.push([pixel, place]);
+    const isNear = Math.hypot(dx, dy) <= near || error.labels[place] === error.id;
+    if (isNear || Math.abs(around.distance[pixel]) < EXAMPLES.rim || Math.random() < EXAMPLES.far) wanted.push([pixel, place]);
   }
   const kept = wanted.filter(() => Math.random() * wanted.length < EXAMPLES.rows);
-  const rows = new Float32Array(kept.length * (FEATURES + 2));
+  const rows = new Float32Array(kept.length * (FEATURES + 1));
   kept.forEach(([pixel, place], n) => {
-    const row = rows.subarray(n * (FEATURES + 2), (n + 1) * (FEATURES + 2));
+    const row = rows.subarray(n * (FEATURES + 1), (n + 1) * (FEATURES + 1));
     around.describe(pixel, row.subarray(0, FEATURES));
-    row.set([own ? 1 - state.reference[place] : state.reference[place], error.labels[place] === error.id ? 1 : 0], FEATURES);
+    row[FEATURES] = own ? 1 - state.reference[place] : state.reference[place];
   });
   writeSync(file, new Uint8Array(rows.buffer));
   const tumour = state.reference.reduce((sum, inside) => sum + inside, 0);

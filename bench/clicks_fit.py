@@ -11,9 +11,8 @@ import torch
 from torch import nn
 
 HIDDEN = (32, 16)
-CUT = -1.0  # log odds from which a pixel belongs to a click: a missing pixel costs more Dice than one too many
-EPOCHS = 12
-BATCH = 8192
+STEPS = 1300
+BATCH = 4096
 RATE = 4e-3
 AREA_SHARE = 0.3  # 0: errors weigh by their share of the patient's tumour, 1: all the same
 
@@ -26,14 +25,14 @@ class Examples(NamedTuple):
 
     Attributes:
         numbers: (N, F) float32 that describe each pixel.
-        belongs: (N,) float32, 1 where the pixel belongs to the error that was clicked.
-        weight: (N,) float32; 0 where it belongs to another error.
+        is_wrong: (N,) float32, 1 where the mask is wrong.
+        weight: (N,) float32.
         removes: (N,) bool, whether the click takes away.
         case: (N,) the patient's id.
     """
 
     numbers: npt.NDArray[np.float32]
-    belongs: npt.NDArray[np.float32]
+    is_wrong: npt.NDArray[np.float32]
     weight: npt.NDArray[np.float32]
     removes: npt.NDArray[np.bool_]
     case: npt.NDArray[np.str_]
@@ -49,11 +48,10 @@ def read_examples(files: Sequence[tuple[Path, list[dict[str, Any]]]]) -> Example
         for click in index
     ]
     count = [click["rows"] for click in index]
-    is_wrong, belongs = table[:, -2], table[:, -1]
     return Examples(
-        numbers=table[:, :-2],
-        belongs=belongs,
-        weight=np.where(is_wrong > belongs, 0, np.repeat(np.array(weights, np.float32), count)),
+        numbers=table[:, :-1],
+        is_wrong=table[:, -1],
+        weight=np.repeat(np.array(weights, np.float32), count),
         removes=np.repeat([click["removes"] for click in index], count),
         case=np.repeat([click["id"] for click in index], count),
     )
@@ -64,26 +62,24 @@ def fit_rule(examples: Examples, chosen: npt.NDArray[np.bool_]) -> Rule:
     return {
         "add": _fit(examples, chosen & ~examples.removes),
         "remove": _fit(examples, chosen & examples.removes),
-        "cut": CUT,
     }
 
 
 def _fit(examples: Examples, chosen: npt.NDArray[np.bool_]) -> list[dict[str, Any]]:
     torch.manual_seed(0)
-    numbers = examples.numbers[chosen]
-    mean, spread = numbers.mean(0), numbers.std(0) + 1e-3
-    x = torch.from_numpy((numbers - mean) / spread)
-    y, weight = torch.from_numpy(examples.belongs[chosen]), torch.from_numpy(examples.weight[chosen])
-    weight /= weight.mean()
+    draw = np.random.default_rng(0)
+    numbers, share = examples.numbers[chosen], np.cumsum(examples.weight[chosen], dtype=np.float64)
+    mean, spread = numbers.mean(0), numbers.std(0)
+    scale = np.where(spread > 0, 1 / (spread + 1e-3), 0).astype(np.float32)  # numbers of removing alone may be constant
+    x, y = torch.from_numpy((numbers - mean) * scale), torch.from_numpy(examples.is_wrong[chosen])
     sizes = (x.shape[1], *HIDDEN)
     hidden = [part for size, n in zip(sizes, HIDDEN, strict=False) for part in (nn.Linear(size, n), nn.ReLU())]
     network = nn.Sequential(*hidden, nn.Linear(sizes[-1], 1))
-    steps = EPOCHS * (len(x) // BATCH + 1)
     optimiser = torch.optim.AdamW(network.parameters(), RATE, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
-    for _ in range(steps):
-        batch = torch.randint(len(x), (BATCH,))
-        loss = nn.functional.binary_cross_entropy_with_logits(network(x[batch])[:, 0], y[batch], weight[batch])
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=STEPS)
+    for _ in range(STEPS):
+        batch = np.searchsorted(share, draw.uniform(0, share[-1], BATCH))  # drawn by weight
+        loss = nn.functional.binary_cross_entropy_with_logits(network(x[batch])[:, 0], y[batch])
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
@@ -91,8 +87,7 @@ def _fit(examples: Examples, chosen: npt.NDArray[np.bool_]) -> list[dict[str, An
     linear = [part for part in network if isinstance(part, nn.Linear)]
     layers = [(part.weight.detach().numpy(), part.bias.detach().numpy()) for part in linear]
     weights, bias = layers[0]
-    weights = weights * (numbers.std(0) > 0)  # numbers of removing alone are 0 where a click adds
-    layers[0] = weights / spread, bias - weights @ (mean / spread)  # so that the page need not standardise
+    layers[0] = weights * scale, bias - weights @ (mean * scale)  # so that the page need not standardise
     return [{"weights": _rounded(weights), "bias": _rounded(bias)} for weights, bias in layers]
 
 

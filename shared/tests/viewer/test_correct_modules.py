@@ -15,9 +15,18 @@ from mipseg.phantom import make_phantom
 
 Call = Callable[..., Any]
 BYTES = "const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));"
-TOWARDS = [[0] * 14 + [1] + [0] * 7]  # of a rule that looks at the pixel's level in intensity alone
-AT_LEAST_128 = {"add": [{"weights": TOWARDS, "bias": [-127.5 / 255]}], "remove": [], "cut": 0}
-ALL = {"add": [], "remove": [{"weights": [[0] * 22], "bias": [1]}], "cut": 0}
+INTENSITY, LEVEL = 12, 30  # of the numbers that describe a pixel: its intensity, and where the flood of it comes
+
+
+def rule_of(number: int, sign: int, bias: float) -> list[dict[str, Any]]:
+    """Half of a rule, which looks at one number alone."""
+    return [{"weights": [[sign if n == number else 0 for n in range(40)]], "bias": [bias / 255]}]
+
+
+JOINED_128 = {"add": rule_of(LEVEL, 1, -127.5), "remove": []}
+HOT = {"add": rule_of(INTENSITY, 1, -127.5), "remove": []}
+JOINED = {"add": [], "remove": rule_of(LEVEL, 1, -0.5)}
+COOL = {"add": [], "remove": rule_of(INTENSITY, -1, 127.5)}
 
 
 @pytest.fixture(scope="module")
@@ -109,12 +118,12 @@ def test_a_click_adds_what_is_connected_and_belongs(call: Call) -> None:
     intensity[5:12, 6:15] = 200
     intensity[8, 15:20] = 127  # a bridge that is too cool
     intensity[5:12, 20:25] = 220
-    correction = call("grow", "correctionAt", picture(intensity), 10, 8, 0, AT_LEAST_128)
+    correction = call("grow", "correctionAt", picture(intensity), 10, 8, 0, JOINED_128)
     assert correction["adds"]
     wanted = np.zeros(intensity.shape, bool)
     wanted[5:12, 6:15] = True
     np.testing.assert_array_equal(region(correction, intensity.shape), wanted)
-    larger = call("grow", "correctionAt", picture(intensity), 10, 8, 1 / 255, AT_LEAST_128)
+    larger = call("grow", "correctionAt", picture(intensity), 10, 8, 1 / 255, JOINED_128)
     wanted[5:12, 20:25] = wanted[8, 15:20] = True
     np.testing.assert_array_equal(region(larger, intensity.shape), wanted)
 
@@ -122,25 +131,56 @@ def test_a_click_adds_what_is_connected_and_belongs(call: Call) -> None:
 def test_a_click_takes_nothing_that_is_marked_already(call: Call) -> None:
     intensity, mask = np.full((9, 9), 200), np.zeros((9, 9), int)
     mask[4] = 1
-    correction = call("grow", "correctionAt", picture(intensity, mask), 3, 1, 0, AT_LEAST_128)
-    wanted = np.zeros((9, 9), bool)
-    wanted[:4] = True
-    np.testing.assert_array_equal(region(correction, (9, 9)), wanted)
+    correction = call("grow", "correctionAt", picture(intensity, mask), 3, 1, 0, JOINED_128)
+    np.testing.assert_array_equal(region(correction, (9, 9)), mask == 0)
+
+
+def test_a_click_adds_to_outlines_around_it_but_no_other_lesion(call: Call) -> None:
+    intensity, mask = np.zeros((30, 40), int), np.zeros((30, 40), int)
+    intensity[5:12, 6:15] = intensity[5:12, 20:30] = intensity[20:25, 10:15] = 200
+    mask[7:10, 22:28] = 1
+    correction = call("grow", "correctionAt", picture(intensity, mask), 10, 8, 0, HOT)
+    wanted = (intensity == 200) & (mask == 0)
+    wanted[20:25] = False  # nobody marked or clicked it
+    np.testing.assert_array_equal(region(correction, mask.shape), wanted)
 
 
 def test_a_click_in_the_mask_removes_its_lesion_alone(call: Call) -> None:
     mask = np.zeros((20, 30), int)
     mask[2:6, 2:9] = mask[10:15, 20:30] = 1
-    correction = call("grow", "correctionAt", picture(100 * mask, mask), 29, 10, 0, ALL)
+    correction = call("grow", "correctionAt", picture(100 * mask, mask), 29, 10, 0, JOINED)
     assert not correction["adds"]
     wanted = mask == 1
     wanted[:8] = False
     np.testing.assert_array_equal(region(correction, mask.shape), wanted)
 
 
+def test_a_click_in_the_mask_removes_from_outlines_around_it(call: Call) -> None:
+    intensity, mask = np.full((20, 30), 100), np.zeros((20, 30), int)
+    mask[2:9, 2:9] = mask[10:18, 20:30] = 1
+    intensity[4:7, 4:7] = intensity[12:15, 23:26] = intensity[0] = 200
+    correction = call("grow", "correctionAt", picture(intensity, mask), 29, 10, 0, COOL)
+    np.testing.assert_array_equal(region(correction, mask.shape), (mask == 1) & (intensity == 100))
+
+
+def test_local_maxima_and_means_end_at_the_border(page: Any, call: Call) -> None:
+    values = np.random.default_rng(0).integers(0, 256, (9, 14))
+    found = np.reshape(call("local", "localMaxima", values, 14, 3), values.shape)
+    np.testing.assert_array_equal(found, ndimage.maximum_filter(values, 7, mode="constant"))
+    means = page.evaluate(
+        """async (values) => {
+          const { LocalMeans } = await import("/static/viewer/correct/local.js"), means = new LocalMeans(values, 14);
+          return [means.at(0, 0, 2), means.at(6, 4, 3), means.at(13, 8, 1), means.all(1)[4 * 14 + 6]];
+        }""",
+        values.ravel().tolist(),
+    )
+    squares = values[:3, :3], values[1:8, 3:10], values[7:, 12:], values[3:6, 5:8]
+    np.testing.assert_allclose(means, [*(square.mean() for square in squares[:3]), int(squares[3].mean())])
+
+
 @pytest.mark.parametrize(("x", "y"), [(0, 0), (299, 0), (0, 249), (299, 249)])
 def test_corners_are_clicked_as_any_place(call: Call, x: int, y: int) -> None:
-    correction = call("grow", "correctionAt", picture(np.full((250, 300), 200)), x, y, 0, AT_LEAST_128)
+    correction = call("grow", "correctionAt", picture(np.full((250, 300), 200)), x, y, 0, JOINED_128)
     found = region(correction, (250, 300))
     assert (found.sum(), found[y, x]) == (97 * 97, True)  # as far as a click reaches
 

@@ -13,17 +13,17 @@ import { RULE } from "./rule.js";
  * @property {Click[]} clicks that led to the mask
  *
  * @typedef {{weights: number[][], bias: number[]}} Layer
- * @typedef {{add: Layer[], remove: Layer[], cut: number}} Rule two small networks that give the log odds of a pixel to
- *   belong to the click; from `cut` on it does
+ * @typedef {{add: Layer[], remove: Layer[]}} Rule two small networks that give the log odds that a click is about a pixel
  *
  * @typedef {{adds: boolean, pixels: number[]}} Correction pixels of the image that a click changes, its own first
  */
 
 /**
- * What a click changes: outside of the mask it adds a lesion or what a lesion lacks, in the mask it removes a lesion or
- * what a lesion has too much.
+ * What a click changes: outside of the mask it adds a lesion or what lesions lack, in the mask it removes a lesion or
+ * what lesions have too much.
  *
- * From the click on, all pixels are taken that are connected to it and that the rule says belong to it.
+ * From the click and from every outline around it on, all connected pixels are taken that the rule finds as wrong as the
+ * clicked one: an outline that is too tight at one place mostly is at others.
  *
  * @param {Picture} picture
  * @param {number} x column
@@ -38,15 +38,18 @@ export function correctionAt(picture, x, y, more = 0, rule = RULE) {
   const steps = [1, -1, width, -width, width + 1, width - 1, -width + 1, -width - 1];
   const row = new Float32Array(FEATURES), seen = new Uint8Array(mask.length), found = [around.click];
   seen[around.click] = 1;
-  for (let next = 0; next < found.length; next++) {
+  /** @param {number} pixel whose neighbours are looked at */
+  const lookAround = (pixel) => {
     for (const step of steps) {
-      const other = found[next] + step;
+      const other = pixel + step;
       if (seen[other] || mask[other] !== own) continue;
       seen[other] = 1;
       around.describe(other, row);
-      if (logOdds(layers, row) + more >= rule.cut) found.push(other);
+      if (logOdds(layers, row) + more >= 0) found.push(other);
     }
-  }
+  };
+  for (let pixel = 0; pixel < mask.length; pixel++) if (mask[pixel] === 1 - own) lookAround(pixel);
+  for (let next = 0; next < found.length; next++) lookAround(found[next]);
   const { origin } = around;
   const pixels = found.map((pixel) => {
     const column = pixel % width;
@@ -60,14 +63,13 @@ export function correctionAt(picture, x, y, more = 0, rule = RULE) {
  * @param {ArrayLike<number>} input
  */
 function logOdds(layers, input) {
-  for (const [index, { weights, bias }] of layers.entries()) {
-    const output = new Float64Array(bias);
-    for (let o = 0; o < output.length; o++) {
-      const row = weights[o];
-      for (let i = 0; i < row.length; i++) output[o] += row[i] * input[i];
-      if (index < layers.length - 1) output[o] = Math.max(0, output[o]);
-    }
-    input = output;
+  for (const { weights, bias } of layers) {
+    const isLast = weights.length === 1;
+    input = weights.map((row, output) => {
+      let sum = bias[output];
+      for (let n = 0; n < row.length; n++) sum += row[n] * input[n];
+      return isLast ? sum : Math.max(0, sum);
+    });
   }
   return input[0];
 }

@@ -1,14 +1,19 @@
 // @ts-check
 import { signedDistance } from "./distance.js";
 import { flood } from "./flood.js";
+import { LocalMeans, localMaxima } from "./local.js";
 /** @typedef {import("./grow.js").Picture} Picture */
 
 const REACH = 96; // pixels on each side of a click that it may change
 const NEITHER = 2; // of a mask: outside of the image
-const MEAN = 2; // a local mean is taken over 5 x 5 pixels
+const RADII = [2, 6, 12]; // pixels on each side over which local means are taken
+const PEAK = 6; // pixels on each side within which the highest value counts as the lesion's peak
 
 /** How many numbers describe a pixel. */
-export const FEATURES = 22;
+export const FEATURES = 40;
+
+/** The share of 255. */
+const SHARE = Float32Array.from({ length: 256 }, (_, value) => value / 255);
 
 /** The log odds of each 8-bit probability, a fifth of them to be of the size of the other numbers. */
 const LOGIT = Float32Array.from({ length: 256 }, (_, p) => Math.log((p + 0.5) / (255.5 - p)) / 5);
@@ -49,55 +54,75 @@ export class Neighbourhood {
     this.removes = this.mask[this.click] === 1;
     this.earlier = picture.clicks.map((click) => ({ x: click.x - left + 1, y: click.y - top + 1, adds: click.adds }));
     this.distance = signedDistance(this.mask, this.width);
+    /** @param {Uint8Array} values */
+    const means = (values) => new LocalMeans(values, this.width);
+    this.means = {
+      intensity: means(this.intensity),
+      probability: means(this.probability),
+      marked: means(this.mask.map((value) => (value === 1 ? 1 : 0))),
+    };
+    this.peak = localMaxima(this.intensity, this.width, PEAK);
+    this.peakProbability = localMaxima(this.probability, this.width, PEAK);
+    this.floods = this.#flood();
+    this.ofClick = [...this.#describeClick(), ...levelsOf(picture, { x, y, adds: !this.removes })];
+  }
+
+  /** Flood from the click: what it describes a pixel by are the level at which it is reached, and that level's area. */
+  #flood() {
+    const smooth = this.means.intensity.all(RADII[0]);
+    /** @type {[Uint8Array, Float32Array][]} with the scale of their numbers */
+    const landscapes = [[this.intensity, SHARE], [this.probability, LOGIT], [smooth, SHARE]];
+    if (this.removes) {
+      for (const [heights, scale] of landscapes.slice(0, 2)) landscapes.push([heights.map((value) => 255 - value), scale]);
+    }
     const domain = this.mask.map((inside) => (inside === 1 || (inside === 0 && !this.removes) ? 1 : 0));
-    const landscapes = [this.intensity, this.probability];
-    if (this.removes) landscapes.push(...landscapes.map((values) => values.map((value) => 255 - value)));
-    this.floods = landscapes.map((heights) => flood(heights, domain, this.width, this.click));
-    this.floodArea = this.floods.map(({ area }) => Float32Array.from(area, (count) => Math.log1p(count) / 10));
-    this.ofClick = this.#describeClick();
+    return landscapes.map(([heights, scale]) => {
+      const { level, area } = flood(heights, domain, this.width, this.click);
+      return { level, scale, area: Float32Array.from(area, (count) => Math.log1p(count) / 10) };
+    });
   }
 
   #describeClick() {
     const { click } = this, x = click % this.width, y = (click - x) / this.width;
-    return {
-      x, y,
-      numbers: [
-        this.intensity[click] / 255,
-        LOGIT[this.probability[click]],
-        signed(this.distance[click]),
-        this.floodArea[0][this.intensity[click]],
-        this.floodArea[1][this.probability[click]],
-        this.#toEarlier(x, y, !this.removes),
-      ],
-    };
+    return [
+      this.intensity[click] / 255,
+      LOGIT[this.probability[click]],
+      this.means.intensity.at(x, y, RADII[0]) / 255,
+      this.intensity[click] / (this.peak[click] + 1),
+      signed(this.distance[click]),
+      this.floods[0].area[this.intensity[click]],
+      this.floods[1].area[this.probability[click]],
+      this.#toEarlier(x, y, !this.removes),
+    ];
   }
 
   /**
    * Describe a pixel.
-   * @param {number} pixel that the floods reached
-   * @param {Float32Array} row is filled with FEATURES numbers
+   * @param {number} pixel
+   * @param {Float32Array} row is filled with FEATURES numbers; those of removing alone stay as they are where a click adds
    */
   describe(pixel, row) {
-    const x = pixel % this.width, y = (pixel - x) / this.width, { ofClick } = this;
-    const [down, downP] = this.floods.map(({ level }) => Math.max(0, level[pixel]));
-    row.set(ofClick.numbers);
-    let n = ofClick.numbers.length;
+    const { width, click, means } = this, x = pixel % width, y = (pixel - x) / width;
+    row.set(this.ofClick);
+    let n = this.ofClick.length;
     row[n++] = this.intensity[pixel] / 255;
     row[n++] = LOGIT[this.probability[pixel]];
-    row[n++] = this.#mean(this.intensity, x, y) / 255;
-    row[n++] = LOGIT[Math.round(this.#mean(this.probability, x, y))];
-    row[n++] = scaled(Math.hypot(x - ofClick.x, y - ofClick.y));
+    for (const radius of RADII) {
+      row[n++] = means.intensity.at(x, y, radius) / 255;
+      row[n++] = LOGIT[Math.round(means.probability.at(x, y, radius))];
+      row[n++] = means.marked.at(x, y, radius);
+    }
+    row[n++] = this.intensity[pixel] / (this.peak[pixel] + 1);
+    row[n++] = this.peak[pixel] / 255;
+    row[n++] = LOGIT[this.peakProbability[pixel]];
+    row[n++] = scaled(Math.hypot(x - (click % width), y - Math.floor(click / width)));
     row[n++] = signed(this.distance[pixel]);
     row[n++] = this.#toEarlier(x, y, this.removes);
     row[n++] = this.#toEarlier(x, y, !this.removes);
-    row[n++] = down / 255;
-    row[n++] = LOGIT[downP];
-    row[n++] = this.floodArea[0][down];
-    row[n++] = this.floodArea[1][downP];
-    for (let which = 2; which < this.floods.length; which++) {
-      const level = Math.max(0, this.floods[which].level[pixel]);
-      row[n++] = level / 255;
-      row[n++] = this.floodArea[which][level];
+    for (const { level, scale, area } of this.floods) {
+      const reached = Math.max(0, level[pixel]);
+      row[n++] = scale[reached];
+      row[n++] = area[reached];
     }
   }
 
@@ -114,19 +139,19 @@ export class Neighbourhood {
     }
     return scaled(nearest);
   }
+}
 
-  /**
-   * @param {Uint8Array} values
-   * @param {number} x
-   * @param {number} y
-   */
-  #mean(values, x, y) {
-    const left = Math.max(1, x - MEAN), right = Math.min(this.width - 2, x + MEAN);
-    const top = Math.max(1, y - MEAN), bottom = Math.min(this.height - 2, y + MEAN);
-    let sum = 0;
-    for (let row = top; row <= bottom; row++) {
-      for (let column = left; column <= right; column++) sum += values[row * this.width + column];
-    }
-    return sum / ((right - left + 1) * (bottom - top + 1));
+/**
+ * What the clicks tell of the levels at which the reader draws: the lowest that was added, the highest that was removed.
+ * @param {Picture} picture
+ * @param {import("./grow.js").Click} now
+ */
+function levelsOf({ width, intensity, probability, clicks }, now) {
+  let [low, lowP, high, highP] = [1, LOGIT[255], 0, LOGIT[0]];
+  for (const { x, y, adds } of [...clicks, now]) {
+    const pixel = y * width + x, level = intensity[pixel] / 255, p = LOGIT[probability[pixel]];
+    if (adds) [low, lowP] = [Math.min(low, level), Math.min(lowP, p)];
+    else [high, highP] = [Math.max(high, level), Math.max(highP, p)];
   }
+  return [low, lowP, high, highP];
 }
