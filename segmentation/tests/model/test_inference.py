@@ -32,13 +32,6 @@ def test_networks_side_by_side_give_what_they_give_in_turn() -> None:
     assert logit == beside_logit == pytest.approx(0.2)
 
 
-def test_networks_count_by_their_weight() -> None:
-    full, half = network(0, 0.1), network(0, 0.4)._replace(weight=0.5)
-    probability, logit = infer(BODY, [full, half])
-    np.testing.assert_allclose(probability, infer(BODY, [network(0, 0.2)])[0], atol=1e-7)
-    assert logit == pytest.approx(0.2)
-
-
 def test_networks_with_a_pool_run_at_the_same_time() -> None:
     together = Barrier(4, timeout=10)
 

@@ -27,7 +27,7 @@ def test_configurations_state_only_what_differs_from_the_defaults(file: Path) ->
 def test_every_field_is_read(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     other = {
-        "name": "mine", "ensemble": ("other",), "seed": 7, "views": ("mirrored",), "weight": 0.5, "pretrained": False,
+        "name": "mine", "ensemble": ("other",), "seed": 7, "views": ("mirrored",), "pretrained": False,
         "pixel_unshuffle": 4,
         "channels": (8, 16, 24), "images": 1000, "batch": 8,
         "learning_rate": 1e-3, "weight_decay": 0.5, "warmup_steps": 3, "ema_decay": 0.5, "patient_fraction": 0.9,

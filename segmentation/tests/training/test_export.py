@@ -46,7 +46,7 @@ CPU = torch.device("cpu")
 def run(config: Config, split: Split, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Two runs that ship together: random weights whose answers differ between pixels."""
     runs = tmp_path_factory.mktemp("runs")
-    small = replace(config, channels=(4, 4, 4), views=("plain",), weight=0.5)
+    small = replace(config, channels=(4, 4, 4), views=("plain",))
     other = Run(replace(small, name="other", pixel_unshuffle=2, seed=5, views=("mirrored",)), runs / "other")
     run = Run(small, runs / "tiny", ensemble=(other,))
     for member in run.members:
@@ -117,20 +117,8 @@ def test_configuration_says_of_each_network_what_it_is(folder: Path, report: dic
     assert content == {
         "name": "tiny",
         "networks": [
-            {
-                "file": "network-0.onnx",
-                "sha256": sha256["network-0.onnx"],
-                "run": "tiny",
-                "mirrored": False,
-                "weight": 0.5,
-            },
-            {
-                "file": "network-1.onnx",
-                "sha256": sha256["network-1.onnx"],
-                "run": "other",
-                "mirrored": True,
-                "weight": 0.5,
-            },
+            {"file": "network-0.onnx", "sha256": sha256["network-0.onnx"], "run": "tiny", "mirrored": False},
+            {"file": "network-1.onnx", "sha256": sha256["network-1.onnx"], "run": "other", "mirrored": True},
         ],
         "temperature": 0.5,
         "min_peak": 0.02,

@@ -73,8 +73,8 @@ def folder(tmp_path: Path) -> Path:
     config = {
         "name": "mine",
         "networks": [
-            {"file": "network-0.onnx", "sha256": "a" * 64, "run": "mine", "mirrored": False, "weight": 1.0},
-            {"file": "network-1.onnx", "sha256": "b" * 64, "run": "other", "mirrored": True, "weight": 0.5},
+            {"file": "network-0.onnx", "sha256": "a" * 64, "run": "mine", "mirrored": False},
+            {"file": "network-1.onnx", "sha256": "b" * 64, "run": "other", "mirrored": True},
         ],
         "temperature": 0.4,
         "min_peak": 0.3,
@@ -136,7 +136,7 @@ def test_the_networks_are_described(folder: Path) -> None:
     card = render_card(folder)
     assert card.startswith("# Model card: mine\n")
     assert "- **Networks**: 2 U-Nets" in card
-    assert "| `network-0.onnx` | mine | no | 1 |\n| `network-1.onnx` | other | yes | 0.5 |\n" in card
+    assert "| `network-0.onnx` | mine | no |\n| `network-1.onnx` | other | yes |\n" in card
     assert "| mine | residual blocks | 2 x 2 | 16-32-64 | 1.9 million |\n" in card
     assert "| other | EfficientNet-Lite2 | 2 x 2 | 8-16-32 | 0.5 million |\n" in card
     assert "(temperature 0.4, least peak 0.3, least probability of a tumour 0.05)" in card

@@ -169,15 +169,15 @@ def test_answers_are_averaged_over_the_ensemble(split: Split, config: Config, tm
         assert average.fold == answer.fold
 
 
-def test_views_and_weights_count(split: Split, config: Config, tmp_path: Path) -> None:
+def test_each_view_has_the_same_weight(split: Split, config: Config, tmp_path: Path) -> None:
     answers = synthetic_answers(split)
-    plain = replace(config, views=("plain",), weight=0.5)
+    plain = replace(config, views=("plain",))
     nothing = changed([replace(answer, patient_logit=3.0) for answer in answers], lambda _, old: old * 0)
     other = write_answers(nothing, Run(replace(plain, seed=5), tmp_path / "other"), split)
     run = write_answers(answers, Run(config, tmp_path / "run", ensemble=(other,)), split)
     for average, answer in zip(load_answers(run, split), sorted(answers, key=lambda a: a.fold), strict=True):
-        np.testing.assert_allclose(average.probability, answer.probability * 0.8, rtol=1e-3)
-        assert average.patient_logit == pytest.approx((2 * answer.patient_logit + 1.5) / 2.5)
+        np.testing.assert_allclose(average.probability, answer.probability * 2 / 3, rtol=1e-3)
+        assert average.patient_logit == pytest.approx((2 * answer.patient_logit + 3) / 3)
 
 
 def test_missing_fold_is_named(split: Split, config: Config, tmp_path: Path) -> None:

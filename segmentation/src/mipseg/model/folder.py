@@ -21,14 +21,12 @@ class NetworkFile:
         sha256: of the file, checked at load.
         run: the training run that made it.
         mirrored: it sees the mirror image.
-        weight: how much it counts in the mean.
     """
 
     file: str
     sha256: str
     run: str
     mirrored: bool
-    weight: float
 
 
 @dataclass(frozen=True)

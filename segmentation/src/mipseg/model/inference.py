@@ -22,12 +22,10 @@ class Network(NamedTuple):
         mirrored: it sees the mirror image.
         run: maps (h, w) float32 intensity, as `preprocess.pad` makes it, to the (h, w) float32 tumour probability and
             the logit of being a patient; all finite.
-        weight: how much it counts in the mean, above 0.
     """
 
     mirrored: bool
     run: Run
-    weight: float = 1.0
 
 
 def infer(intensity: Intensity, networks: Sequence[Network], pool: Executor | None = None) -> tuple[Probability, float]:
@@ -49,9 +47,8 @@ def infer(intensity: Intensity, networks: Sequence[Network], pool: Executor | No
     answers = (map if pool is None else pool.map)(_run, networks, repeat(part))
     maps, logits = zip(*answers, strict=True)
     probability = np.zeros(intensity.shape, np.float32)
-    weights = np.array([network.weight for network in networks], np.float32)
-    probability[:, columns] = np.average(maps, 0, weights)
-    return probability, float(np.average(logits, 0, weights))
+    probability[:, columns] = np.mean(maps, 0)
+    return probability, float(np.mean(logits))
 
 
 def _run(network: Network, intensity: Intensity) -> Answer:

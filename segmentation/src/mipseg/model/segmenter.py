@@ -105,7 +105,7 @@ class Segmenter:
 
         def load(network: NetworkFile) -> Network:
             run = runtime.load(read_checked(self._folder / network.file, network.sha256), each)
-            return Network(network.mirrored, run, network.weight)
+            return Network(network.mirrored, run)
 
         return _Loaded(config, list(pool.map(load, config.networks)), pool)
 

@@ -31,7 +31,6 @@ class Config:
         seed: seed of the weights and of every random draw.
         views: those that the network is judged and shipped with, each with the same
             weight in an ensemble.
-        weight: how much the run counts where it is averaged with others.
         pretrained: whether the network begins with an encoder that learned from photographs, see `PretrainedUNet`.
         pixel_unshuffle: pixels per side that the network folds into channels, see `UNet`; the pretrained one has 2.
         channels: feature channels of each level of the network; of the pretrained one those on the way up.
@@ -58,7 +57,6 @@ class Config:
     ensemble: tuple[Name, ...] = ()
     seed: int = 11
     views: Annotated[tuple[View, ...], Field(min_length=1, max_length=2)] = BOTH
-    weight: Annotated[float, Field(gt=0)] = 1.0
     pretrained: bool = False
     pixel_unshuffle: Positive = 2
     channels: Annotated[tuple[Positive, ...], Field(min_length=3)] = (16, 32, 64, 128, 256)

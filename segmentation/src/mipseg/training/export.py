@@ -148,9 +148,7 @@ def replaced(folder: Path) -> Iterator[Path]:
 def _write_network(folder: Path, number: int, member: Member) -> NetworkFile:
     file = folder / f"network-{number}.onnx"
     file.write_bytes(member.onnx)
-    return NetworkFile(
-        file.name, _sha256(file), member.run.config.name, member.view == "mirrored", member.run.config.weight
-    )
+    return NetworkFile(file.name, _sha256(file), member.run.config.name, member.view == "mirrored")
 
 
 def _architecture(member: Member) -> dict[str, Any]:
@@ -168,11 +166,7 @@ def _sha256(file: Path) -> str:
 
 def _check_agreement(members: Sequence[Member], segmenter: Segmenter, images: Iterable[Intensity]) -> None:
     config = segmenter.config
-    originals = [
-        network
-        for member in members
-        for network in as_networks(member.network, [member.view], CPU, member.run.config.weight)
-    ]
+    originals = [network for member in members for network in as_networks(member.network, [member.view], CPU)]
     for number, image in enumerate(images):
         probability, logit = infer(image, originals)
         has_tumour = config.classifier.probability(features(probability, logit))

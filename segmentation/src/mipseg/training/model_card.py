@@ -121,11 +121,8 @@ def _decoding(config: ModelConfig) -> str:
 
 
 def _network_table(networks: Sequence[NetworkFile]) -> str:
-    rows = [
-        (f"`{network.file}`", network.run, "yes" if network.mirrored else "no", f"{network.weight:g}")
-        for network in networks
-    ]
-    return _table(("File", "Run", "Sees the mirror image", "Weight"), rows)
+    rows = [(f"`{network.file}`", network.run, "yes" if network.mirrored else "no") for network in networks]
+    return _table(("File", "Run", "Sees the mirror image"), rows)
 
 
 def _architecture_table(architectures: Mapping[str, Mapping[str, Any]]) -> str:

@@ -122,8 +122,7 @@ def load_answers(run: Run, split: Split) -> list[Answer]:
     Raises:
         ModelError: a fold was not trained yet, or what is there belongs to another run.
     """
-    answers = []
-    weights = [len(member.config.views) * member.config.weight for member in run.members]  # each view is a network
+    answers, views = [], [len(member.config.views) for member in run.members]  # each is a network of what ships
     for fold in range(split.count):
         members = [
             read_probabilities(member.network_folder(fold) / PROBABILITIES, member.identity(split, fold))
@@ -131,8 +130,8 @@ def load_answers(run: Run, split: Split) -> list[Answer]:
         ]
         for case in split.left_out(fold):
             maps, logits = zip(*(member[case.id] for member in members), strict=True)
-            probability = np.average(np.array(maps, np.float32), 0, weights).astype(np.float32)
-            answers.append(Answer(case, fold, probability, float(np.average(logits, weights=weights))))
+            probability = np.average(np.array(maps, np.float32), 0, views).astype(np.float32)
+            answers.append(Answer(case, fold, probability, float(np.average(logits, weights=views))))
     return answers
 
 

@@ -37,9 +37,7 @@ class Probabilities(nn.Module):
         return output.tumour.float().sigmoid(), output.patient.float()
 
 
-def as_networks(
-    network: SegmentationNetwork, views: Sequence[View], device: torch.device, weight: float = 1.0
-) -> list[Network]:
+def as_networks(network: SegmentationNetwork, views: Sequence[View], device: torch.device) -> list[Network]:
     """Wrap a network, which is in evaluation mode and lives on the device, for `infer`: once for each view."""
 
     @torch.no_grad()
@@ -48,7 +46,7 @@ def as_networks(
         tumour, patient = Probabilities(network)(x)
         return tumour[0, 0].cpu().numpy(), float(patient)
 
-    return [Network(view == "mirrored", run, weight) for view in views]
+    return [Network(view == "mirrored", run) for view in views]
 
 
 def predict_cases(

@@ -70,7 +70,7 @@ def measure_robustness(run: Run, split: Split, device: torch.device) -> str:
 
 def _load(run: Run, split: Split, fold: int, device: torch.device) -> list[Network]:
     network = load_ema_network(run.network_folder(fold), run.identity(split, fold)).to(device)
-    return as_networks(network, run.config.views, device, run.config.weight)
+    return as_networks(network, run.config.views, device)
 
 
 def read_robustness(run: Run) -> Robustness | None:
