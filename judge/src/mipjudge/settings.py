@@ -20,12 +20,12 @@ class JudgeSettings(ProjectSettings):
         host: address to listen on.
         port: TCP port.
         dir: folder of the SQLite database, the phantoms and the local teams' secret.
-        database_url: such as `postgresql://user@host/name`; empty: SQLite in `dir`.
+        database_url: such as `postgresql://user@host/name`; empty: SQLite in `MIPSEG_JUDGE_DIR`.
         data_dir: the data set whose patients are the two sets; where it is missing, phantoms are.
         seed: what makes the two sets; keep it secret in a championship on phantoms.
         set_size: most images of a set.
         local: a judge that listens to a loopback address is for this machine's user alone; false behind a proxy.
-        allow: networks that are not public but may be called, comma-separated; None: loopback for a local judge.
+        allow: networks that are not public but may be called, comma-separated; unset: loopback for a local judge.
         workers: workers in this process; 0: others judge.
         attempts: attempts that a worker has under way; their images take turns.
         concurrency: images that a worker, and one attempt, has under way.
