@@ -104,8 +104,9 @@ def _show(found: Evaluation, comparison: Comparison | None, *, timings: bool) ->
         typer.echo("Dice: none (no reference has tumour)")
     else:
         typer.echo(f"Dice: {found.dice.mean:.4f}{_between(found.dice)}, {found.dice.cases} cases")
-    counts = f"{found.clean_controls} of {found.controls}, with an empty mask: {found.empty_controls}"
-    typer.echo(f"clean controls ({CLEAN}): {counts}")
+    if found.controls:
+        counts = f"{found.clean_controls} of {found.controls}, with an empty mask: {found.empty_controls}"
+        typer.echo(f"clean controls ({CLEAN}): {counts}")
     if timings and found.timings is not None:
         times = found.timings
         typer.echo(
@@ -125,8 +126,9 @@ def _show_comparison(comparison: Comparison) -> None:
     mean = "none" if difference.mean is None else f"{difference.mean:+.4f}{_between(difference, '+')}"
     typer.echo(f"Dice minus the other's: {mean}, {difference.cases} cases")
     typer.echo(f"better: {comparison.wins}, worse: {comparison.losses}, the same: {comparison.ties}")
-    counts = f"{comparison.clean}, the other's: {comparison.clean_other}, of {comparison.controls}"
-    typer.echo(f"clean controls ({CLEAN}): {counts}")
+    if comparison.controls:
+        counts = f"{comparison.clean}, the other's: {comparison.clean_other}, of {comparison.controls}"
+        typer.echo(f"clean controls ({CLEAN}): {counts}")
 
 
 def _between(found: Interval, sign: str = "") -> str:
