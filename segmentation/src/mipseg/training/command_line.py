@@ -53,9 +53,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _work(command: str, run: Run, split: Split, options: Options, arguments: argparse.Namespace) -> None:
+    if command == "fold" and not 0 <= arguments.fold < split.count:
+        raise ConfigError(f"--fold {arguments.fold}: there are folds 0 to {split.count - 1}")
+    trains = command in ("fold", "refit", "run")
+    if trains and not split.unlabelled and any(member.config.label_steps for member in run.members):
+        sys.stderr.write("MIPSEG_UNLABELLED_DIR names no patients without masks: training goes on without\n")
     if command == "fold":
-        if not 0 <= arguments.fold < split.count:
-            raise ConfigError(f"--fold {arguments.fold}: there are folds 0 to {split.count - 1}")
         train_network(run, arguments.fold, split, options)
     if command == "run":
         for member in run.members:
@@ -89,8 +92,6 @@ def main() -> None:
         run, settings = load_run(arguments.config, project_root() / "runs"), Settings()
         cases = load_dataset(settings.data_dir)
         split = Split(cases, read_folds(cases), load_unlabelled(settings.unlabelled_dir))
-        if not split.unlabelled and any(member.config.label_steps for member in run.members):
-            sys.stderr.write("MIPSEG_UNLABELLED_DIR names no patients without masks: training goes on without\n")
         _work(arguments.command, run, split, options, arguments)
     except TimeIsUpError as stopped:
         sys.stdout.write(f"{stopped}, after {arguments.minutes:g} minutes; the same command goes on\n")
