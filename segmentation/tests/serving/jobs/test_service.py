@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import socket
 import stat
 import statistics
 import time
@@ -188,6 +189,7 @@ def test_who_leaves_with_the_last_byte_leaves_no_job(server: Server, size: int) 
     folder = server.log_file.parent / "jobs"
     before = set(folder.glob("*/"))
     with server.connect() as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)  # the last byte and the end travel together
         connection.sendall(f"{head}\r\n".encode() + request.read())
     entries = server.log_of([request_id])
     assert [entry["status"] for entry in entries if entry["event"] == "request"] == [499]
