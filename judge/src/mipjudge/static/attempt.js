@@ -9,7 +9,7 @@ let order = { key: "position", up: true };
 let images = [];
 let timer;
 
-const get = (path) => fetch(path, { headers: token ? { "x-token": token } : {}, cache: "no-store" });
+const get = (path) => fetch(path, { headers: { "x-token": token }, cache: "no-store" });
 
 function draw(svg, name, attributes, text) {
   const made = document.createElementNS(SVG, name);
@@ -150,14 +150,16 @@ function useAddress() {
 
 async function update() {
   clearTimeout(timer);
+  if (!token) {
+    byId("state").textContent =
+      "The page of an attempt needs its team's token; the address that `validate` prints has a local team's.";
+    return;
+  }
   let over = false;
   try {
     const response = await get(api);
-    byId("form").hidden = response.status !== 401 && !token;
     if (response.status === 401 || response.status === 404) {
-      byId("state").textContent = token || response.status === 404
-        ? "This team has no such attempt; check the token and the address."
-        : "The page of an attempt needs its team's token; the address that `validate` prints has a local team's.";
+      byId("state").textContent = "This team has no such attempt; check the token and the address.";
       return;
     }
     if (!response.ok) throw new Error(response.status);
