@@ -6,9 +6,10 @@ not must also be the one that reads the voxels: here nothing but the file itself
 
 import math
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from pathlib import Path
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -40,12 +41,31 @@ class Header:
     origin_mm: npt.NDArray[np.float64]
 
 
-def read_lines(stream: BinaryIO, name: str) -> Iterable[str]:
-    """The lines of a header, one after the other; the caller stops at the last, behind which the voxels begin.
+HeaderReader: TypeAlias = Callable[[Iterable[str], str], Header]
+"""Reads a format's header from its lines; takes no line behind the last, and names the file in its errors."""
+
+
+def read_attached(file: Path, read_header: HeaderReader) -> Grid:
+    """Read a file.
+
+    Args:
+        file: header and voxels.
+        read_header: of its format.
+
+    Returns:
+        (k, j, i) float32, the reverse of the file's own order of axes.
 
     Raises:
-        VolumeError: the file ends, the header goes on beyond 64 KiB, or it is not text.
+        VolumeError: damaged, too large, not 3-D, voxels that are no finite numbers, no orientation, or a header whose
+            voxels lie in another file.
     """
+    with file.open("rb") as stream:
+        header = read_header(_lines(stream, file.name), file.name)
+        return _read_voxels(stream, header, file.name)
+
+
+def _lines(stream: BinaryIO, name: str) -> Iterable[str]:
+    """The lines of a header, one after the other; refuses one that does not end within 64 KiB, or is not text."""
     left = MAX_HEADER_BYTES
     while line := stream.readline(left):
         left -= len(line)
@@ -58,12 +78,7 @@ def read_lines(stream: BinaryIO, name: str) -> Iterable[str]:
     raise unsound(name, f"its header has no end within {MAX_HEADER_BYTES >> 10} KiB")
 
 
-def read_grid(stream: BinaryIO, header: Header, name: str) -> Grid:
-    """Read the voxels that follow a header.
-
-    Raises:
-        VolumeError: damaged, cut off, too large, or voxels that are no finite numbers.
-    """
+def _read_voxels(stream: BinaryIO, header: Header, name: str) -> Grid:
     check_size(tuple(reversed(header.sizes)), name)
     affine = np.eye(4)
     affine[:3, :3], affine[:3, 3] = header.directions_mm[::-1].T, header.origin_mm
@@ -94,6 +109,16 @@ def _inflate(stream: BinaryIO, size: int, name: str) -> bytearray:
     return content
 
 
+def require(fields: Mapping[str, str], wanted: Sequence[str], name: str) -> None:
+    """Refuse a header that lacks a field.
+
+    Raises:
+        VolumeError: names the first that is missing.
+    """
+    if missing := [key for key in wanted if key not in fields]:
+        raise unsound(name, f"its header has no {missing[0]}")
+
+
 def numbers_of(text: str, count: int, what: str, name: str) -> npt.NDArray[np.float64]:
     """Read some numbers that stand in a line.
 
@@ -119,6 +144,11 @@ def sizes_of(text: str, count: int, what: str, name: str) -> tuple[int, ...]:
     if not (np.isfinite(values).all() and (values == np.rint(values)).all() and (values >= 0).all()):
         raise unsound(name, f"its {what} is {text[:80]!r}")
     return tuple(int(value) for value in values)
+
+
+def odd_line(line: str, name: str) -> VolumeError:
+    """The error of a header with a line that says nothing, or something again."""
+    return unsound(name, f"its header has the line {line[:80]!r}")
 
 
 def unsound(name: str, why: str) -> VolumeError:

@@ -20,8 +20,8 @@ SAME_PLACE_MM = 0.01
 GAP = 1.8  # distance between slices, in usual ones, that means a missing slice
 UNEVEN = 0.05  # how far slices may lie from an even grid, in distances, before they are resampled
 _MAX_SHIFT = 0.5  # sideways between slices, in pixels
-_ALIKE = ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID", "Rows", "Columns", "Units", "DecayCorrection")
-_SAID = frozenset(_ALIKE[3:])  # the others tell who the patient is
+_PRIVATE = "PatientID", "StudyInstanceUID", "FrameOfReferenceUID"  # tell who the patient is; no error says them
+_ALIKE = (*_PRIVATE, "Rows", "Columns", "Units", "DecayCorrection")
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +112,7 @@ def _check_alike(series: Series) -> None:
         found = sorted({text(header, keyword) for header in series.headers})
         if len(found) > 1:
             what = "several patients" if keyword == "PatientID" else f"slices of different {keyword}"
-            which = f": {', '.join(found[:4])}" if keyword in _SAID else f" ({len(found)})"
+            which = f" ({len(found)})" if keyword in _PRIVATE else f": {', '.join(found[:4])}"
             raise VolumeError(f"series {series.uid} mixes {what}{which}")
     for keyword, count, slack in (("ImageOrientationPatient", 6, 1e-3), ("PixelSpacing", 2, 1e-3)):
         values = [numbers(header, keyword, count) for header in series.headers]

@@ -1,13 +1,11 @@
 """MetaImage files (.mha), by the format's description: https://itk.org/Wiki/ITK/MetaIO/Documentation."""
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 
 from mipseg.errors import VolumeError
-from mipseg.io.attached import Header, detached, no_orientation, numbers_of, read_grid, read_lines, sizes_of, unsound
-from mipseg.io.volume import Grid
+from mipseg.io.attached import Header, detached, no_orientation, numbers_of, odd_line, require, sizes_of, unsound
 
 _LAST = "ElementDataFile"
 _TYPES = {
@@ -20,39 +18,25 @@ _ORIGIN = "Offset", "Position", "Origin"
 _BIG_ENDIAN = "BinaryDataByteOrderMSB", "ElementByteOrderMSB"
 
 
-def read_metaimage(file: Path) -> Grid:
-    """Read an .mha file.
-
-    Returns:
-        (k, j, i) float32, the reverse of the file's own order of axes.
-
-    Raises:
-        VolumeError: damaged, too large, not 3-D, voxels that are no finite numbers, no orientation, or a header whose
-            voxels lie in another file.
-    """
-    with file.open("rb") as stream:
-        fields = _fields(read_lines(stream, file.name), file.name)
-        return read_grid(stream, _header(fields, file.name), file.name)
-
-
 def _fields(lines: Iterable[str], name: str) -> dict[str, str]:
     """`Key = value` of each line, until the one behind which the voxels begin."""
     fields: dict[str, str] = {}
     for line in lines:
         key, equals, value = (part.strip() for part in line.partition("="))
         if not equals or key in fields:
-            raise unsound(name, f"its header has the line {line[:80]!r}")
+            raise odd_line(line, name)
         fields[key] = value
         if key == _LAST:
             break
-    if missing := [key for key in ("NDims", "DimSize", "ElementSpacing", "ElementType", _LAST) if key not in fields]:
-        raise unsound(name, f"its header has no {missing[0]}")
+    require(fields, ("NDims", "DimSize", "ElementSpacing", "ElementType", _LAST), name)
     if fields[_LAST] != "LOCAL":
         raise detached(name)
     return fields
 
 
-def _header(fields: dict[str, str], name: str) -> Header:
+def read_metaimage_header(lines: Iterable[str], name: str) -> Header:
+    """Read an .mha file's header; see `mipseg.io.attached.read_attached`, whose errors it raises."""
+    fields = _fields(lines, name)
     channels = fields.get("ElementNumberOfChannels", "1")
     if channels != "1":
         raise VolumeError(f"{name} holds {channels[:20]} numbers a voxel; one is needed")

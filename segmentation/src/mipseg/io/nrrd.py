@@ -1,14 +1,12 @@
 """NRRD files (.nrrd), by the format's definition: https://teem.sourceforge.net/nrrd/format.html."""
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from mipseg.errors import VolumeError
-from mipseg.io.attached import Header, detached, no_orientation, numbers_of, read_grid, read_lines, sizes_of, unsound
-from mipseg.io.volume import Grid
+from mipseg.io.attached import Header, detached, no_orientation, numbers_of, odd_line, require, sizes_of, unsound
 
 _NAMES_OF_TYPES = {
     "i1": "signed char, int8, int8_t",
@@ -34,21 +32,6 @@ _ELSEWHERE = "data file", "datafile"
 _SKIPS = "line skip", "lineskip", "byte skip", "byteskip"
 
 
-def read_nrrd(file: Path) -> Grid:
-    """Read a .nrrd file.
-
-    Returns:
-        (k, j, i) float32, the reverse of the file's own order of axes.
-
-    Raises:
-        VolumeError: damaged, too large, not 3-D, voxels that are no finite numbers, no orientation, or a header whose
-            voxels lie in another file.
-    """
-    with file.open("rb") as stream:
-        fields = _fields(read_lines(stream, file.name), file.name)
-        return read_grid(stream, _header(fields, file.name), file.name)
-
-
 def _fields(lines: Iterable[str], name: str) -> dict[str, str]:
     """`field: value` of each line, until an empty one; not comments and `key:=value`, which mean nothing to readers."""
     fields: dict[str, str] = {}
@@ -61,16 +44,17 @@ def _fields(lines: Iterable[str], name: str) -> dict[str, str]:
         if colon and value.startswith("="):
             continue
         if not colon or key.lower() in fields:
-            raise unsound(name, f"its header has the line {line[:80]!r}")
+            raise odd_line(line, name)
         fields[key.lower()] = value
     if any(key in fields for key in _ELSEWHERE):
         raise detached(name)
-    if missing := [key for key in ("type", "dimension", "sizes", "encoding") if key not in fields]:
-        raise unsound(name, f"its header has no {missing[0]}")
+    require(fields, ("type", "dimension", "sizes", "encoding"), name)
     return fields
 
 
-def _header(fields: dict[str, str], name: str) -> Header:
+def read_nrrd_header(lines: Iterable[str], name: str) -> Header:
+    """Read a .nrrd file's header; see `mipseg.io.attached.read_attached`, whose errors it raises."""
+    fields = _fields(lines, name)
     kind, encoding = fields["type"].lower(), fields["encoding"].lower()
     if kind not in _TYPES:
         raise unsound(name, f"its type is {kind[:80]!r}")

@@ -11,9 +11,10 @@ import numpy as np
 
 from mipseg.errors import ArgumentError, VolumeError
 from mipseg.io.archive import unpack_zip
+from mipseg.io.attached import read_attached
 from mipseg.io.find import FileKind, file_kind, files_by_kind
-from mipseg.io.metaimage import read_metaimage
-from mipseg.io.nrrd import read_nrrd
+from mipseg.io.metaimage import read_metaimage_header
+from mipseg.io.nrrd import read_nrrd_header
 from mipseg.io.volume import Grid, Kind, Unit, Volume, body_median, spacing_of, to_patient_frame
 from mipseg.suv import dose_becquerel, judge_median, weight_gram
 from mipseg.suv_times import NoSuvError
@@ -141,9 +142,9 @@ def _plain_volume(found: Found, unit: Unit | None, weight_kg: float | None, dose
             from mipseg.io.nifti import read_nifti  # noqa: PLC0415
         kind, grid = "nifti", read_nifti(found.files[0])
     elif found.kind == "mha":
-        kind, grid = "mha", read_metaimage(found.files[0])
+        kind, grid = "mha", read_attached(found.files[0], read_metaimage_header)
     else:
-        kind, grid = "nrrd", read_nrrd(found.files[0])
+        kind, grid = "nrrd", read_attached(found.files[0], read_nrrd_header)
     return _with_unit(grid, kind, unit, (weight_kg, dose_bq))
 
 
