@@ -3,8 +3,13 @@
 Names are the terms of DICOM's `SUVType` (0054,1006).
 """
 
-HEIGHTS_M = (0.3, 2.5)  # of people; what lies outside was given in another unit
+_HEIGHTS_M = (0.3, 2.5)  # of people; what lies outside was given in another unit
 _JAMES = {"LBM": 120.0, "LBMJAMES128": 128.0}  # of men; James's own is 128, and 120 a slip that spread
+
+
+def is_height(metres: float | None) -> bool:
+    """Whether a number is a person's height in metres; None is none."""
+    return metres is not None and _HEIGHTS_M[0] <= metres <= _HEIGHTS_M[1]
 
 
 def body_size(kind: str, weight_kg: float, height_m: float, sex: str) -> float:

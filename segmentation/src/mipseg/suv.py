@@ -7,7 +7,7 @@ decay. Rules: QIBA FDG-PET/CT profile (vendor-neutral pseudo-code) and IBSI's dr
 from dataclasses import dataclass
 from datetime import datetime
 
-from mipseg.body_size import HEIGHTS_M, body_size
+from mipseg.body_size import body_size, is_height
 from mipseg.nuclides import find_nuclide, fits, nuclide_of_half_life
 from mipseg.suv_times import MAX_HALF_LIVES, NoSuvError, Times, average_count_time, find_injection, find_reference
 
@@ -186,7 +186,7 @@ def _factor_of_suv(header: SuvHeader, warnings: list[str]) -> float:
     if header.contradiction:
         raise NoSuvError(header.contradiction)
     weight, height = weight_gram(header.weight_kg), header.height_m or 0.0
-    if not HEIGHTS_M[0] <= height <= HEIGHTS_M[1]:
+    if not is_height(height):
         raise NoSuvError(f"the image holds SUV by {kind}, and PatientSize is {height or 'missing'}; metres are needed")
     if kind != "BSA" and header.sex not in ("M", "F"):
         raise NoSuvError(f"the image holds SUV by {kind}, and PatientSex is {header.sex or 'missing'}")

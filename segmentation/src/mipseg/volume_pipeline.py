@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mipseg.body_size import HEIGHTS_M
+from mipseg.body_size import is_height
 from mipseg.growing import DEFAULT_RULE, Rule, grow
 from mipseg.io.volume import Volume
 from mipseg.measure.lesions_3d import Labels, VolumeLesion, label_lesions, measure_volume
@@ -146,5 +146,4 @@ def _body_of(volume: Volume) -> tuple[float | None, float | None]:
 
     header = volume.source.headers[0]
     weight, height = number(header, "PatientWeight"), number(header, "PatientSize")
-    plausible = height is not None and HEIGHTS_M[0] <= height <= HEIGHTS_M[1]
-    return weight, height if plausible else None
+    return weight, height if is_height(height) else None
