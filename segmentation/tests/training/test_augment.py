@@ -329,6 +329,43 @@ def test_lesions_anywhere_get_a_texture_and_others_none(
     assert 0.08 < unevenness(anywhere=1.0, texture=0.5) < 0.25
 
 
+def test_the_cold_grains_of_a_texture_belong_to_the_lesion(
+    plain: Config, still: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases = [patient_with_one_lesion(), control(body_with_limb())]
+    composed = replace(plain, patient_fraction=0.0, compose_controls=1.0, anywhere=1.0)
+    drawn = []
+    for texture in (0.0, 1.0):
+        monkeypatch.setattr(module, "TEXTURE", texture)
+        drawn.append(draw(cases, composed, 100))
+    (even, target), (uneven, same) = drawn
+    assert torch.equal(target, same)
+    assert ((uneven - even)[target > 0]).min() < -0.3
+    assert torch.equal((uneven - even)[even == 0], torch.zeros_like(even[even == 0]))
+
+
+def test_a_texture_has_grains_of_two_sizes(plain: Config, still: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    mask = np.zeros((64, 64), bool)
+    mask[16:48, 16:48] = True
+    cases = [Case("patient_000", grey(mask * 0.5), mask), control(np.full((64, 64), 0.02))]
+    composed = replace(plain, patient_fraction=0.0, compose_controls=1.0, anywhere=1.0)
+    monkeypatch.setattr(module, "EXTENTS", (24.0, 32.0))
+    monkeypatch.setattr(module, "TEXTURE", 0.5)
+
+    def likeness(grains: tuple[int, ...]) -> float:
+        """Correlation of the log of the intensity of pixels within a lesion, 4 px apart."""
+        monkeypatch.setattr(module, "GRAINS", grains)
+        image, target = draw(cases, composed, 100)
+        inside = torch.from_numpy(ndimage.binary_erosion(target[:, 0].numpy() > 0.5, np.ones((1, 7, 7))))
+        log = (image[:, 0] + 1e-6).log() * inside
+        log = (log - log.sum((1, 2), keepdim=True) / inside.sum((1, 2), keepdim=True).clamp(min=1)) * inside
+        pairs = inside[..., 4:] & inside[..., :-4]
+        return float((log[..., 4:] * log[..., :-4])[pairs].mean() / (log[inside] ** 2).mean())
+
+    coarse, fine, both = (likeness(grains) for grains in ((8,), (4,), module.GRAINS))
+    assert fine + 0.05 < both < coarse - 0.05
+
+
 def test_lesions_of_one_tumour_stay_together_anywhere(
     plain: Config, still: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,9 +27,9 @@ def test_configurations_state_only_what_differs_from_the_defaults(file: Path) ->
 def test_every_field_is_read(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     other = {
-        "name": "mine", "ensemble": ("other",), "seed": 7, "views": ("mirrored",), "pretrained": False,
-        "pixel_unshuffle": 4,
-        "channels": (8, 16, 24), "images": 1000, "batch": 8,
+        "name": "mine", "ensemble": ("other",), "seed": 7, "views": ("mirrored",), "encoder": "half",
+        "pixel_unshuffle": 2,
+        "channels": (8, 16, 24, 32, 8), "images": 1000, "batch": 8,
         "learning_rate": 1e-3, "weight_decay": 0.5, "warmup_steps": 3, "ema_decay": 0.5, "patient_fraction": 0.9,
         "unlabelled_fraction": 0.1, "label_at": (0.5,), "window_jitter": 0.1, "compose_patients": 0.2,
         "compose_controls": 0.3, "anywhere": 0.6, "anywhere_tall": 0.4, "cross_entropy": 2.0, "image_dice": 0.7,
@@ -37,7 +37,7 @@ def test_every_field_is_read(tmp_path: Path) -> None:
     lines = [f"{name} = {json.dumps(value)}\n" for name, value in other.items()]
     file.write_text("".join(lines))
     assert asdict(load_config(file)) == other
-    assert {name for name, value in asdict(Config("any")).items() if value == other[name]} == {"pretrained"}
+    assert {name for name, value in asdict(Config("any")).items() if value == other[name]} == {"pixel_unshuffle"}
 
 
 def test_steps_and_those_of_labelling_follow_from_the_images() -> None:
@@ -58,8 +58,8 @@ def test_steps_and_those_of_labelling_follow_from_the_images() -> None:
         ("atlas = true", "atlas: Unexpected"),
         ("stages = []", "stages: Unexpected"),
         ("channels = [8, 8]", "channels: Tuple should have at least 3 items"),
-        ("pretrained = true\npixel_unshuffle = 4", "a pretrained network has pixel_unshuffle 2 and five channels"),
-        ("pretrained = true\nchannels = [8, 8, 8]", "a pretrained network has pixel_unshuffle 2 and five channels"),
+        ('encoder = "half"\npixel_unshuffle = 4', "a pretrained network has pixel_unshuffle 2 and five channels"),
+        ('encoder = "full"\nchannels = [8, 8, 8]', "a pretrained network has pixel_unshuffle 2 and five channels"),
         ("patient_fraction = 1.5", "patient_fraction: Input should be less than or equal to 1"),
         ("seed 8", "line 2"),
     ],

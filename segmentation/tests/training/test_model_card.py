@@ -83,8 +83,8 @@ def folder(tmp_path: Path) -> Path:
     }
     (tmp_path / "config.json").write_text(json.dumps(config))
     architectures = {
-        "mine": {"pretrained": False, "channels": [16, 32, 64], "pixel_unshuffle": 2, "parameters": 1_940_000},
-        "other": {"pretrained": True, "channels": [8, 16, 32], "pixel_unshuffle": 2, "parameters": 520_000},
+        "mine": {"encoder": "random", "channels": [16, 32, 64], "pixel_unshuffle": 2, "parameters": 1_940_000},
+        "other": {"encoder": "full", "channels": [8, 16, 32], "pixel_unshuffle": 2, "parameters": 520_000},
     }
     identities = {"mine": [IDENTITY] * 2, "other": [IDENTITY] * 2}
     report = card_report(REPORT_OF_RUN | {"identities": identities, "robustness": MEASURED}, architectures)

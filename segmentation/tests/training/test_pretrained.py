@@ -10,7 +10,7 @@ pytest.importorskip("onnxscript", reason="onnxscript is not installed: uv sync -
 from mipseg.errors import ConfigError  # noqa: E402
 from mipseg.model.preprocess import MULTIPLE  # noqa: E402
 from mipseg.training.checkpoint import build_network, make_network  # noqa: E402
-from mipseg.training.config import Config  # noqa: E402
+from mipseg.training.config import Config, Encoder  # noqa: E402
 from mipseg.training.onnx_file import to_onnx  # noqa: E402
 from mipseg.training.predict import Probabilities  # noqa: E402
 from mipseg.training.pretrained import MIN_INTENSITY, PACKAGE, PretrainedUNet, weights_file  # noqa: E402
@@ -18,10 +18,10 @@ from mipseg.training.pretrained import MIN_INTENSITY, PACKAGE, PretrainedUNet, w
 CHANNELS = 8, 8, 8, 8, 8
 
 
-@pytest.fixture
-def network() -> PretrainedUNet:
+@pytest.fixture(params=["half", "full"])
+def network(request: pytest.FixtureRequest) -> PretrainedUNet:
     torch.manual_seed(0)
-    return PretrainedUNet(CHANNELS).eval()
+    return PretrainedUNet(CHANNELS, request.param).eval()
 
 
 def test_shapes_follow_the_input(network: PretrainedUNet) -> None:
@@ -32,19 +32,25 @@ def test_shapes_follow_the_input(network: PretrainedUNet) -> None:
     assert output.tumour.sigmoid().mean() < 0.1  # untrained, it calls little tumour
 
 
-def test_each_level_has_half_of_the_resolution_of_the_one_before(network: PretrainedUNet) -> None:
-    shapes = [tuple(level.shape[1:]) for level in network.encode(torch.rand(1, 1, 2 * MULTIPLE, MULTIPLE))]
-    assert shapes == [(8, 64, 32), (16, 32, 16), (24, 16, 8), (48, 8, 4), (120, 4, 2), (352, 2, 1)]
+@pytest.mark.parametrize(
+    ("encoder", "channels"), [("half", [8, 16, 24, 48, 120, 352]), ("full", [8 + 16, 24, 48, 120, 352, 192])]
+)
+def test_each_level_has_half_of_the_resolution_of_the_one_before(encoder: Encoder, channels: list[int]) -> None:
+    network = PretrainedUNet(CHANNELS, encoder)
+    shapes = [tuple(level.shape[1:]) for level in network.encode(torch.rand(2, 1, 2 * MULTIPLE, MULTIPLE))]
+    assert shapes == [(width, 64 >> level, 32 >> level) for level, width in enumerate(channels)]
 
 
-def test_colours_are_intensity_root_and_share_of_the_highest_nearby(network: PretrainedUNet) -> None:
-    seen = []
+@pytest.mark.parametrize("encoder", ["half", "full"])
+def test_colours_are_intensity_root_and_share_of_the_highest_nearby(encoder: Encoder) -> None:
+    network, seen = PretrainedUNet(CHANNELS, encoder).eval(), []
     network.stem.register_forward_pre_hook(lambda _, inputs: seen.append((inputs[0][0] + 1) / 2))
     image = torch.zeros(1, 1, 2 * MULTIPLE, 2 * MULTIPLE)
     image[0, 0, 60:62, 60:62], image[0, 0, 60:62, 74:76], image[0, 0, 60:62, 76:78] = 0.81, 0.25, 0.25
     network(image)
     # At half of the resolution, the peak is at 30 and reaches 7 pixels far: 37 knows it, 38 does not.
-    intensity, root, share = seen[0][:, 30, [30, 37, 38]]
+    fine = 1 if encoder == "half" else 2
+    intensity, root, share = seen[0][:, 30 * fine, [30 * fine, 38 * fine - 1, 38 * fine]]
     assert intensity.tolist() == pytest.approx([0.81, 0.25, 0.25], abs=1e-6)
     assert root.tolist() == pytest.approx([0.9, 0.5, 0.5], abs=1e-6)
     pairs = [(0.81, 0.81), (0.25, 0.81), (0.25, 0.25)]
@@ -70,9 +76,9 @@ def test_the_whole_way_down_starts_from_photographs(network: PretrainedUNet) -> 
 
 def test_a_configuration_says_which_network_and_training_starts_from_photographs() -> None:
     pytest.importorskip(PACKAGE, reason=f"{PACKAGE} is not installed: uv sync --extra train")
-    network = make_network(Config("any", pretrained=True, channels=CHANNELS))
-    fresh = build_network(pretrained=True, channels=CHANNELS, pixel_unshuffle=2)
-    photographs = PretrainedUNet(CHANNELS)
+    network = make_network(Config("any", encoder="full", channels=CHANNELS))
+    fresh = build_network("full", CHANNELS, 2)
+    photographs = PretrainedUNet(CHANNELS, "full")
     photographs.load_photographs()
     name = "stages.5.0.expand.0.weight"
     assert torch.equal(network.state_dict()[name], photographs.state_dict()[name])

@@ -99,12 +99,11 @@ class Segmenter:
             config = replace(config, min_patient=self._min_patient)
         threads = self._threads or usable_cores()
         pool = ThreadPoolExecutor(threads, "network")
-        # Networks side by side use the cores better than one network on all of them.
-        each = max(1, threads // len(config.networks))
         runtime = self.runtime
 
         def load(network: NetworkFile) -> Network:
-            run = runtime.load(read_checked(self._folder / network.file, network.sha256), each)
+            # Side by side, each on all cores: while one waits the other goes on, and the longest ends on all of them.
+            run = runtime.load(read_checked(self._folder / network.file, network.sha256), threads)
             return Network(network.mirrored, run)
 
         return _Loaded(config, list(pool.map(load, config.networks)), pool)

@@ -21,13 +21,14 @@ FRAME = (448, 320)  # rows and columns of a training image
 MAX_LESIONS = 15  # most components that are copied from one patient
 EXTENTS = 4.0, 64.0  # px of lesions that are laid anywhere: 8 mm to 13 cm
 SCALES = 0.3, 8.0  # by which they are made so large
-TEXTURE = 0.5  # most standard deviation of the log of their own texture
+TEXTURE = 0.5  # most standard deviation of the log of their own texture, at each of two sizes of its grains
+GRAINS = 8, 4  # px
 MIN_CONTRAST = 0.05  # intensity by which they are hotter than what they lie on
-CELL = 8  # px of a place where a lesion may be laid, and of its texture
+CELL = 8  # px of a place where a lesion may be laid
 TALL = 150  # px more than a training image from which a body is taken to have legs
 BODY = 0.03  # mean intensity of a cell from which it belongs to the body
 HOT = 0.75  # from which something in it is hot, a tumour or not
-BESIDE = 8.0  # how much likelier a lesion is laid beside something hot, as on the scalp, than elsewhere
+BESIDE = 16.0  # how much likelier a lesion is laid beside something hot, as on the scalp, than elsewhere
 
 
 class Batch(NamedTuple):
@@ -113,11 +114,10 @@ class Sampler:
         keep = (keep > 0.5).float()
         # Elsewhere than in the data set, tumours may also be only moderately hot.
         gain = torch.where(anywhere, random.uniform(-0.9, 0.2, size), random.uniform(-0.3, 0.3, size)).exp()
-        gain = gain[:, None, None] * self._draw_texture(anywhere)
-        lesions = (_feather(keep) * lesions * gain).clamp(0, 1)
-        # A lesion laid where the body is about as hot can't be seen there.
+        lesions = (_feather(keep) * lesions * gain[:, None, None]).clamp(0, 1)
+        # A lesion laid where the body is about as hot can't be seen there; its own cold grains belong to it.
         keep = torch.where(anywhere[:, None, None] & (lesions < image + MIN_CONTRAST), 0, keep)
-        return lesions, keep
+        return (lesions * self._draw_texture(anywhere)).clamp(0, 1), keep
 
     def _draw_anywhere(self, numbers: Tensor) -> Tensor:
         """(B,) bool: whose lesions lie anywhere. Bodies with legs are few, and their own lesions hardly ever there."""
@@ -127,12 +127,14 @@ class Sampler:
         )
 
     def _draw_texture(self, anywhere: Tensor) -> Tensor:
-        """(B, H, W) factors, which vary smoothly over lesions that lie anywhere and are 1 elsewhere."""
+        """(B, H, W) factors, which vary over lesions that lie anywhere, as large tumours are uneven, else 1."""
         size = len(anywhere)
-        coarse = self._random.normal(size, 1, FRAME[0] // CELL, FRAME[1] // CELL)
-        strength = self._random.uniform(0, TEXTURE, size) * anywhere
-        texture = F.interpolate(coarse, FRAME, mode="bilinear", align_corners=False)[:, 0]
-        return (strength[:, None, None] * texture).exp()
+        log = torch.zeros((size, *FRAME), device=self._stock.device)
+        for grain in GRAINS:
+            field = self._random.normal(size, 1, FRAME[0] // grain, FRAME[1] // grain)
+            strength = self._random.uniform(0, TEXTURE, size) * anywhere
+            log += strength[:, None, None] * F.interpolate(field, FRAME, mode="bilinear", align_corners=False)[:, 0]
+        return log.exp()
 
     def _draw_donors(self, size: int) -> Tensor:
         patients = torch.cat([self._stock.groups[PATIENT], self._stock.groups[UNLABELLED]])

@@ -12,13 +12,13 @@ import torch
 from torch.optim.swa_utils import AveragedModel
 
 from mipseg.errors import ModelError
-from mipseg.training.config import Config
+from mipseg.training.config import Config, Encoder
 from mipseg.training.identity import Identity
 from mipseg.training.network import SegmentationNetwork, UNet
 from mipseg.training.pretrained import PretrainedUNet
 
 CHECKPOINT = "checkpoint.pt"
-ARCHITECTURE = "pretrained", "channels", "pixel_unshuffle"  # fields of the configuration that make the network
+ARCHITECTURE = "encoder", "channels", "pixel_unshuffle"  # fields of the configuration that make the network
 
 
 @dataclass
@@ -48,15 +48,15 @@ class State:
 
 def make_network(config: Config) -> SegmentationNetwork:
     """A network with random weights; a pretrained encoder's are those that it learned from photographs."""
-    network = build_network(config.pretrained, config.channels, config.pixel_unshuffle)
+    network = build_network(config.encoder, config.channels, config.pixel_unshuffle)
     if isinstance(network, PretrainedUNet):
         network.load_photographs()
     return network
 
 
-def build_network(pretrained: bool, channels: Sequence[int], pixel_unshuffle: int) -> SegmentationNetwork:
+def build_network(encoder: Encoder, channels: Sequence[int], pixel_unshuffle: int) -> SegmentationNetwork:
     """A network of the architecture that these fields of a configuration say, see `ARCHITECTURE`."""
-    return PretrainedUNet(channels) if pretrained else UNet(channels, pixel_unshuffle)
+    return UNet(channels, pixel_unshuffle) if encoder == "random" else PretrainedUNet(channels, encoder)
 
 
 def save_checkpoint(state: State, folder: Path, identity: Identity) -> None:

@@ -17,6 +17,7 @@ Name = Annotated[str, Field(pattern=r"^[\w-]{1,64}$")]  # it becomes the name of
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
 View: TypeAlias = Literal["plain", "mirrored"]  # the image as it is, and its mirror image
+Encoder: TypeAlias = Literal["random", "half", "full"]  # see `Config.encoder`
 BOTH: tuple[View, ...] = ("plain", "mirrored")
 
 
@@ -31,9 +32,10 @@ class Config:
         seed: seed of the weights and of every random draw.
         views: those that the network is judged and shipped with, each with the same
             weight in an ensemble.
-        pretrained: whether the network begins with an encoder that learned from photographs, see `PretrainedUNet`.
-        pixel_unshuffle: pixels per side that the network folds into channels, see `UNet`; the pretrained one has 2.
-        channels: feature channels of each level of the network; of the pretrained one those on the way up.
+        encoder: "random" for a `UNet`, whose weights all start at random; "full" or "half" for a `PretrainedUNet`, the
+            encoder of which learned from photographs and sees the image at its full or at half of its resolution.
+        pixel_unshuffle: pixels per side that the network folds into channels, see `UNet`; a pretrained one has 2.
+        channels: feature channels of each level of the network; of a pretrained one those on the way up.
         images: how many augmented images a network sees.
         batch: images in one step.
         learning_rate: peak of the schedule (linear warm-up, then linear to zero).
@@ -57,7 +59,7 @@ class Config:
     ensemble: tuple[Name, ...] = ()
     seed: int = 11
     views: Annotated[tuple[View, ...], Field(min_length=1, max_length=2)] = BOTH
-    pretrained: bool = False
+    encoder: Encoder = "random"
     pixel_unshuffle: Positive = 2
     channels: Annotated[tuple[Positive, ...], Field(min_length=3)] = (16, 32, 64, 128, 256)
     images: Positive = 90_000
@@ -67,19 +69,19 @@ class Config:
     warmup_steps: Positive = 200
     ema_decay: Share = 0.998
     patient_fraction: Share = 0.6
-    unlabelled_fraction: Share = 0.2
+    unlabelled_fraction: Share = 0.25
     label_at: tuple[Share, ...] = (0.4, 0.7)
     window_jitter: float = 0.6
     compose_patients: Share = 0.4
     compose_controls: Share = 0.45
-    anywhere: Share = 0.25
+    anywhere: Share = 0.35
     anywhere_tall: Share = 0.7
     cross_entropy: float = 6.0
     image_dice: Share = 0.5
 
     @model_validator(mode="after")
     def _check_pretrained(self) -> Self:
-        if self.pretrained and (self.pixel_unshuffle, len(self.channels)) != (2, 5):
+        if self.encoder != "random" and (self.pixel_unshuffle, len(self.channels)) != (2, 5):
             raise ValueError("a pretrained network has pixel_unshuffle 2 and five channels, those on the way up")
         return self
 

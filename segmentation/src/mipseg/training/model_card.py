@@ -32,6 +32,11 @@ FIELDS = (
     "lowest_dice",
     "robustness",
 )
+ENCODERS = {
+    "random": "residual blocks",
+    "half": "EfficientNet-Lite2 at half of the resolution",
+    "full": "EfficientNet-Lite2 at the full resolution",
+}
 HASHES = "config_hash", "data_hash", "split_hash", "unlabelled_hash"
 Robustness = Mapping[str, Mapping[str, Any]]
 
@@ -129,7 +134,7 @@ def _architecture_table(architectures: Mapping[str, Mapping[str, Any]]) -> str:
     rows = [
         (
             run,
-            "EfficientNet-Lite2" if network["pretrained"] else "residual blocks",
+            ENCODERS[network["encoder"]],
             "{0} x {0}".format(network["pixel_unshuffle"]),
             "-".join(map(str, network["channels"])),
             f"{network['parameters'] / 1e6:.1f} million",
@@ -230,7 +235,7 @@ def _identity_table(identities: Mapping[str, Mapping[str, Any]]) -> str:
 def main() -> None:
     """Command line: `python -m mipseg.training.model_card [folder]` writes a model folder's card anew."""
     parser = argparse.ArgumentParser(prog="python -m mipseg.training.model_card", description=main.__doc__)
-    parser.add_argument("folder", type=Path, nargs="?", default=MODELS / "unet_v15", help="the model folder")
+    parser.add_argument("folder", type=Path, nargs="?", default=MODELS / "unet_v18", help="the model folder")
     write_card(parser.parse_args().folder)
 
 

