@@ -215,6 +215,7 @@ def test_an_upload_without_room_ends_the_one_that_began_first() -> None:
 
 
 def test_little_of_an_upload_is_in_memory() -> None:
+    load_segmenter().load()  # whose files are larger
     tracemalloc.start()
     try:
         answer, _ = upload_while_others_arrive(app_of(), 20, 1_000_000)

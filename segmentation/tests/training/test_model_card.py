@@ -138,7 +138,7 @@ def test_the_networks_are_described(folder: Path) -> None:
     assert "- **Networks**: 2 U-Nets" in card
     assert "| `network-0.onnx` | mine | no |\n| `network-1.onnx` | other | yes |\n" in card
     assert "| mine | residual blocks | 2 x 2 | 16-32-64 | 1.9 million |\n" in card
-    assert "| other | EfficientNet-Lite2 | 2 x 2 | 8-16-32 | 0.5 million |\n" in card
+    assert "| other | EfficientNet-Lite2 at the full resolution | 2 x 2 | 8-16-32 | 0.5 million |\n" in card
     assert "(temperature 0.4, least peak 0.3, least probability of a tumour 0.05)" in card
     assert "Cross-validation in 2 folds on 142 patients and 342 controls" in card
 
