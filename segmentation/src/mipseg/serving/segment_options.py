@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from mipseg.engines.job import DEFAULT_FORMATS, Format, Options
+from mipseg.engines.plan import DEFAULT_FORMATS, Format, Options
 from mipseg.growing import DEFAULT_RULE, Rule
 from mipseg.projection import MIN_WINDOW
 from mipseg.serving.problems import ProblemError, repeatable
