@@ -5,12 +5,11 @@ const wrap = (make) => (Part, { React }) => (props) => make(React.createElement,
 const scroller = wrap((make, Part, props) => make("div", { className: "scroller", tabIndex: 0 }, make(Part, props)));
 const named = (name) => wrap((make, Part, props) => make(Part, { "aria-label": name, ...props }));
 const forAll = {
-  operations: wrap((make, Part, props) =>
-    make("div", {}, make("h2", { className: "wrapper" }, "Routes"), make(Part, props))),
+  operations: wrap((make, Part, props) => make("div", {}, make("h2", {}, "Routes"), make(Part, props))),
   HighlightCode: scroller,
   curl: scroller,
   JsonSchemaForm: wrap((make, Part, props) =>
-    make("label", {}, make("span", {}, props.description), make(Part, props))),
+    make("label", {}, make("span", { className: "unseen" }, props.description), make(Part, props))),
   Input: named("File"),
   TextArea: named("Request body"),
 };
@@ -21,7 +20,7 @@ SwaggerUIBundle({
   deepLinking: false, // would put a link into each route's button
   defaultModelsExpandDepth: 0,
   validatorUrl: null,
-  syntaxHighlight: { theme: "idea" }, // of all themes the one with enough contrast
+  syntaxHighlight: { theme: "idea" }, // its colours have enough contrast
   plugins: [{ wrapComponents: forAll }],
   presets: [SwaggerUIBundle.presets.apis, SwaggerUIBundle.SwaggerUIStandalonePreset],
 });
