@@ -23,7 +23,7 @@ import numpy as np
 import psutil
 
 from mipseg.engines.cases import RECORD, Case, find_cases
-from mipseg.engines.job import Job, Options, Outcome, provenance
+from mipseg.engines.plan import Options, Outcome, Plan, provenance
 from mipseg.engines.ray_cluster import IN_WORK, connected, run_cases, segmenting_cluster
 from mipseg.engines.segment_case import failed
 from mipseg.engines.table import write_table
@@ -74,8 +74,8 @@ def measure(address: str, cases: list[Case], name: str, out: Path) -> None:
     """CPU of all but the first two cases, which load the models."""
     out.mkdir()
     settings = Settings()
-    job = Job(out, settings, Options(), provenance(settings), datetime.now(UTC))
-    with segmenting_cluster(address, job, 0) as run:
+    plan = Plan(out, settings, Options(), provenance(settings), datetime.now(UTC))
+    with segmenting_cluster(address, plan, 0) as run:
         _all_done(run(cases[:2]))
         before, start = cpu_seconds(), time.perf_counter()
         _all_done(run(cases[2:]))

@@ -23,8 +23,8 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, PositronEmissionTomographyImageStorage, generate_uid
 from scipy import ndimage
 
-from mipseg.engines.job import Job, Options, Provenance
 from mipseg.engines.outputs import write_volume
+from mipseg.engines.plan import Options, Plan, Provenance
 from mipseg.growing import grow
 from mipseg.io.read import read_volume
 from mipseg.measure.lesions_3d import label_lesions, measure_volume
@@ -119,8 +119,8 @@ def steps(path: Path, folder: Path) -> None:
     references = timed("liver", lambda: find_references(volume))
     origins: dict[int, Origin] = {lesion.id: "automatic" for lesion in lesions}
     result = VolumeResult(mip, segmentation, labels, lesions, measure_patient(lesions), references, origins, [])
-    job = Job(folder, Settings(), Options(), Provenance("0", "model", "0" * 64, "-"), datetime.now(UTC))
-    timed("writing", lambda: write_volume(folder, volume, result, job, "bench"))
+    plan = Plan(folder, Settings(), Options(), Provenance("0", "model", "0" * 64, "-"), datetime.now(UTC))
+    timed("writing", lambda: write_volume(folder, volume, result, plan, "bench"))
 
 
 def timed(name: str, step: Callable[[], Made]) -> Made:

@@ -11,7 +11,7 @@ import numpy as np
 from judge_endpoints import Handler, answer, mask_of, png, reply, sends
 
 from mipjudge import attempt_queue, store
-from mipjudge.attempt_queue import Job
+from mipjudge.attempt_queue import Claim
 from mipjudge.database import Database
 from mipjudge.models import Attempt, Result, Team
 from mipjudge.runner import Worker
@@ -32,11 +32,11 @@ def state(db: Database, team: Team, attempt: Attempt) -> tuple[Attempt, list[Res
     return found, store.results_of(db, found)
 
 
-def claimed(db: Database, worker: str = "w") -> Job:
+def claimed(db: Database, worker: str = "w") -> Claim:
     """Claim an attempt that has to be there."""
-    job = attempt_queue.claim(db, worker, 30)
-    assert job is not None
-    return job
+    claim = attempt_queue.claim_next(db, worker, 30)
+    assert claim is not None
+    return claim
 
 
 def judge_all(

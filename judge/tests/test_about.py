@@ -56,12 +56,12 @@ def test_both_are_noted(
 def test_what_could_not_be_shown_again_is_not_kept(idle: Running, content: bytes) -> None:
     headers = idle.team()
     uuid = idle.queue("http://127.0.0.1:64999/", headers).json()["queued_attempt_uuid"]
-    job = claimed(idle.db)
+    claim = claimed(idle.db)
     with Endpoint(EMPTY, content) as endpoint:
         text = asyncio.run(ask(endpoint.url, idle.settings))
     assert text is None
     # Nor is it shown where an earlier version of the judge has kept it.
-    attempt_queue.note_api(idle.db, job, at_start=True, text=content.decode("utf-8", "replace"))
+    attempt_queue.note_api(idle.db, claim, at_start=True, text=content.decode("utf-8", "replace"))
     answers = [idle.client.get(path, headers=headers) for path in (
         f"{BASE}/validate/queue/{uuid}", f"{BASE}/validate/queue/{uuid}/attempt", f"/api/v1/attempts/{uuid}",
         f"/api/v1/validation/{uuid}",
@@ -90,11 +90,11 @@ def test_an_endpoint_that_hangs_up_there_is_judged_all_the_same(db: Database, se
 def test_what_was_said_at_the_first_start_stays(db: Database) -> None:
     submit(db, "http://127.0.0.1:64999/")
     for number in range(2):
-        job = attempt_queue.claim(db, "w", 30)
-        assert job is not None
-        attempt_queue.begin(db, job, Images("set", 1))
-        attempt_queue.note_api(db, job, at_start=True, text=f'{{"model": {number}}}')
-        attempt_queue.release(db, job)
+        claim = attempt_queue.claim_next(db, "w", 30)
+        assert claim is not None
+        attempt_queue.begin(db, claim, Images("set", 1))
+        attempt_queue.note_api(db, claim, at_start=True, text=f'{{"model": {number}}}')
+        attempt_queue.release(db, claim)
     with db.read() as session:
         assert session.query(Attempt).one().api_start == '{"model": 0}'
 

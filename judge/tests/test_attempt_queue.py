@@ -29,18 +29,18 @@ def expire(db: Database) -> None:
 
 def test_a_job_goes_on_where_it_stopped_and_the_mean_is_exact(db: Database) -> None:
     (attempt,) = enqueue(db, "a")
-    job = claimed(db, "one")
-    assert (job.id, job.saved) == (attempt, {})
-    attempt_queue.begin(db, job, Images("set", 3))
-    attempt_queue.save(db, job, 0, Scored(0.1), 30)
-    attempt_queue.save(db, job, 1, Scored(0.0, "timeout", 10.0), 30)
-    assert attempt_queue.claim(db, "two", 30) is None
+    claim = claimed(db, "one")
+    assert (claim.id, claim.saved) == (attempt, {})
+    attempt_queue.begin(db, claim, Images("set", 3))
+    attempt_queue.save(db, claim, 0, Scored(0.1), 30)
+    attempt_queue.save(db, claim, 1, Scored(0.0, "timeout", 10.0), 30)
+    assert attempt_queue.claim_next(db, "two", 30) is None
     expire(db)
     second = claimed(db, "two")
     assert second.saved == {0: None, 1: "timeout"}
     attempt_queue.save(db, second, 2, Scored(0.2), 30)
     assert attempt_queue.finish(db, second) == pytest.approx(0.1, abs=1e-15)
-    assert attempt_queue.claim(db, "one", 30) is None
+    assert attempt_queue.claim_next(db, "one", 30) is None
 
 
 def test_every_write_of_a_zombie_is_refused(db: Database) -> None:
@@ -66,34 +66,34 @@ def test_every_write_of_a_zombie_is_refused(db: Database) -> None:
 
 def test_a_finished_or_requeued_attempt_takes_no_more_writes(db: Database) -> None:
     (attempt,) = enqueue(db, "a")
-    job = claimed(db, "one")
-    attempt_queue.begin(db, job, Images("set", 1))
+    claim = claimed(db, "one")
+    attempt_queue.begin(db, claim, Images("set", 1))
     attempt_queue.requeue(db, attempt)
     with pytest.raises(LeaseLostError):
-        attempt_queue.save(db, job, 0, Scored(1.0), 30)
-    job = claimed(db, "one")
-    attempt_queue.begin(db, job, Images("set", 1))
-    attempt_queue.save(db, job, 0, Scored(1.0), 30)
-    attempt_queue.finish(db, job)
+        attempt_queue.save(db, claim, 0, Scored(1.0), 30)
+    claim = claimed(db, "one")
+    attempt_queue.begin(db, claim, Images("set", 1))
+    attempt_queue.save(db, claim, 0, Scored(1.0), 30)
+    attempt_queue.finish(db, claim)
     with pytest.raises(LeaseLostError):
-        attempt_queue.fail(db, job, "timeout")
+        attempt_queue.fail(db, claim, "timeout")
 
 
 def test_an_attempt_with_images_missing_can_not_be_finished(db: Database) -> None:
     enqueue(db, "a")
-    job = claimed(db, "one")
-    attempt_queue.begin(db, job, Images("set", 2))
-    attempt_queue.save(db, job, 0, Scored(1.0), 30)
+    claim = claimed(db, "one")
+    attempt_queue.begin(db, claim, Images("set", 2))
+    attempt_queue.save(db, claim, 0, Scored(1.0), 30)
     with pytest.raises(RuntimeError, match="1 results for 2 images"):
-        attempt_queue.finish(db, job)
+        attempt_queue.finish(db, claim)
 
 
 def test_a_failed_attempt_has_a_row_for_every_image(db: Database) -> None:
     (attempt,) = enqueue(db, "a")
-    job = claimed(db, "one")
-    attempt_queue.begin(db, job, Images("set", 3))
-    attempt_queue.save(db, job, 1, Scored(0.0, "unreachable"), 30)
-    attempt_queue.fail(db, job, "unreachable")
+    claim = claimed(db, "one")
+    attempt_queue.begin(db, claim, Images("set", 3))
+    attempt_queue.save(db, claim, 1, Scored(0.0, "unreachable"), 30)
+    attempt_queue.fail(db, claim, "unreachable")
     found = store.find_attempt(db, store.local_team(db, "a")[0], attempt)
     assert found is not None
     assert (found.status, found.score, found.failure) == ("failed", None, "unreachable")
@@ -103,17 +103,17 @@ def test_a_failed_attempt_has_a_row_for_every_image(db: Database) -> None:
 
 def test_released_is_free_at_once(db: Database) -> None:
     enqueue(db, "a")
-    job = claimed(db, "one")
-    attempt_queue.release(db, job)
-    assert claimed(db, "two").id == job.id
+    claim = claimed(db, "one")
+    attempt_queue.release(db, claim)
+    assert claimed(db, "two").id == claim.id
 
 
 def test_a_worker_does_not_take_over_from_itself(db: Database) -> None:
     (attempt,) = enqueue(db, "a")
-    job = claimed(db, "one")
+    claim = claimed(db, "one")
     expire(db)
-    assert attempt_queue.claim(db, "one", 30, [attempt]) is None
-    attempt_queue.renew_lease(db, job, 30)
+    assert attempt_queue.claim_next(db, "one", 30, [attempt]) is None
+    attempt_queue.renew_lease(db, claim, 30)
     expire(db)
     assert claimed(db, "two").fence == 2
 
@@ -122,26 +122,26 @@ def test_teams_take_turns(db: Database) -> None:
     many, (single,) = enqueue(db, "many", 3), enqueue(db, "single")
     order = []
     for _ in range(4):
-        job = claimed(db, "w")
-        order.append(job.id)
-        attempt_queue.begin(db, job, Images("set", 0))
-        attempt_queue.fail(db, job, "unreachable")
+        claim = claimed(db, "w")
+        order.append(claim.id)
+        attempt_queue.begin(db, claim, Images("set", 0))
+        attempt_queue.fail(db, claim, "unreachable")
     assert order == [many[0], single, many[1], many[2]]
 
 
 def test_one_running_attempt_per_team(db: Database) -> None:
     enqueue(db, "a", 2)
-    assert attempt_queue.claim(db, "one", 30) is not None
-    assert attempt_queue.claim(db, "two", 30) is None
+    assert attempt_queue.claim_next(db, "one", 30) is not None
+    assert attempt_queue.claim_next(db, "two", 30) is None
 
 
 def test_a_team_with_a_running_attempt_keeps_no_other_waiting(db: Database) -> None:
     enqueue(db, "a", 2)
     first, second = enqueue(db, "b", 2)
-    assert attempt_queue.claim(db, "one", 30) is not None
-    job = claimed(db, "two")
-    assert job.id == first
-    attempt_queue.fail(db, job, "unreachable")
+    assert attempt_queue.claim_next(db, "one", 30) is not None
+    claim = claimed(db, "two")
+    assert claim.id == first
+    attempt_queue.fail(db, claim, "unreachable")
     assert claimed(db, "two").id == second  # though it is a's turn
 
 
@@ -152,7 +152,7 @@ def test_a_claim_that_meets_anothers_of_the_same_team_gets_nothing(open_database
         with one.write() as session:
             claim = text("UPDATE attempts SET status = 'running', lease_until = 1e12 WHERE id = :id")
             session.execute(claim, {"id": first})
-            late = pool.submit(attempt_queue.claim, two, "w", 30)
+            late = pool.submit(attempt_queue.claim_next, two, "w", 30)
             time.sleep(0.5)
             assert not late.done()
         assert late.result() is None
@@ -163,13 +163,13 @@ def test_a_worker_that_stands_still_in_a_transaction_loses_it(open_database: Ope
     if db.engine.dialect.name == "sqlite":
         pytest.skip("SQLite's lock is held until the process goes on or ends")
     (attempt,) = enqueue(db, "a")
-    attempt_queue.claim(still, "one", 30)
+    attempt_queue.claim_next(still, "one", 30)
     expire(db)
 
     def stand_still() -> None:
         with still.write() as session:
             session.execute(text("UPDATE attempts SET worker = 'one'"))
-            assert attempt_queue.claim(db, "two", 30) is None
+            assert attempt_queue.claim_next(db, "two", 30) is None
             time.sleep(1)
             assert claimed(db, "two").id == attempt
 
@@ -185,26 +185,26 @@ def test_workers_at_once_never_claim_the_same(open_database: OpenDatabase) -> No
         found: list[str] = []
         idle = 0
         while idle < 5:
-            job = attempt_queue.claim(db, "w", 30)
-            idle = 0 if job else idle + 1
-            found += [job.id] if job else []
+            claim = attempt_queue.claim_next(db, "w", 30)
+            idle = 0 if claim else idle + 1
+            found += [claim.id] if claim else []
         return found
 
     with ThreadPoolExecutor(4) as pool:
-        found = [job for jobs in pool.map(work, databases) for job in jobs]
+        found = [attempt for attempts in pool.map(work, databases) for attempt in attempts]
     assert sorted(found) == sorted(wanted)
 
 
 def test_only_the_worst_validation_masks_are_kept(db: Database) -> None:
     enqueue(db, "a")
-    job = claimed(db, "one")
-    attempt_queue.begin(db, job, Images("set", 9))
+    claim = claimed(db, "one")
+    attempt_queue.begin(db, claim, Images("set", 9))
     for position in range(8):
-        attempt_queue.save(db, job, position, Scored(1 - position / 10, mask=b"mask"), 30)
-    attempt_queue.save(db, job, 8, Scored(0.0, "timeout"), 30)  # has none, and takes nobody's place
-    attempt_queue.finish(db, job)
+        attempt_queue.save(db, claim, position, Scored(1 - position / 10, mask=b"mask"), 30)
+    attempt_queue.save(db, claim, 8, Scored(0.0, "timeout"), 30)  # has none, and takes nobody's place
+    attempt_queue.finish(db, claim)
     team = store.local_team(db, "a")[0]
-    found = store.find_attempt(db, team, job.id)
+    found = store.find_attempt(db, team, claim.id)
     assert found is not None
     assert store.worst_masks(db, found) == dict.fromkeys([7, 6, 5, 4, 3], b"mask")
     with pytest.raises(DetachedInstanceError):  # polls read no masks: a running attempt has hundreds
@@ -220,10 +220,10 @@ def test_the_position_follows_the_order_of_the_claims(db: Database) -> None:
     order = [a[0], b[0], had_its_turn[0], a[1], b[1], had_its_turn[1], a[2]]
     assert places(db, [*order, first]) == [0, 1, 2, 3, 4, 5, 6, 0]
     while order:
-        job = claimed(db)
-        assert job.id == order.pop(0)
+        claim = claimed(db)
+        assert claim.id == order.pop(0)
         assert places(db, order) == list(range(len(order)))  # nobody falls back, and 0 is next, while it runs
-        attempt_queue.fail(db, job, "unreachable")
+        attempt_queue.fail(db, claim, "unreachable")
         assert places(db, order) == list(range(len(order)))
 
 
@@ -235,7 +235,7 @@ def test_a_team_with_an_attempt_under_way_is_behind_those_without(db: Database) 
     (free,) = enqueue(db, "free")  # has begun after the busy team's, and yet is next
     assert places(db, [free, busy[1]]) == [0, 1]
     assert claimed(db).id == free
-    assert attempt_queue.claim(db, "w", 30) is None
+    assert attempt_queue.claim_next(db, "w", 30) is None
 
 
 def places(db: Database, attempts: list[str]) -> list[int]:

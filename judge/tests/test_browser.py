@@ -29,11 +29,11 @@ def page() -> Iterator[Any]:
     """A page whose console has to stay empty, but for the icon that browsers ask for, and for the missing token."""
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=60_000)
-        page, complaints = browser.new_page(), []
+        page, complaints = browser.new_context().new_page(), []
         page.set_default_timeout(60_000)
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.route("**/*", as_behind_a_proxy)
+        page.context.route("**/*", as_behind_a_proxy)
         yield page
         browser.close()
         assert [text for text in complaints if "404" not in text and "401" not in text] == []
@@ -58,6 +58,21 @@ def every_column_is_in_sight(page: Any) -> None:
     assert len(boxes) == 8
     assert max(boxes) <= 360
     page.set_viewport_size({"width": 1280, "height": 720})
+
+
+def a_new_tab_knows_the_token(page: Any) -> None:
+    """While this one is open; another person's browser does not."""
+    tab = page.context.new_page()
+    tab.goto(page.url)
+    tab.wait_for_selector("#figures figure:nth-child(5) img")
+    tab.close()
+    other = page.context.browser.new_context()
+    other.route("**/*", as_behind_a_proxy)
+    stranger = other.new_page()
+    stranger.goto(page.url)
+    stranger.wait_for_timeout(500)
+    assert stranger.inner_text("#state").startswith("The page of an attempt needs its team's token")
+    other.close()
 
 
 def downloaded(page: Any, button: str, name: str) -> str:
@@ -102,9 +117,9 @@ def test_scoreboard_and_own_attempt(settings: JudgeSettings, page: Any, tmp_path
         page.goto(f"{base}/scoreboard")
         page.click("#boards a")  # the tab knows the token now
         page.wait_for_selector("#figures figure:nth-child(5) img")
-        assert page.inner_text("#address") == endpoint.url
-        assert page.inner_text("#model") == "unet_v8, abc; 0.1.0"
-        assert page.inner_text("#set") == "20 patients of the data set"
+        a_new_tab_knows_the_token(page)
+        facts = [page.inner_text(name) for name in ("#address", "#model", "#set")]
+        assert facts == [endpoint.url, "unet_v8, abc; 0.1.0", "20 patients of the data set"]
         assert page.locator("#dice .tick").all_text_contents() == ["0", "0.5", "1", "1", "10", "20", "image"]
         first = page.locator("#images tr:first-child td:first-child")
         assert (first.inner_text(), page.locator("#images tr").count()) == ("1", 20)

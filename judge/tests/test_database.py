@@ -37,12 +37,12 @@ def test_only_the_score_of_an_image_may_be_lost_in_a_power_cut(db: Database, mon
     monkeypatch.setattr(db, "write", noted)
     team, _ = store.make_team(db, "a")
     store.enqueue(db, team, "validation", "http://127.0.0.1:64999/", (1, 1))
-    job = claimed(db)
-    attempt_queue.begin(db, job, attempt_queue.Images("set", 1))
+    claim = claimed(db)
+    attempt_queue.begin(db, claim, attempt_queue.Images("set", 1))
     assert all(lasting)
-    attempt_queue.save(db, job, 0, attempt_queue.Scored(1.0), 30)
+    attempt_queue.save(db, claim, 0, attempt_queue.Scored(1.0), 30)
     assert lasting.pop() is False
-    attempt_queue.finish(db, job)
+    attempt_queue.finish(db, claim)
     assert all(lasting)
 
 

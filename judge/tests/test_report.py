@@ -20,15 +20,15 @@ def finished(judge: Running, name: str = "a") -> tuple[str, float]:
     shifted = np.roll(case.mask, 6, axis=1)
     score = dice_score(case.mask, shifted)
     _, attempt = submit(judge.db, "http://127.0.0.1:64999/predict", name=name)
-    job = claimed(judge.db)
-    attempt_queue.begin(judge.db, job, judge.images)
+    claim = claimed(judge.db)
+    attempt_queue.begin(judge.db, claim, judge.images)
     first = encode_png(build_sets(judge.settings).validation.case(0).mask)
     for position, scored in enumerate([
         Scored(1.0, mask=first, seconds=1), Scored(score, mask=encode_png(shifted), seconds=2),
         *(Scored(0.0, "timeout", seconds=4) for _ in range(SIZE - 2)),
     ]):  # fmt: skip
-        attempt_queue.save(judge.db, job, position, scored, 30)
-    attempt_queue.finish(judge.db, job)
+        attempt_queue.save(judge.db, claim, position, scored, 30)
+    attempt_queue.finish(judge.db, claim)
     return attempt.id, score
 
 

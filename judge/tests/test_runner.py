@@ -126,9 +126,9 @@ def test_an_endpoint_that_goes_down_later_is_scored_to_the_end(db: Database, set
 
 def test_another_set_than_at_the_start_fails_the_attempt(db: Database, settings: JudgeSettings) -> None:
     team, attempt = submit(db, "http://127.0.0.1:64999/")
-    job = claimed(db)
-    attempt_queue.begin(db, job, attempt_queue.Images("another", 3))
-    attempt_queue.release(db, job)
+    claim = claimed(db)
+    attempt_queue.begin(db, claim, attempt_queue.Images("another", 3))
+    attempt_queue.release(db, claim)
     assert Worker(db, build_sets(settings), settings).run_one(Event())
     found, results = state(db, team, attempt)
     assert (found.status, found.failure, len(results)) == ("failed", "set-changed", 3)

@@ -79,9 +79,9 @@ def test_a_team_is_renamed_gets_another_token_and_is_removed(db: Database) -> No
     other, _ = store.make_team(db, "b")
     for one in (team, other):
         store.enqueue(db, one, "validation", URL, LIMITS)
-    job = claimed(db)
-    attempt_queue.begin(db, job, Images("set", 2))
-    attempt_queue.save(db, job, 0, Scored(1.0), 30)
+    claim = claimed(db)
+    attempt_queue.begin(db, claim, Images("set", 2))
+    attempt_queue.save(db, claim, 0, Scored(1.0), 30)
     assert store.rename_team(db, "a", " Zoe\u0308 ")
     assert not store.rename_team(db, "a", "c")
     with pytest.raises(TeamExistsError):
@@ -102,7 +102,7 @@ def test_a_team_is_renamed_gets_another_token_and_is_removed(db: Database) -> No
     assert not store.delete_team(db, "Zo\u00eb")
     assert store.find_team(db, fresh) is None
     with pytest.raises(LeaseLostError):
-        attempt_queue.save(db, job, 1, Scored(1.0), 30)
+        attempt_queue.save(db, claim, 1, Scored(1.0), 30)
     with db.read() as session:
         assert [attempt.team_id for attempt in session.scalars(select(Attempt))] == [other.id]
         assert session.scalars(select(Result)).all() == []
@@ -284,10 +284,10 @@ def test_reading_and_writing_do_not_wait_for_each_other(open_database: OpenDatab
 def test_requeue_starts_afresh(db: Database) -> None:
     team, _ = store.make_team(db, "a")
     attempt = store.enqueue(db, team, "validation", URL, LIMITS)
-    job = attempt_queue.claim(db, "w", 30)
-    assert job is not None
-    attempt_queue.begin(db, job, attempt_queue.Images("set", 2))
-    attempt_queue.fail(db, job, "unreachable")
+    claim = attempt_queue.claim_next(db, "w", 30)
+    assert claim is not None
+    attempt_queue.begin(db, claim, attempt_queue.Images("set", 2))
+    attempt_queue.fail(db, claim, "unreachable")
     assert len(store.results_of(db, attempt)) == 2
     assert attempt_queue.requeue(db, attempt.id)
     assert not attempt_queue.requeue(db, "0" * 32)

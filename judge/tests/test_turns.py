@@ -161,7 +161,7 @@ def test_a_queued_attempt_is_cancelled(idle: Running) -> None:
     assert cancelled.json()["attempt"]["errors"] == ["cancelled: the attempt was cancelled"]
     assert idle.client.get(path, headers=headers).json() == cancelled.json()
     assert_problem(idle.client.delete(path, headers=headers), 409, "attempt-over")
-    assert attempt_queue.claim(idle.db, "w", 30) is None
+    assert attempt_queue.claim_next(idle.db, "w", 30) is None
 
 
 def test_a_running_attempt_is_cancelled_and_its_worker_goes_on_with_the_next(judge: Running) -> None:
@@ -185,12 +185,12 @@ def test_a_cancelled_evaluation_is_used_only_if_it_had_begun(db: Database) -> No
     second = store.enqueue(db, team, "evaluation", "http://127.0.0.1:64999/", LIMITS)
     with pytest.raises(EvaluationUsedError):  # it would be the team's second
         attempt_queue.requeue(db, first.id)
-    job = claimed(db)
-    attempt_queue.begin(db, job, Images("set", 2))
+    claim = claimed(db)
+    attempt_queue.begin(db, claim, Images("set", 2))
     assert attempt_queue.cancel(db, second.id)
     assert not attempt_queue.cancel(db, second.id)
     with pytest.raises(LeaseLostError):
-        attempt_queue.renew_lease(db, job, 30)
+        attempt_queue.renew_lease(db, claim, 30)
     assert store.has_evaluated(db, team)
     with pytest.raises(EvaluationUsedError):
         store.enqueue(db, team, "evaluation", "http://127.0.0.1:64999/", LIMITS)

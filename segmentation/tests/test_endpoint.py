@@ -83,7 +83,7 @@ def test_no_answer_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_large_reply_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_REPLY_BYTES", 100)
+    monkeypatch.setattr(module, "MAX_BODY_BYTES", 100)
     with endpoint(lambda _: (200, b" " * 101)) as url:
         assert ask(url).problem == "the answer has more than 100 bytes"
 

@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mipseg.constants import PITCH_MM
 from mipseg.errors import ArgumentError, VolumeError
 from mipseg.io.read import read_volume
 from mipseg.io.volume import Grid, Volume, spacing_of, to_patient_frame
 from mipseg.phantom import make_phantom, make_volume_phantom
-from mipseg.projection import PITCH_MM, WIDTH, project
+from mipseg.projection import WIDTH, project
 from tests.io.pet_files import make_slices, orientations, turned, write_nifti, write_slices
 from tests.volumes import image_of_rays, make_volume, shadow, volume_of_phantom
 

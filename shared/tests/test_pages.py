@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 
 from mipseg.io.codec import encode_request
@@ -57,6 +58,12 @@ def fits(page: Any) -> bool:
     """Whether nothing sticks out of the page at the right, where a phone would hide it."""
     width: int = page.evaluate("document.documentElement.scrollWidth")
     return width <= int(page.viewport_size["width"])
+
+
+def axe_finds(page: Any) -> list[tuple[str, str]]:
+    """What keeps people with a handicap out of the page as it is, by axe's rules."""
+    found = Axe().run(page).response["violations"]
+    return [(one["id"], node["html"]) for one in found for node in one["nodes"]]
 
 
 def shoot(page: Any, name: str) -> None:
@@ -113,14 +120,28 @@ def test_the_documentation_shows_service_and_judge(service: Any, page: Any) -> N
         assert {"The process answers", "Where an attempt stands", board} <= set(titles)
         assert page.locator(".opblock-summary-description").locator("visible=true").count() == len(titles)
         assert fits(page)
+        assert axe_finds(page) == []
         shoot(page, "docs")
-    page.click(".opblock-summary:has-text('/tumor/predict')")
+    predict, segment = (f".opblock-summary:has-text('{path}')" for path in ("/tumor/predict", "/v1/segment"))
+    page.click(predict)
     page.click("text=Try it out")
     page.click("button.execute")
     page.wait_for_selector(".live-responses-table .response-col_status:has-text('200')")
     page.wait_for_selector("text=Service Unavailable")
     assert fits(page)
+    copy = ("button-name", "<button></button>")  # Swagger UI's own, which nothing of ours can name
+    assert set(axe_finds(page)) == {copy}
     shoot(page, "docs-open")
+    page.click(predict)
+    page.click(segment)
+    page.click("text=Try it out")
+    assert axe_finds(page) == []
+    page.set_input_files("input[type=file]", SAMPLES / "patient.png")
+    page.click("button.execute")  # what nobody filled in is no option
+    page.wait_for_selector(".live-responses-table .response-col_status:has-text('200')")
+    page.click(segment)
+    page.click("text=Schemas")
+    assert axe_finds(page) == []
 
 
 @pytest.mark.long
@@ -133,6 +154,7 @@ def test_all_pages_have_one_style_and_icon_and_fit(service: Any, page: Any, path
         assert page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--accent')") != ""
         assert page.get_attribute("link[rel=icon]", "href").endswith("static/icon.svg")
         assert fits(page)
+        assert axe_finds(page) == []
         shoot(page, f"style{path.replace('/', '-')}")
 
 

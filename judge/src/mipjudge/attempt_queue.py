@@ -30,8 +30,8 @@ _LONGEST_WAITING_FIRST = (func.coalesce(_LAST_START, 0), Attempt.enqueued_at, At
 
 
 @dataclass(frozen=True)
-class Job:
-    """A claimed attempt.
+class Claim:
+    """What a worker knows of an attempt that it holds.
 
     Attributes:
         id: the attempt's.
@@ -86,7 +86,7 @@ class Images:
     collection: str = ""
 
 
-def claim(db: Database, worker: str, lease_s: float, running: Collection[str] = ()) -> Job | None:
+def claim_next(db: Database, worker: str, lease_s: float, running: Collection[str] = ()) -> Claim | None:
     """Take the next attempt: one whose worker died, else of the team that has waited longest since its last start.
 
     Args:
@@ -114,7 +114,7 @@ def claim(db: Database, worker: str, lease_s: float, running: Collection[str] = 
             attempt.started_at = attempt.started_at or now
             session.flush()
             saved = session.execute(select(Result.position, Result.reason).where(Result.attempt_id == attempt.id))
-            return Job(
+            return Claim(
                 id=attempt.id,
                 kind=attempt.kind,
                 url=attempt.url,
@@ -142,12 +142,12 @@ def position_in_queue(db: Database, attempt: Attempt) -> int:
     return order.index(attempt.id) if attempt.id in order else 0
 
 
-def begin(db: Database, job: Job, images: Images) -> None:
+def begin(db: Database, claim: Claim, images: Images) -> None:
     """Note which images the attempt is scored on."""
     with db.write() as session:
         _fenced(
             session,
-            job,
+            claim,
             image_set=images.fingerprint,
             total=images.total,
             source=images.source,
@@ -155,71 +155,71 @@ def begin(db: Database, job: Job, images: Images) -> None:
         )
 
 
-def note_api(db: Database, job: Job, *, at_start: bool, text: str | None) -> None:
+def note_api(db: Database, claim: Claim, *, at_start: bool, text: str | None) -> None:
     """Note what the endpoint says of itself; what it said at the start of an earlier claim stays."""
     with db.write() as session:
         if at_start:
-            earlier = session.scalar(select(Attempt.api_start).where(Attempt.id == job.id))
-            _fenced(session, job, api_start=earlier or text)
+            earlier = session.scalar(select(Attempt.api_start).where(Attempt.id == claim.id))
+            _fenced(session, claim, api_start=earlier or text)
         else:
-            _fenced(session, job, api_end=text)
+            _fenced(session, claim, api_end=text)
 
 
-def renew_lease(db: Database, job: Job, lease_s: float) -> None:
+def renew_lease(db: Database, claim: Claim, lease_s: float) -> None:
     """Take the lease for another while."""
     with db.write() as session:
-        _fenced(session, job, lease_until=db.now(session) + lease_s)
+        _fenced(session, claim, lease_until=db.now(session) + lease_s)
 
 
-def save(db: Database, job: Job, position: int, scored: Scored, lease_s: float) -> None:
+def save(db: Database, claim: Claim, position: int, scored: Scored, lease_s: float) -> None:
     """Write the score of one image, and prolong the lease; after a power cut the last images may be asked again."""
     with db.write(synced=False) as session:
-        _fenced(session, job, lease_until=db.now(session) + lease_s)
-        session.add(_row(job, position, scored))
+        _fenced(session, claim, lease_until=db.now(session) + lease_s)
+        session.add(_row(claim, position, scored))
 
 
-def finish(db: Database, job: Job) -> float:
+def finish(db: Database, claim: Claim) -> float:
     """Close an attempt whose images all have a score.
 
     Returns:
         The mean Dice.
     """
     with db.write() as session:
-        _fenced(session, job, lease_until=0.0)  # first, so that the row is locked while it is counted
-        total = session.scalar(select(Attempt.total).where(Attempt.id == job.id))
+        _fenced(session, claim, lease_until=0.0)  # first, so that the row is locked while it is counted
+        total = session.scalar(select(Attempt.total).where(Attempt.id == claim.id))
         columns = select(Result.score, Result.position, Result.mask.is_not(None))
-        rows = session.execute(columns.where(Result.attempt_id == job.id)).all()
+        rows = session.execute(columns.where(Result.attempt_id == claim.id)).all()
         if not rows or len(rows) != total:
             raise RuntimeError(f"attempt has {len(rows)} results for {total} images")
         mean = math.fsum(score for score, _, _ in rows) / len(rows)
         worst = [position for _, position, has_mask in sorted(tuple(row) for row in rows) if has_mask][:SHOWN_WORST]
-        others = Result.position.not_in(worst if job.kind == VALIDATION else [])
-        session.execute(update(Result).where(Result.attempt_id == job.id, others).values(mask=None))
-        _fenced(session, job, status=DONE, score=min(mean, 1.0), finished_at=db.now(session))
+        others = Result.position.not_in(worst if claim.kind == VALIDATION else [])
+        session.execute(update(Result).where(Result.attempt_id == claim.id, others).values(mask=None))
+        _fenced(session, claim, status=DONE, score=min(mean, 1.0), finished_at=db.now(session))
     return mean
 
 
-def fail(db: Database, job: Job, failure: str) -> None:
+def fail(db: Database, claim: Claim, failure: str) -> None:
     """Give an attempt up; images without a score get 0 with the same reason."""
     with db.write() as session:
-        _fenced(session, job, lease_until=0.0)
-        total = session.scalar(select(Attempt.total).where(Attempt.id == job.id)) or 0
-        known = set(session.scalars(select(Result.position).where(Result.attempt_id == job.id)))
-        session.add_all(_row(job, place, Scored(0.0, failure)) for place in range(total) if place not in known)
+        _fenced(session, claim, lease_until=0.0)
+        total = session.scalar(select(Attempt.total).where(Attempt.id == claim.id)) or 0
+        known = set(session.scalars(select(Result.position).where(Result.attempt_id == claim.id)))
+        session.add_all(_row(claim, place, Scored(0.0, failure)) for place in range(total) if place not in known)
         session.flush()
-        _fenced(session, job, status=FAILED, failure=failure, finished_at=db.now(session))
+        _fenced(session, claim, status=FAILED, failure=failure, finished_at=db.now(session))
 
 
-def release(db: Database, job: Job) -> None:
+def release(db: Database, claim: Claim) -> None:
     """Let any worker take over at once."""
     with db.write() as session:
-        _fenced(session, job, lease_until=0.0)
+        _fenced(session, claim, lease_until=0.0)
 
 
-def put_back(db: Database, job: Job) -> None:
+def put_back(db: Database, claim: Claim) -> None:
     """Put an attempt back into the queue; the scores that it has stay."""
     with db.write() as session:
-        _fenced(session, job, status=QUEUED, lease_until=0.0, worker=None)
+        _fenced(session, claim, status=QUEUED, lease_until=0.0, worker=None)
 
 
 def cancel(db: Database, attempt_id: str) -> bool:
@@ -268,8 +268,8 @@ def _requeue(db: Database, attempt_id: str) -> bool:
         return bool(found.rowcount)  # type: ignore[attr-defined]
 
 
-def _fenced(session: Session, job: Job, **values: Any) -> None:
-    holds = and_(Attempt.id == job.id, Attempt.fence == job.fence, Attempt.status == RUNNING)
+def _fenced(session: Session, claim: Claim, **values: Any) -> None:
+    holds = and_(Attempt.id == claim.id, Attempt.fence == claim.fence, Attempt.status == RUNNING)
     changed = session.execute(
         update(Attempt).where(holds).values(**values).execution_options(synchronize_session=False)
     )
@@ -277,9 +277,9 @@ def _fenced(session: Session, job: Job, **values: Any) -> None:
         raise LeaseLostError("another worker has this attempt")
 
 
-def _row(job: Job, position: int, scored: Scored) -> Result:
+def _row(claim: Claim, position: int, scored: Scored) -> Result:
     return Result(
-        attempt_id=job.id,
+        attempt_id=claim.id,
         position=position,
         score=scored.score,
         reason=scored.reason,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from mipjudge import attempt_queue
-from mipjudge.attempt_queue import Job
+from mipjudge.attempt_queue import Claim
 from mipjudge.database import Database
 from mipjudge.models import VALIDATION
 from mipjudge.scoring import score_reply
@@ -58,7 +58,7 @@ class AttemptRun:
 
     Args:
         db: where scores are written.
-        job: the claim.
+        claim: of the attempt.
         images: what is sent.
         sender: to the endpoint; open.
         settings: how many images are under way at once.
@@ -68,15 +68,15 @@ class AttemptRun:
     def __init__(  # what it works with, passed in
         self,
         db: Database,
-        job: Job,
+        claim: Claim,
         images: ImageSet,
         sender: Sender,
         settings: JudgeSettings,
         turns: asyncio.Semaphore,
     ) -> None:
-        self._db, self._job, self._images, self._settings = db, job, images, settings
+        self._db, self._claim, self._images, self._settings = db, claim, images, settings
         self._sender, self._turns = sender, turns
-        self._reasons = [reason for _, reason in sorted(job.saved.items())]
+        self._reasons = [reason for _, reason in sorted(claim.saved.items())]
 
     async def score_all(self) -> None:
         """Score every image that has no score, and note what the endpoint says of itself before and after.
@@ -87,7 +87,7 @@ class AttemptRun:
             LeaseLostError: another worker has the attempt, or it was cancelled.
         """
         await self._note_api(at_start=True)
-        waiting = iter([place for place in range(len(self._images)) if place not in self._job.saved])
+        waiting = iter([place for place in range(len(self._images)) if place not in self._claim.saved])
         if (probe := self._prepare_next(waiting)) is not None:  # one image alone, then at most `concurrency` at a time
             reference, body = await probe[1]
             await self._score(probe[0], reference, await self._send(body))
@@ -116,17 +116,17 @@ class AttemptRun:
 
     async def _send(self, body: bytes) -> Reply:
         async with self._turns:
-            return await self._sender.send(self._job.url, body)
+            return await self._sender.send(self._claim.url, body)
 
     async def _note_api(self, *, at_start: bool) -> None:
-        text = await self._sender.about(self._job.url)
-        await in_thread(lambda: attempt_queue.note_api(self._db, self._job, at_start=at_start, text=text))
+        text = await self._sender.about(self._claim.url)
+        await in_thread(lambda: attempt_queue.note_api(self._db, self._claim, at_start=at_start, text=text))
 
     async def _score(self, place: int, reference: BinaryMask, reply: Reply) -> None:
         # All slow work in threads: a blocked loop would make a reply late that came in time.
         def score_and_save() -> str | None:
-            scored = score_reply(reference, reply, keep_mask=self._job.kind == VALIDATION)
-            attempt_queue.save(self._db, self._job, place, scored, self._settings.lease_s)
+            scored = score_reply(reference, reply, keep_mask=self._claim.kind == VALIDATION)
+            attempt_queue.save(self._db, self._claim, place, scored, self._settings.lease_s)
             return scored.reason
 
         self._reasons.append(await in_thread(score_and_save))

@@ -22,6 +22,7 @@ from mipjudge.runner import Worker
 from mipjudge.service import Judge
 from mipjudge.settings import JudgeSettings
 from mipjudge.team_names import team_name
+from mipseg.constants import PORT
 from mipseg.errors import MipsegError
 from mipseg.serving.serve import configure_logging, serve
 from mipseg.settings import Settings, describe
@@ -54,7 +55,7 @@ def main() -> None:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="judge", description="The judge of a championship.")
     parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
-    parser.add_argument("--port", help="TCP port (default: 8000)")
+    parser.add_argument("--port", help=f"TCP port (default: {PORT})")
     parser.set_defaults(run=_serve)
     commands = parser.add_subparsers(title="commands", metavar="")
     commands.add_parser("work", help="judge attempts without serving; any number of these may run").set_defaults(

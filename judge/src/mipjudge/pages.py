@@ -23,6 +23,7 @@ _TYPES = {
     "judge.css": "text/css",
     "scoreboard.js": "text/javascript",
     "attempt.js": "text/javascript",
+    "token.js": "text/javascript",
 }
 _SAFE = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "

@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from mipjudge import attempt_queue
-from mipjudge.attempt_queue import Job
+from mipjudge.attempt_queue import Claim
 from mipjudge.attempt_run import AttemptRun, DiskError, EndpointDownError, in_thread
 from mipjudge.database import Database
 from mipjudge.errors import LeaseLostError
@@ -57,28 +57,28 @@ class Worker:
         Returns:
             Whether there was one.
         """
-        job = attempt_queue.claim(self._db, self.name, self._settings.lease_s)
-        if job is None:
+        claim = attempt_queue.claim_next(self._db, self.name, self._settings.lease_s)
+        if claim is None:
             return False
-        asyncio.run(self._alone(job, stop))
+        asyncio.run(self._alone(claim, stop))
         return True
 
-    async def _alone(self, job: Job, stop: Event) -> None:
+    async def _alone(self, claim: Claim, stop: Event) -> None:
         self._make_threads(1)
-        await self._attempt(job, stop, asyncio.Semaphore(self._settings.concurrency))
+        await self._attempt(claim, stop, asyncio.Semaphore(self._settings.concurrency))
 
     async def _work(self, stop: Event) -> None:
         self._make_threads(self._settings.attempts)
         turns = asyncio.Semaphore(self._settings.concurrency)  # whoever waits longest is next
         running: dict[asyncio.Task[None], str] = {}
         while not stop.is_set():
-            job = await self._claim(list(running.values()))
-            if job is not None:
-                running[asyncio.create_task(self._attempt(job, stop, turns))] = job.id
+            claim = await self._claim_next(list(running.values()))
+            if claim is not None:
+                running[asyncio.create_task(self._attempt(claim, stop, turns))] = claim.id
                 continue
             idle = asyncio.create_task(asyncio.to_thread(stop.wait, _IDLE_S))
             done, _ = await asyncio.wait({idle, *running}, return_when=asyncio.FIRST_COMPLETED)
-            running = {task: job_id for task, job_id in running.items() if task not in done}
+            running = {task: attempt_id for task, attempt_id in running.items() if task not in done}
         await asyncio.gather(*running)
 
     def _make_threads(self, attempts: int) -> None:
@@ -86,55 +86,55 @@ class Worker:
         threads = ThreadPoolExecutor(attempts * (2 * self._settings.concurrency + 4), "judge")
         asyncio.get_running_loop().set_default_executor(threads)
 
-    async def _claim(self, running: list[str]) -> Job | None:
+    async def _claim_next(self, running: list[str]) -> Claim | None:
         if len(running) >= self._settings.attempts or asyncio.get_running_loop().time() < self._paused_until:
             return None
         try:
             lease_s = self._settings.lease_s
-            return await asyncio.to_thread(attempt_queue.claim, self._db, self.name, lease_s, running)
+            return await asyncio.to_thread(attempt_queue.claim_next, self._db, self.name, lease_s, running)
         except SQLAlchemyError as error:
             _log.warning("judge_database", error=type(error).__name__)
             return None
 
-    async def _attempt(self, job: Job, stop: Event, turns: asyncio.Semaphore) -> None:
-        log = _log.bind(attempt=job.id, kind=job.kind, fence=job.fence)
-        log.info("attempt_claimed", saved=len(job.saved))
+    async def _attempt(self, claim: Claim, stop: Event, turns: asyncio.Semaphore) -> None:
+        log = _log.bind(attempt=claim.id, kind=claim.kind, fence=claim.fence)
+        log.info("attempt_claimed", saved=len(claim.saved))
         try:
-            failure = await self._judge(job, stop, turns)
+            failure = await self._judge(claim, stop, turns)
             if failure is None:
-                score = await asyncio.to_thread(attempt_queue.finish, self._db, job)
+                score = await asyncio.to_thread(attempt_queue.finish, self._db, claim)
                 log.info("attempt_done", score=round(score, 4))
             else:
-                await asyncio.to_thread(attempt_queue.fail, self._db, job, failure)
+                await asyncio.to_thread(attempt_queue.fail, self._db, claim, failure)
                 log.info("attempt_failed", reason=failure)
         except LeaseLostError:
             log.warning("attempt_lost")
         except _StoppedError:
-            await self._give_back(attempt_queue.release, job)
+            await self._give_back(attempt_queue.release, claim)
             log.info("attempt_released")
         except DiskError as error:
             self._paused_until = asyncio.get_running_loop().time() + _DISK_S
-            await self._give_back(attempt_queue.put_back, job)
+            await self._give_back(attempt_queue.put_back, claim)
             log.error("attempt_put_back", error=str(error))
         except SQLAlchemyError as error:  # the lease runs out, and the attempt is claimed again
             log.warning("judge_database", error=type(error).__name__)
 
-    async def _give_back(self, how: Callable[[Database, Job], None], job: Job) -> None:
+    async def _give_back(self, how: Callable[[Database, Claim], None], claim: Claim) -> None:
         try:
-            await asyncio.to_thread(how, self._db, job)
+            await asyncio.to_thread(how, self._db, claim)
         except (LeaseLostError, SQLAlchemyError) as error:  # then the lease runs out
             _log.warning("attempt_not_given_back", error=type(error).__name__)
 
-    async def _judge(self, job: Job, stop: Event, turns: asyncio.Semaphore) -> str | None:
+    async def _judge(self, claim: Claim, stop: Event, turns: asyncio.Semaphore) -> str | None:
         """Score every image that has no score; the reason if the attempt has to be given up."""
-        images = self._sets.of(job.kind)
-        if job.image_set not in (None, images.fingerprint):
+        images = self._sets.of(claim.kind)
+        if claim.image_set not in (None, images.fingerprint):
             return "set-changed"
-        await asyncio.to_thread(attempt_queue.begin, self._db, job, self._sets.images(job.kind))
+        await asyncio.to_thread(attempt_queue.begin, self._db, claim, self._sets.images(claim.kind))
         try:
             async with Sender(self._policy, self._settings) as sender:
-                run = AttemptRun(self._db, job, images, sender, self._settings, turns)
-                await self._supervise(run, job, stop)
+                run = AttemptRun(self._db, claim, images, sender, self._settings, turns)
+                await self._supervise(run, claim, stop)
         except EndpointDownError as error:
             return error.reason
         except (LeaseLostError, _StoppedError, DiskError, SQLAlchemyError):
@@ -147,9 +147,9 @@ class Worker:
             return "internal-error"
         return None
 
-    async def _supervise(self, run: AttemptRun, job: Job, stop: Event) -> None:
+    async def _supervise(self, run: AttemptRun, claim: Claim, stop: Event) -> None:
         """Score; end at once when the lease is lost or the process is to stop."""
-        tasks = [asyncio.create_task(work) for work in (run.score_all(), self._heartbeat(job), _watch(stop))]
+        tasks = [asyncio.create_task(work) for work in (run.score_all(), self._heartbeat(claim), _watch(stop))]
         done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()
@@ -157,11 +157,11 @@ class Worker:
         for task in done:
             task.result()
 
-    async def _heartbeat(self, job: Job) -> None:
+    async def _heartbeat(self, claim: Claim) -> None:
         while True:
             await asyncio.sleep(self._settings.lease_s / 3)
             try:
-                await in_thread(lambda: attempt_queue.renew_lease(self._db, job, self._settings.lease_s))
+                await in_thread(lambda: attempt_queue.renew_lease(self._db, claim, self._settings.lease_s))
             except SQLAlchemyError as error:  # the next beat may succeed; if none does, the lease is lost
                 _log.warning("judge_database", error=type(error).__name__)
 

@@ -7,6 +7,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from mipseg.addresses import is_loopback
+from mipseg.constants import MAX_BODY_BYTES, PORT, REPLY_DEADLINE_S
 from mipseg.settings import JudgeFolder, ProjectSettings, Settings
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -40,7 +41,7 @@ class JudgeSettings(ProjectSettings):
     model_config = SettingsConfigDict(env_prefix="MIPSEG_JUDGE_")
 
     host: str = "127.0.0.1"
-    port: int = Field(8000, ge=1, le=65535)
+    port: int = Field(PORT, ge=1, le=65535)
     dir: Path = Field(default_factory=lambda: JudgeFolder().dir)
     database_url: SecretStr = SecretStr("")
     data_dir: Path = Field(default_factory=lambda: Settings().data_dir)
@@ -51,8 +52,8 @@ class JudgeSettings(ProjectSettings):
     workers: int = Field(1, ge=0, le=64)
     attempts: int = Field(4, ge=1, le=64)
     concurrency: int = Field(1, ge=1, le=64)
-    deadline_s: float = Field(10.0, gt=0)
-    max_reply_bytes: int = Field(6 * 2**20, ge=1024)
+    deadline_s: float = Field(REPLY_DEADLINE_S, gt=0)
+    max_reply_bytes: int = Field(MAX_BODY_BYTES, ge=1024)
     lease_s: float = Field(30.0, gt=0)
     validations_per_hour: int = Field(120, ge=1)
     max_waiting: int = Field(5, ge=1)

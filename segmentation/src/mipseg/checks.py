@@ -5,10 +5,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mipseg.constants import MAX_SPACING_MM
 from mipseg.errors import ArgumentError, SegmentationError
 from mipseg.types import Intensity, Spacing
-
-MAX_SPACING = 100.0  # mm; what is larger was given in another unit
 
 
 def check_intensity(intensity: npt.NDArray[Any]) -> Intensity:
@@ -49,11 +48,11 @@ def check_spacing(spacing: Spacing | None) -> None:
         return
     try:
         row, column = (float(side) for side in spacing)
-        sound = 0 < row <= MAX_SPACING and 0 < column <= MAX_SPACING
+        sound = 0 < row <= MAX_SPACING_MM and 0 < column <= MAX_SPACING_MM
     except (TypeError, ValueError):
         sound = False
     if not sound:
-        raise ArgumentError(f"the spacing must be two numbers of mm in (0, {MAX_SPACING:g}], not {spacing!r}")
+        raise ArgumentError(f"the spacing must be two numbers of mm in (0, {MAX_SPACING_MM:g}], not {spacing!r}")
 
 
 def validate_segmentation(pet_mip: npt.NDArray[np.generic], seg_pred: npt.NDArray[np.generic]) -> None:

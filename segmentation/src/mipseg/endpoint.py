@@ -10,8 +10,8 @@ import numpy as np
 
 from mipseg.addresses import predict_url
 from mipseg.bounded import read_bounded
+from mipseg.constants import MAX_BODY_BYTES, REPLY_DEADLINE_S
 from mipseg.errors import InputError
-from mipseg.evaluation import LATE_S
 from mipseg.io.codec import decode_base64
 from mipseg.io.mask_png import encode_png
 from mipseg.problem_codes import PROBLEMS
@@ -19,7 +19,6 @@ from mipseg.reply import judge_reply, request_body
 from mipseg.types import BinaryMask, GreyImage
 
 DEADLINE_S = 30.0  # so that it can be told how late an answer is
-MAX_REPLY_BYTES = 6 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,8 +93,8 @@ class EndpointClient:
             return Answer(seconds, problem=problem, reached=reached)
         judged = judge_reply(image.shape, content)
         problem = judged.detail
-        if judged.mask is not None and seconds > LATE_S:
-            problem = f"the answer took {seconds:.1f} s; the judge waits {LATE_S:.0f} s"
+        if judged.mask is not None and seconds > REPLY_DEADLINE_S:
+            problem = f"the answer took {seconds:.1f} s; the judge waits {REPLY_DEADLINE_S:.0f} s"
         mask = None if judged.mask is None or problem else judged.mask[:, :, 0] != 0
         return Answer(seconds, mask, problem, _png_of(judged.img))
 
@@ -105,8 +104,8 @@ class EndpointClient:
         with self._client.stream("POST", self.url, content=body, headers=headers) as response:
             if not response.is_success:
                 raise InputError(f"the answer's status is {response.status_code}")
-            too_large = InputError(f"the answer has more than {MAX_REPLY_BYTES} bytes")
-            return read_bounded(response.iter_raw(), MAX_REPLY_BYTES, end, too_large)
+            too_large = InputError(f"the answer has more than {MAX_BODY_BYTES} bytes")
+            return read_bounded(response.iter_raw(), MAX_BODY_BYTES, end, too_large)
 
 
 def _explain(error: httpx.HTTPError) -> str:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mipseg.constants import REPLY_DEADLINE_S
 from mipseg.metrics import CalibrationBin, bootstrap_interval, calibration_bins, size_classes
 from mipseg.scoring import ScoredCase, Scores
 
 SIZES = {"px": (1.0, 10.0, 50.0, 250.0), "ml": (0.0, 1.0, 5.0, 20.0)}  # where the classes of lesions begin
-LATE_S = 10.0  # the championship's judge waits no longer
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Timings:
         p50_s: half of them took at most so many seconds.
         p95_s: 95 % of them did.
         max_s: the slowest.
-        late: over 10 s, for which the championship's judge gives 0.
+        late: after `REPLY_DEADLINE_S`, for which the championship's judge gives 0.
     """
 
     images: int
@@ -173,7 +173,7 @@ def interval(values: Sequence[float]) -> Interval:
 def time_report(seconds: Sequence[float]) -> Timings:
     """Summarise how long the answers took, of which there is at least one."""
     p50, p95, slowest = (float(part) for part in np.percentile(seconds, (50, 95, 100)))
-    return Timings(len(seconds), p50, p95, slowest, sum(each > LATE_S for each in seconds))
+    return Timings(len(seconds), p50, p95, slowest, sum(each > REPLY_DEADLINE_S for each in seconds))
 
 
 def _by_size(cases: Sequence[ScoredCase], unit: str) -> tuple[SizeRow, ...]:

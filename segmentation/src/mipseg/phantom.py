@@ -11,15 +11,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from mipseg.constants import PITCH_MM, WINDOW_TOP_SUV
 from mipseg.phantom_anatomy import ARTERY, BOWEL, LEG, LEG_RADII, ORGANS, SITES, TRUNK, Organ, Point
 
 Volume = npt.NDArray[np.float32]
 Vector = Sequence[float] | npt.NDArray[np.float64]
 
 MIN_SIDE = 64
-PIXEL_MM, PLANE_MM = 2.0, 5.0  # in the image; front to back
-WINDOW_TOP_SUV = 6.0
-SPACING_MM = (PIXEL_MM, PLANE_MM, PIXEL_MM)
+PLANE_MM = 5.0  # front to back
+SPACING_MM = (PITCH_MM, PLANE_MM, PITCH_MM)
 PSF_FWHM_MM = 6.0
 _PSF_SIGMA = tuple(PSF_FWHM_MM / 2.3548 / mm for mm in SPACING_MM)
 # A body fits in this many rows and columns; the rest of a larger frame is air.
@@ -88,9 +88,9 @@ def _new_canvas(rng: np.random.Generator, height: int, width: int) -> _Canvas:
     elif height < 400:  # a short scan shows the trunk
         start = 214 + (363 - height) + rng.uniform(-20, 20)
     rows, columns = min(height, _MAX_ROWS), min(width, _MAX_COLUMNS)
-    z = start + np.arange(rows, dtype=np.float32) * (PIXEL_MM / rng.uniform(0.94, 1.06))
+    z = start + np.arange(rows, dtype=np.float32) * (PITCH_MM / rng.uniform(0.94, 1.06))
     y = (np.arange(_PLANES, dtype=np.float32) - _PLANES // 2) * PLANE_MM
-    x = (np.arange(columns, dtype=np.float32) - (columns - 1) / 2) * PIXEL_MM + rng.uniform(-10, 10)
+    x = (np.arange(columns, dtype=np.float32) - (columns - 1) / 2) * PITCH_MM + rng.uniform(-10, 10)
     return _Canvas(np.zeros((rows, _PLANES, columns), np.float32), (z, y, x), rng)
 
 

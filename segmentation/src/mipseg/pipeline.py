@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mipseg.checks import check_intensity, check_spacing
+from mipseg.constants import MAX_PIXELS
 from mipseg.errors import ImageError
 from mipseg.io.arrays import intensity_of_image
 from mipseg.io.codec import Decoded, decode
-from mipseg.io.sizes import MAX_PIXELS
 from mipseg.measure.lesions_2d import Lesion, measure_lesions
 from mipseg.model.postprocess import to_mask
 from mipseg.model.segmenter import Segmentation, Segmenter

@@ -7,14 +7,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from mipseg.constants import PITCH_MM, WINDOW_TOP_SUV
 from mipseg.errors import ArgumentError, VolumeError
 from mipseg.io.volume import Volume
 from mipseg.metrics import NEIGHBOURS
 from mipseg.types import BinaryMask, Intensity, Spacing
 
-PITCH_MM = 2.0  # of the images that the networks were trained on, in both directions
-WIDTH = 400  # pixels of those images
-WINDOW_TOP_SUV = 6.0
+WIDTH = 400  # pixels of the images that the networks were trained on
 MIN_WINDOW = 1e-6  # the lowest top that may be chosen
 MAX_HEIGHT_MM = 2500.0  # taller than any person and any scanner's bed
 _SLAB = 8  # planes that are looked at together

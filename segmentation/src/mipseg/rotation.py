@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mipseg.constants import PITCH_MM
 from mipseg.io.volume import Volume, occupied
 from mipseg.measure.lesions_3d import Labels
-from mipseg.projection import AIR, PITCH_MM, WIDTH
+from mipseg.projection import AIR, WIDTH
 
 ANGLES = 36  # of a whole turn
 FRAMES = ANGLES // 2  # from behind, a maximum is the same, mirrored

@@ -12,6 +12,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from mipseg.constants import MAX_BODY_BYTES, MAX_PIXELS
+
 
 @cache
 def project_root() -> Path:
@@ -104,8 +106,8 @@ class Settings(ProjectSettings):
     min_patient: float | None = Field(None, ge=0, le=1)
     bfloat16: bool = True
     threads: int = Field(0, ge=0, le=256)
-    max_body_bytes: int = Field(6 * 2**20, ge=1024)
-    max_pixels: int = Field(2_000_000, ge=1)
+    max_body_bytes: int = Field(MAX_BODY_BYTES, ge=1024)
+    max_pixels: int = Field(MAX_PIXELS, ge=1)
     queue_size: int = Field(8, ge=0)
     deadline_s: float = Field(9.0, gt=0)
     body_deadline_s: float = Field(10.0, gt=0)

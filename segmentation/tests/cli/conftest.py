@@ -36,7 +36,7 @@ Command = Callable[..., Answer]
 @pytest.fixture
 def mipseg(monkeypatch: pytest.MonkeyPatch) -> Command:
     """Runs `mipseg` with these arguments and the stub for its model."""
-    for module in ("mipseg.engines.job", "mipseg.engines.segment_case"):
+    for module in ("mipseg.engines.plan", "mipseg.engines.segment_case"):
         monkeypatch.setattr(f"{module}.load_segmenter", lambda _: HotSpots())
 
     def run(*arguments: object) -> Answer:

@@ -8,8 +8,8 @@ import pytest
 from pydicom import dcmread
 
 from mipseg.engines import outputs
-from mipseg.engines.job import Job, Options, Provenance
 from mipseg.engines.outputs import write_volume
+from mipseg.engines.plan import Options, Plan, Provenance
 from mipseg.io.read import read_volume
 from mipseg.settings import Settings
 from mipseg.volume_pipeline import analyze_volume
@@ -25,8 +25,8 @@ def test_the_report_has_the_largest_lesions_and_says_so(tmp_path: Path, monkeypa
     for first, side in ((2, 2), (14, 4), (28, 3)):
         stored[4 : 4 + side, 2:4, first : first + side] = 8000
     volume = read_volume(write_slices(tmp_path / "pet", make_slices(stored)))
-    job = Job(tmp_path, Settings(), Options(), Provenance("1", "net", "a" * 64, "-"), datetime.now(UTC))
-    record = write_volume(tmp_path, volume, analyze_volume(volume, HotSpots()), job, "identity")  # type: ignore[arg-type]
+    plan = Plan(tmp_path, Settings(), Options(), Provenance("1", "net", "a" * 64, "-"), datetime.now(UTC))
+    record = write_volume(tmp_path, volume, analyze_volume(volume, HotSpots()), plan, "identity")  # type: ignore[arg-type]
     assert len(record["lesions"]) == 3
     assert record["warnings"][-1] == "report: report.dcm has the 2 largest of 3 lesions"
     names = [name for name, _ in groups_of(dcmread(tmp_path / "report.dcm"))]

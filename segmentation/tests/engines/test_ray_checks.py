@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mipseg.engines.cases import Case
-from mipseg.engines.job import Job, Options, provenance
+from mipseg.engines.plan import Options, Plan, provenance
 from mipseg.engines.ray_cluster import connected, segment_on_node, segmenting_cluster
 from mipseg.errors import ClusterError
 from mipseg.settings import Settings
@@ -17,9 +17,9 @@ WITH_RAY = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not insta
 
 
 @pytest.fixture
-def job(tmp_path: Path) -> Job:
+def plan(tmp_path: Path) -> Plan:
     settings = Settings()
-    return Job(tmp_path, settings, Options(), provenance(settings), datetime.now(UTC))
+    return Plan(tmp_path, settings, Options(), provenance(settings), datetime.now(UTC))
 
 
 @pytest.fixture
@@ -28,17 +28,17 @@ def mark(tmp_path: Path) -> Path:
     return tmp_path / "mark"
 
 
-def test_node_that_fits_works(job: Job, mark: Path, tmp_path: Path) -> None:
-    assert "No such file" in segment_on_node(Case("a", tmp_path / "missing.png"), job, mark).error
+def test_node_that_fits_works(plan: Plan, mark: Path, tmp_path: Path) -> None:
+    assert "No such file" in segment_on_node(Case("a", tmp_path / "missing.png"), plan, mark).error
 
 
-def test_node_that_does_not_share_the_output_folder(job: Job, tmp_path: Path) -> None:
+def test_node_that_does_not_share_the_output_folder(plan: Plan, tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match=f"does not share the output folder {tmp_path}$"):
-        segment_on_node(Case("a", tmp_path / "a.png"), job, tmp_path / "mark")
+        segment_on_node(Case("a", tmp_path / "a.png"), plan, tmp_path / "mark")
 
 
-def test_output_folder_that_cannot_be_written(job: Job, tmp_path: Path) -> None:
-    wanted = replace(job, out=tmp_path / "missing")
+def test_output_folder_that_cannot_be_written(plan: Plan, tmp_path: Path) -> None:
+    wanted = replace(plan, out=tmp_path / "missing")
     with (
         pytest.raises(ClusterError, match=r"into the output folder .*missing: No such file or directory"),
         segmenting_cluster(None, wanted, 0),
@@ -51,8 +51,8 @@ def test_output_folder_that_cannot_be_written(job: Job, tmp_path: Path) -> None:
     [{"version": "0.0.1"}, {"model_sha256": "0"}, {"runtime": "openvino bfloat17"}],
     ids=min,
 )
-def test_node_that_computes_otherwise(job: Job, mark: Path, tmp_path: Path, other: dict[str, str]) -> None:
-    wanted = replace(job, provenance=replace(job.provenance, **other))
+def test_node_that_computes_otherwise(plan: Plan, mark: Path, tmp_path: Path, other: dict[str, str]) -> None:
+    wanted = replace(plan, provenance=replace(plan.provenance, **other))
     with pytest.raises(ClusterError, match=f"computes with .*, not with .*{next(iter(other.values()))}"):
         segment_on_node(Case("a", tmp_path / "a.png"), wanted, mark)
 

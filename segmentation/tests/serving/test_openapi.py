@@ -63,7 +63,9 @@ def test_uploads_and_jobs_are_described(schema: Any) -> None:
     form = upload["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert list(form["properties"]) == ["file", *SegmentOptions.model_fields]
     assert form["required"] == ["file"]
-    assert form["properties"]["pixel_spacing"]["examples"] == ["2,2"]
+    spacing, formats = (form["properties"][name] for name in ("pixel_spacing", "formats"))
+    assert (spacing["type"], spacing["examples"]) == ("string", [""])
+    assert (formats["type"], formats["default"]) == ("string", "png,nifti,seg,sr")
     answers = {
         status: upload["responses"][status]["content"]["application/json"]["schema"] for status in ("200", "202")
     }

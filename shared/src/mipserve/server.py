@@ -10,6 +10,7 @@ import mipjudge
 import mipseg
 import mipserve
 from mipseg.command import errors_in_one_line
+from mipseg.constants import PORT
 from mipseg.io.dataset import installed_dataset
 from mipseg.serving.serve import configure_logging, serve
 from mipseg.settings import Settings
@@ -27,7 +28,7 @@ def main() -> None:
     )
     on_off = argparse.BooleanOptionalAction
     parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
-    parser.add_argument("--port", help="TCP port (default: 8000)")
+    parser.add_argument("--port", help=f"TCP port (default: {PORT})")
     parser.add_argument("--root-path", help="what a proxy in front cuts off the path, such as /mipseg")
     parser.add_argument("--reload", action=on_off, help="follow changes of example.py and of the code (default: yes)")
     ending = parser.add_mutually_exclusive_group()

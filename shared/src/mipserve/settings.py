@@ -6,6 +6,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from mipseg.constants import PORT
 from mipseg.settings import KitSettings, ProjectSettings, project_root
 
 INSTALLED = {"site-packages", "dist-packages"}  # what lies in such a folder is nobody's own code
@@ -27,7 +28,7 @@ class ServiceSettings(ProjectSettings):
     model_config = SettingsConfigDict(env_prefix="MIPSEG_API_")
 
     host: str = "127.0.0.1"
-    port: int = Field(8000, ge=1, le=65535)
+    port: int = Field(PORT, ge=1, le=65535)
     root_path: str = Field("", pattern=r"^(/[\w.~-]+)*$")
     reload: bool = True
     keep: bool = False

@@ -196,7 +196,7 @@ def problem(page: Any) -> Callable[[str, str], None]:
 FRAME = (24, 30)  # rows and columns of 5 x 4 mm
 
 
-class Job:
+class StubJob:
     """A volume's job on the service, as the test lets it stand.
 
     Frame i of its film is 200 - 5 i grey all over, and has a lesion in its rightmost three columns.
@@ -276,13 +276,13 @@ def _png(image: Grey, *, palette: bool = False) -> bytes:
 
 
 @pytest.fixture
-def make_job(page: Any, case: Case) -> Callable[[], Job]:
+def make_job(page: Any, case: Case) -> Callable[[], StubJob]:
     """Lets the service take every file as a volume from now on."""
-    return lambda: Job(page, case)
+    return lambda: StubJob(page, case)
 
 
 @pytest.fixture
-def job(page: Any, make_job: Callable[[], Job], drop: Callable[..., None]) -> Job:
+def job(page: Any, make_job: Callable[[], StubJob], drop: Callable[..., None]) -> StubJob:
     """The job of a volume that was dropped."""
     job = make_job()
     drop(scan=b"NIfTI")
@@ -291,7 +291,7 @@ def job(page: Any, make_job: Callable[[], Job], drop: Callable[..., None]) -> Jo
 
 
 @pytest.fixture
-def volume(page: Any, job: Job) -> Any:
+def volume(page: Any, job: StubJob) -> Any:
     """The viewer with the volume."""
     job.finish()
     page.wait_for_selector("[data-phase=shown]")

@@ -1,10 +1,9 @@
 "use strict";
 const SVG = "http://www.w3.org/2000/svg";
-const WIDTH = 1000, HEIGHT = 200, LEFT = 60, BOTTOM = 30;  // of a chart and its axes
+const HEIGHT = 200, LEFT = 60, BOTTOM = 30;  // of a chart and its axes
 const uuid = location.pathname.split("/").pop();
 const api = `../api/v1/attempts/${encodeURIComponent(uuid)}`;
 const byId = (id) => document.getElementById(id);
-let token = sessionStorage.getItem("token") || "";
 let order = { key: "position", up: true };
 let images = [];
 let timer;
@@ -22,11 +21,11 @@ function draw(svg, name, attributes, text) {
 // A bar for each image, `value` of the chart's height; `ticks` are pairs of a height and a label.
 function chart(svg, total, value, ticks) {
   svg.replaceChildren();
-  svg.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
-  const high = HEIGHT - BOTTOM, wide = (WIDTH - LEFT) / total;
+  const width = svg.clientWidth, high = HEIGHT - BOTTOM, wide = (width - LEFT) / total;
+  svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
   for (const [part, label] of ticks) {
     const y = high * (1 - part) * 0.94 + 0.06 * high;
-    draw(svg, "line", { x1: LEFT, x2: WIDTH, y1: y, y2: y, class: "grid" });
+    draw(svg, "line", { x1: LEFT, x2: width, y1: y, y2: y, class: "grid" });
     draw(svg, "text", { x: LEFT - 6, y: y + 4, class: "tick end" }, label);
   }
   for (const image of images) {
@@ -136,8 +135,7 @@ function show(attempt) {
 }
 
 function useToken(text) {
-  token = text;
-  sessionStorage.setItem("token", token);
+  keepToken(text);
   update();
 }
 
@@ -197,4 +195,5 @@ async function download(path, name) {
 byId("csv").addEventListener("click", () => download("images.csv", `attempt-${uuid}.csv`));
 byId("report").addEventListener("click", () => download("report.html", `attempt-${uuid}.html`));
 addEventListener("hashchange", useAddress);
+addEventListener("token", update);
 useAddress();

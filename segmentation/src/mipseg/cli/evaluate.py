@@ -12,6 +12,7 @@ from rich.table import Table
 
 from mipseg.cli.options import JsonOption, now, stop, stop_on_errors
 from mipseg.cli.progress import progress_bar
+from mipseg.constants import REPLY_DEADLINE_S
 from mipseg.engines.evaluate_masks import score_endpoint, score_files
 from mipseg.engines.mask_files import Reference, find_references
 from mipseg.evaluation import Comparison, Evaluation, Interval, compare_cases
@@ -111,7 +112,7 @@ def _show(found: Evaluation, comparison: Comparison | None, *, timings: bool) ->
         times = found.timings
         typer.echo(
             f"seconds per image: median {times.p50_s:.2f}, 95 % within {times.p95_s:.2f}, slowest {times.max_s:.2f}, "
-            f"{times.late} of {times.images} over 10 s"
+            f"{times.late} of {times.images} over {REPLY_DEADLINE_S:g} s"
         )
     if comparison is not None:
         _show_comparison(comparison)

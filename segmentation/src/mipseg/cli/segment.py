@@ -28,8 +28,8 @@ from mipseg.cli.options import (
 from mipseg.cli.progress import progress_bar
 from mipseg.cli.run_report import run_report
 from mipseg.engines.cases import Case, find_cases
-from mipseg.engines.job import DEFAULT_FORMATS, FORMATS, Format, Job, Options, Outcome, provenance
 from mipseg.engines.local import run_cases
+from mipseg.engines.plan import DEFAULT_FORMATS, FORMATS, Format, Options, Outcome, Plan, provenance
 from mipseg.engines.ray_cluster import segmenting_cluster
 from mipseg.engines.segment_case import done_before, failed, segment_case
 from mipseg.engines.table import write_table
@@ -90,17 +90,17 @@ def segment(  # noqa: PLR0913 # the options of a command
     if address is not None and engine != "ray":
         raise typer.BadParameter("needs --engine ray", param_hint="--address")
     options = Options(_formats(formats), window, _rule(grow), series, unit, weight, dose)
-    job = _prepare(out, options, force=force)
+    plan = _prepare(out, options, force=force)
     started, results = time.perf_counter(), sys.stdout  # engines may put something else in its place
-    with _engine(engine, address, job, jobs) as run:
+    with _engine(engine, address, plan, jobs) as run:
         cases = find_cases(inputs, out)
         outcomes = _told(run(cases), len(cases), results)
-    _write_totals(job, outcomes, report, time.perf_counter() - started)
+    _write_totals(plan, outcomes, report, time.perf_counter() - started)
     if failures := sum(outcome.status == "failed" for outcome in outcomes):
         stop(f"{failures} of {len(outcomes)} cases failed", 1)
 
 
-def _prepare(out: Path, options: Options, *, force: bool) -> Job:
+def _prepare(out: Path, options: Options, *, force: bool) -> Plan:
     """Check what all cases need before the first."""
     try:
         settings = Settings()
@@ -112,17 +112,17 @@ def _prepare(out: Path, options: Options, *, force: bool) -> Job:
         stop(str(error), 2)
     except OSError as error:
         stop(f"can't make the output folder {out}: {error.strerror}", 2)
-    return Job(out, settings, options, made_by, now(), force)
+    return Plan(out, settings, options, made_by, now(), force)
 
 
 @contextmanager
-def _engine(name: Engine, address: str | None, job: Job, jobs: int) -> Iterator[Run]:
+def _engine(name: Engine, address: str | None, plan: Plan, jobs: int) -> Iterator[Run]:
     """What works off the cases; where it can't, the command ends with code 2."""
     if name == "local":
-        yield partial(_run_here, job=job, jobs=jobs)
+        yield partial(_run_here, plan=plan, jobs=jobs)
         return
     try:
-        with segmenting_cluster(address, job, jobs) as run:
+        with segmenting_cluster(address, plan, jobs) as run:
             yield run
     except ModuleNotFoundError as error:
         stop(f"the package {error.name} is missing: pip install 'mipseg[ray]'", 2)
@@ -130,15 +130,15 @@ def _engine(name: Engine, address: str | None, job: Job, jobs: int) -> Iterator[
         stop(str(error), 2)
 
 
-def _run_here(cases: Sequence[Case], job: Job, jobs: int) -> Iterator[Outcome]:
+def _run_here(cases: Sequence[Case], plan: Plan, jobs: int) -> Iterator[Outcome]:
     """Work off the cases on this machine."""
-    skipped = [outcome for case in cases if (outcome := done_before(case, job)) is not None]
+    skipped = [outcome for case in cases if (outcome := done_before(case, plan)) is not None]
     names = {outcome.case for outcome in skipped}
     left = [case for case in cases if case.name not in names]
-    cores = job.settings.threads or usable_cores()
+    cores = plan.settings.threads or usable_cores()
     processes = min(jobs or cores, max(1, len(left)))
-    shared = replace(job, settings=job.settings.model_copy(update={"threads": max(1, cores // processes)}))
-    work = partial(segment_case, job=shared)
+    shared = replace(plan, settings=plan.settings.model_copy(update={"threads": max(1, cores // processes)}))
+    work = partial(segment_case, plan=shared)
     return chain(skipped, run_cases(work, left, processes, partial(failed, problem=LOST)))
 
 
@@ -155,10 +155,10 @@ def _told(outcomes: Iterator[Outcome], total: int, results: TextIO) -> list[Outc
     return sorted(told, key=lambda outcome: outcome.case)
 
 
-def _write_totals(job: Job, outcomes: Sequence[Outcome], report: Path | None, seconds: float) -> None:
+def _write_totals(plan: Plan, outcomes: Sequence[Outcome], report: Path | None, seconds: float) -> None:
     try:
-        write_table(job.out, [outcome.case for outcome in outcomes if outcome.status != "failed"])
+        write_table(plan.out, [outcome.case for outcome in outcomes if outcome.status != "failed"])
         if report is not None:
-            write_json(report, run_report(job, outcomes, seconds))
+            write_json(report, run_report(plan, outcomes, seconds))
     except OSError as error:
         stop(f"can't write {error.filename}: {error.strerror}", 1)

@@ -10,14 +10,14 @@ from typing import Any
 from mipseg.client.answers import Attempt, Status, Verification
 from mipseg.client.errors import ClientError, StoppedError
 from mipseg.client.follow import describe_state
-from mipseg.client.settings import PORT
+from mipseg.constants import PORT
 
 MAX_ERRORS = 5
 MAX_PORT = 65535
 EXIT_CODES = "exit codes: 0 done, 1 the attempt or the test prediction failed, 2 wrong use or no connection, 130 Ctrl-C"
 SETTINGS = (
-    "settings (environment or .env): EVAL_API_URL (default: http://localhost:8000), EVAL_API_TOKEN, "
-    "TUMOR_SEGMENTATION_SERVICE_URL (default: http://localhost:8000/predict)"
+    f"settings (environment or .env): EVAL_API_URL (default: http://localhost:{PORT}), EVAL_API_TOKEN, "
+    f"TUMOR_SEGMENTATION_SERVICE_URL (default: http://localhost:{PORT}/predict)"
 )
 
 

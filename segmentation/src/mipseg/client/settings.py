@@ -10,9 +10,8 @@ from pydantic_settings import SettingsConfigDict
 
 from mipseg.addresses import Scope, predict_url, scope_of_literal, split_url
 from mipseg.client.errors import UsageError
+from mipseg.constants import PORT
 from mipseg.settings import ProjectSettings, describe
-
-PORT = 8000  # where `make api` serves
 
 
 def can_be_sent(token: str) -> bool:

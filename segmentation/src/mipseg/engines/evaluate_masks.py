@@ -3,8 +3,6 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from mipseg.engines.cases import PROJECTION, RECORD
 from mipseg.engines.mask_files import (
     Reference,
@@ -96,7 +94,7 @@ def _read_case(reference: Reference) -> tuple[GreyImage, BinaryMask]:
     if reference.image is None:
         raise InputError("there is no image to send")
     image = read_grey(reference.image)
-    true = np.zeros(image.shape, bool) if reference.mask is None else read_grey(reference.mask) > 127
+    true = reference.tumour(image.shape)
     if true.shape != image.shape:
         raise InputError(f"the shapes differ: image {image.shape}, reference {true.shape}")
     return image, true

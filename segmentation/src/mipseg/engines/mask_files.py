@@ -15,7 +15,8 @@ from mipseg.errors import InputError, VolumeError
 from mipseg.io.codec import decode_image
 from mipseg.io.dataset import label_path
 from mipseg.io.find import file_kind, files_by_kind
-from mipseg.types import GreyImage
+from mipseg.io.mask_png import tumour_of
+from mipseg.types import BinaryMask, GreyImage
 
 MaskKind: TypeAlias = Literal["image", "nifti"]
 KINDS: tuple[MaskKind, ...] = ("image", "nifti")
@@ -37,6 +38,14 @@ class Reference:
     kind: MaskKind
     mask: Path | None
     image: Path | None = None
+
+    def tumour(self, shape: tuple[int, ...]) -> BinaryMask:
+        """What a PNG mask holds; of a control, nothing on a grid of this shape.
+
+        Raises:
+            InputError: the mask can't be read.
+        """
+        return np.zeros(shape, bool) if self.mask is None else tumour_of(read_grey(self.mask))
 
 
 def find_references(path: Path, images: Path | None = None) -> list[Reference]:
@@ -129,14 +138,14 @@ def _number(name: str) -> str:
 
 
 def read_pair(reference: Reference, prediction: Path) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], float]:
-    """Two masks of one grid, and the size of a pixel (1 px) or voxel (in ml); of PNG, tumour is what is above 127.
+    """Two masks of one grid, and the size of a pixel (1 px) or voxel (in ml); of PNG, see `tumour_of`.
 
     Raises:
         InputError: a file can't be read, or they do not lie on each other.
     """
     if reference.kind == "image":
-        found = read_grey(prediction) > 127
-        true = np.zeros(found.shape, bool) if reference.mask is None else read_grey(reference.mask) > 127
+        found = tumour_of(read_grey(prediction))
+        true = reference.tumour(found.shape)
         side = 1.0
     else:
         from mipseg.io.nifti import read_nifti  # noqa: PLC0415 # an extra

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mipseg.engines.cases import PROJECTION
-from mipseg.engines.job import Job, Options
+from mipseg.engines.plan import Options, Plan
 from mipseg.engines.rotation_files import INTENSITY, LESIONS, write_rotation
 from mipseg.figure import overlay_image
 from mipseg.io.arrays import image_of_intensity, image_of_probability
@@ -81,28 +81,28 @@ def import_writers(kind: FileKind, options: Options) -> None:
         import_module("mipseg.io.dicom_sr")
 
 
-def write_volume(folder: Path, volume: Volume, result: VolumeResult, job: Job, identity: str) -> dict[str, Any]:
+def write_volume(folder: Path, volume: Volume, result: VolumeResult, plan: Plan, identity: str) -> dict[str, Any]:
     """Write the files of a volume.
 
     Args:
         folder: where they go.
         volume: the input.
         result: what was found in it.
-        job: which files, and what made them.
+        plan: which files, and what made them.
         identity: the same text for the same result; makes the UIDs.
 
     Returns:
         What `measurements.json` says of them; `not_written` has the reason for each file that there can't be.
     """
-    formats, rotation = job.options.formats, None
+    formats, rotation = plan.options.formats, None
     mask = (result.labels > 0).view(np.uint8)
     with ThreadPoolExecutor(1) as beside:
-        dicom = beside.submit(_write_dicom, folder, volume, result, job, identity)
+        dicom = beside.submit(_write_dicom, folder, volume, result, plan, identity)
         if "png" in formats:
             segmentation = result.segmentation
             _write_pngs(folder, image_of_intensity(result.mip.intensity), segmentation.tumour, segmentation.probability)
             rotation = write_rotation(folder, volume, result.labels, result.mip.window_top)
-        skipped = _write_niftis(folder, volume, mask, job.options) | dicom.result()
+        skipped = _write_niftis(folder, volume, mask, plan.options) | dicom.result()
     files, warnings = _listed(folder), list(result.warnings)
     if "report.dcm" in files and len(result.lesions) > MAX_REPORTED:
         warnings.append(f"report: report.dcm has the {MAX_REPORTED} largest of {len(result.lesions)} lesions")
@@ -138,17 +138,17 @@ def _write_niftis(folder: Path, volume: Volume, mask: npt.NDArray[np.uint8], opt
     return {}
 
 
-def _write_dicom(folder: Path, volume: Volume, result: VolumeResult, job: Job, identity: str) -> dict[str, str]:
+def _write_dicom(folder: Path, volume: Volume, result: VolumeResult, plan: Plan, identity: str) -> dict[str, str]:
     """Write the segmentation and the report; returns the reason for each of them that there can't be."""
-    formats, names = job.options.formats, {"seg": "seg.dcm", "sr": "report.dcm"}
+    formats, names = plan.options.formats, {"seg": "seg.dcm", "sr": "report.dcm"}
     wanted = [name for kind, name in names.items() if kind in formats]
     if not wanted or volume.source.kind != "dicom":
         return dict.fromkeys(wanted, "the input is not DICOM")
     from mipseg.io.dicom_out import Maker, source_images  # noqa: PLC0415 # an extra
     from mipseg.io.dicom_seg import make_dicom_seg  # noqa: PLC0415 # an extra
 
-    made_by = job.provenance
-    maker = Maker(made_by.version, made_by.model, made_by.model_sha256, job.created, identity)
+    made_by = plan.provenance
+    maker = Maker(made_by.version, made_by.model, made_by.model_sha256, plan.created, identity)
     images = source_images(volume.source)
     if isinstance(images, str):
         return dict.fromkeys(wanted, images)

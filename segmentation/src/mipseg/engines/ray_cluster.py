@@ -19,7 +19,7 @@ from tempfile import mkstemp
 from typing import Any, TypeVar
 
 from mipseg.engines.cases import Case
-from mipseg.engines.job import Job, Outcome, provenance
+from mipseg.engines.plan import Outcome, Plan, provenance
 from mipseg.engines.segment_case import failed, segment_case
 from mipseg.errors import ClusterError, MipsegError
 from mipseg.model.cores import usable_cores
@@ -35,23 +35,23 @@ Result = TypeVar("Result")
 
 @contextmanager
 def segmenting_cluster(
-    address: str | None, job: Job, in_work: int
+    address: str | None, plan: Plan, in_work: int
 ) -> Iterator[Callable[[Sequence[Case]], Iterator[Outcome]]]:
     """What segments cases on a Ray cluster: in any order, with exactly one outcome for each.
 
     Args:
         address: see `connected`.
-        job: what to do; its output folder and the inputs have to be at the same place on every node.
+        plan: what to do; its output folder and the inputs have to be at the same place on every node.
         in_work: how many cases the cluster knows of at once; 0: enough for two thousand cores.
 
     Raises:
         ClusterError: there is no cluster, or a node that would give other results; ends the run.
         ModuleNotFoundError: Ray is not installed.
     """
-    on_one_core = job.settings.model_copy(update={"threads": 1})
-    job = replace(job, out=job.out.absolute(), settings=on_one_core)
-    with _mark(job.out) as mark, connected(address):
-        work = partial(segment_on_node, job=job, mark=mark)
+    on_one_core = plan.settings.model_copy(update={"threads": 1})
+    plan = replace(plan, out=plan.out.absolute(), settings=on_one_core)
+    with _mark(plan.out) as mark, connected(address):
+        work = partial(segment_on_node, plan=plan, mark=mark)
 
         def run(cases: Sequence[Case]) -> Iterator[Outcome]:
             return run_cases(work, map(_absolute, cases), in_work or IN_WORK, partial(failed, problem=LOST))
@@ -172,26 +172,26 @@ def _absolute(case: Case) -> Case:
     return replace(case, path=case.path.absolute(), dicom=tuple(file.absolute() for file in case.dicom))
 
 
-def segment_on_node(case: Case, job: Job, mark: Path) -> Outcome:
+def segment_on_node(case: Case, plan: Plan, mark: Path) -> Outcome:
     """`segment_case` on a node of the cluster.
 
     Args:
         case: what to segment.
-        job: what to do with it.
+        plan: what to do with it.
         mark: see `_mark`.
 
     Raises:
         ClusterError: this node would give other results, or put them elsewhere, than the one that began the run.
     """
-    _check_node(job, mark)
-    return segment_case(case, job)
+    _check_node(plan, mark)
+    return segment_case(case, plan)
 
 
 @lru_cache(maxsize=1)
-def _check_node(job: Job, mark: Path) -> None:
+def _check_node(plan: Plan, mark: Path) -> None:
     """Once for each process."""
     if not mark.exists():
-        raise ClusterError(f"the node {gethostname()} does not share the output folder {job.out}")
-    own = provenance(job.settings)
-    if own != job.provenance:
-        raise ClusterError(f"the node {gethostname()} computes with {own}, not with {job.provenance}")
+        raise ClusterError(f"the node {gethostname()} does not share the output folder {plan.out}")
+    own = provenance(plan.settings)
+    if own != plan.provenance:
+        raise ClusterError(f"the node {gethostname()} computes with {own}, not with {plan.provenance}")

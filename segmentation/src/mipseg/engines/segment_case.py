@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from mipseg.engines.cases import RECORD, Case
-from mipseg.engines.job import Job, Outcome
 from mipseg.engines.outputs import FILES, import_writers, write_image, write_volume
+from mipseg.engines.plan import Outcome, Plan
 from mipseg.errors import InputError, MipsegError, VolumeError
 from mipseg.io.codec import decode_image
 from mipseg.io.mask_png import decode_binary
@@ -50,10 +50,10 @@ class Steps:
         self.seconds[name] = time.perf_counter() - start
 
 
-def segment_case(case: Case, job: Job) -> Outcome:
+def segment_case(case: Case, plan: Plan) -> Outcome:
     """Read, segment, measure and write one case; whatever goes wrong is in the outcome."""
     try:
-        return segment_or_raise(case, job, Steps())
+        return segment_or_raise(case, plan, Steps())
     except Exception as error:  # one broken case must not end the others
         return failed(case, describe(error))
 
@@ -76,7 +76,7 @@ def failed(case: Case, problem: str) -> Outcome:
     return Outcome(case.name, str(case.path), "failed", error=" ".join(problem.split()))
 
 
-def segment_or_raise(case: Case, job: Job, steps: Steps) -> Outcome:
+def segment_or_raise(case: Case, plan: Plan, steps: Steps) -> Outcome:
     """Read, segment, measure and write one case.
 
     Raises:
@@ -86,7 +86,7 @@ def segment_or_raise(case: Case, job: Job, steps: Steps) -> Outcome:
     with python_warnings.catch_warnings(), _without_collector():
         python_warnings.simplefilter("ignore")  # of libraries, about headers; what matters is in the result
         logging.getLogger("highdicom").setLevel(logging.ERROR)
-        return _segment(case, job, steps)
+        return _segment(case, plan, steps)
 
 
 @contextmanager
@@ -101,27 +101,27 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _segment(case: Case, job: Job, steps: Steps) -> Outcome:
-    folder = job.out / case.name
+def _segment(case: Case, plan: Plan, steps: Steps) -> Outcome:
+    folder = plan.out / case.name
     with case.open() as found, steps.timed("total"):
         _check_place(case, folder)
-        if (earlier := done_before(case, job)) is not None:
+        if (earlier := done_before(case, plan)) is not None:
             return earlier
         # A report of earlier results goes with them.
         with (
             ThreadPoolExecutor(1) as beside,
             replaced_files(folder, (*FILES, PAGE, PDF, RECORD), RECORD) as partial,
         ):
-            key = beside.submit(lambda: job.key(case.sha256()))
-            written = _write(found, job, partial, key, steps)
+            key = beside.submit(lambda: plan.key(case.sha256()))
+            written = _write(found, plan, partial, key, steps)
             record = {"case": case.name, **key.result(), **written}
             write_json(partial / RECORD, record)
     return _outcome(case, "done", record, steps.seconds)
 
 
-def _write(found: Found, job: Job, folder: Path, key: Future[dict[str, Any]], steps: Steps) -> dict[str, Any]:
+def _write(found: Found, plan: Plan, folder: Path, key: Future[dict[str, Any]], steps: Steps) -> dict[str, Any]:
     """Analyse an input and write all files; returns the record's part on what was found."""
-    segmenter, options = load_segmenter(job.settings), job.options
+    segmenter, options = load_segmenter(plan.settings), plan.options
     if found.kind == "image":
         with steps.timed("segment"):
             result = analyze_file(found.files[0], segmenter)
@@ -130,20 +130,20 @@ def _write(found: Found, job: Job, folder: Path, key: Future[dict[str, Any]], st
     with ThreadPoolExecutor(1) as beside:  # if one of these fails, the same error comes up below
         beside.submit(segmenter.load)  # takes as long as reading
         with steps.timed("read"):
-            volume = _read(found, job)
+            volume = _read(found, plan)
         # As long as analysing; beside reading, which is Python as well, each would wait for the other.
         beside.submit(import_writers, found.kind, options)
         with steps.timed("segment"):
             analysis = analyze_volume(volume, segmenter, VolumeOptions(options.rule, options.window_top))
-            if job.correction is not None:
-                mask = decode_binary(job.correction.read_bytes())
+            if plan.correction is not None:
+                mask = decode_binary(plan.correction.read_bytes())
                 analysis = correct_volume(volume, analysis, mask, options.rule)
     with steps.timed("write"):
-        return write_volume(folder, volume, analysis, job, json.dumps(key.result()))
+        return write_volume(folder, volume, analysis, plan, json.dumps(key.result()))
 
 
-def _read(found: Found, job: Job) -> Volume:
-    options = job.options
+def _read(found: Found, plan: Plan) -> Volume:
+    options = plan.options
     if found.kind == "dicom":
         if options.unit is not None:
             raise InputError("the unit of DICOM files is in their headers; leave --unit out")
@@ -159,14 +159,14 @@ def _check_place(case: Case, folder: Path) -> None:
         raise VolumeError(f"the results would go into the input, {folder}; choose another output folder")
 
 
-def done_before(case: Case, job: Job) -> Outcome | None:
+def done_before(case: Case, plan: Plan) -> Outcome | None:
     """The outcome of an earlier run, if it is still good (input, model, options) and all its files are there."""
-    folder = job.out / case.name
-    if job.force or not (folder / RECORD).is_file():
+    folder = plan.out / case.name
+    if plan.force or not (folder / RECORD).is_file():
         return None
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        good = all(record[name] == value for name, value in job.key(case.sha256()).items())
+        good = all(record[name] == value for name, value in plan.key(case.sha256()).items())
         present = all((folder / name).is_file() for name in record["files"])
         return _outcome(case, "skipped", record, {}) if good and present else None
     except (OSError, ValueError, KeyError, TypeError):

@@ -11,19 +11,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from PIL import ExifTags, ImageFile
 from PIL import Image as PillowImage
-from PIL import ImageFile
 
+from mipseg.constants import MAX_PIXELS
 from mipseg.errors import Base64Error, ImageError, ImageTooLargeError, NotGreyError
 from mipseg.io import jpeg, png
 from mipseg.io.arrays import pixels_of_array
-from mipseg.io.sizes import MAX_PIXELS, check_size, too_large
+from mipseg.io.sizes import check_size, too_large
 from mipseg.types import GreyImage, Image
 
 _DATA_URL = re.compile(r"data:(image/(png|jpeg|jpg)|application/octet-stream);base64,", re.IGNORECASE)
 _FROM_URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _BLANKS = b" \t\r\n\v\f"
-_ORIENTATION = 0x0112  # EXIF tag
 _UPRIGHT = 0, 1  # 0 stands for unknown
 _MAX_SPREAD = 32  # between the colours of a pixel that still counts as grey: JPEG's noise is below
 _MAX_COLOURED = 2e-4  # share of the pixels that may be coloured
@@ -124,7 +124,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Decoded:
                 raise ImageError("CMYK images are not accepted; send grey or RGB")
             image.load()
             # Pillow and OpenCV disagree about rotation by EXIF; a wrong guess would swap left and right.
-            if image.getexif().get(_ORIENTATION, 1) not in _UPRIGHT:
+            if image.getexif().get(ExifTags.Base.Orientation, 1) not in _UPRIGHT:
                 raise ImageError("images with an EXIF orientation are not accepted; rotate the pixels instead")
             if info is None:
                 jpeg.check_pixels(data, image)

@@ -13,7 +13,7 @@ FileKind: TypeAlias = Literal["dicom", "nifti", "mha", "nrrd", "zip", "image"]
 
 _HEAD_BYTES = 540  # of a NIfTI-2 header; a DICOM file has its mark at 128
 _PAIR_SIZES = ((348).to_bytes(4, "little"), (348).to_bytes(4, "big"))  # of the header of NIfTI and Analyze pairs
-_GZIP = b"\x1f\x8b"
+GZIP_MAGIC = b"\x1f\x8b"
 _BEGINNINGS: dict[FileKind, tuple[bytes, ...]] = {
     # Without the mark: DICOM files of old begin with their first element, one of the first of group 0002 or 0008.
     "dicom": tuple(bytes((group, 0, element, 0)) for group in (2, 8) for element in range(0x19)),
@@ -36,7 +36,7 @@ def file_kind(file: Path) -> FileKind | None:
     """
     with file.open("rb") as stream:
         head = stream.read(_HEAD_BYTES)
-    if head.startswith(_GZIP):
+    if head.startswith(GZIP_MAGIC):
         try:
             with gzip.open(file) as stream:
                 head = stream.read(_HEAD_BYTES)

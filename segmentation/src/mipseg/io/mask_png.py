@@ -4,15 +4,14 @@ import io
 
 import numpy as np
 import numpy.typing as npt
+from PIL import ExifTags
 from PIL import Image as PillowImage
 
+from mipseg.constants import MAX_PIXELS
 from mipseg.errors import ImageError, InputError
 from mipseg.io.png import SIGNATURE, check_png
-from mipseg.io.sizes import MAX_PIXELS
 from mipseg.metrics import dice_score
-from mipseg.types import BinaryMask
-
-_ORIENTATION = 0x0112  # EXIF tag; OpenCV would turn the picture
+from mipseg.types import BinaryMask, GreyImage
 
 
 def decode_rgb(data: bytes, max_pixels: int = MAX_PIXELS) -> npt.NDArray[np.uint8]:
@@ -35,7 +34,7 @@ def decode_rgb(data: bytes, max_pixels: int = MAX_PIXELS) -> npt.NDArray[np.uint
     try:
         with PillowImage.open(io.BytesIO(data), formats=["PNG"]) as image:
             image.load()
-            if image.getexif().get(_ORIENTATION, 1) != 1:
+            if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # OpenCV would turn it
                 raise ImageError("the PNG has an EXIF orientation; turn its pixels instead")
             if image.mode.startswith("I"):  # 16-bit grey, which Pillow's own conversion would clip
                 grey = (np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8)
@@ -72,6 +71,11 @@ def decode_binary(data: bytes) -> BinaryMask:
         return np.asarray(image, dtype=np.bool_)
 
 
+def tumour_of(grey: GreyImage) -> BinaryMask:
+    """What a mask of any greys holds: tumour is what is nearer to white."""
+    return grey > 127
+
+
 def describe_mask_file(data: bytes, reference: BinaryMask) -> str:
     """What kind of PNG a mask came in, and what its Dice would be by what the judge does not read.
 
@@ -99,7 +103,7 @@ def describe_mask_file(data: bytes, reference: BinaryMask) -> str:
     return ", ".join(said)
 
 
-def _dice_by(values: npt.NDArray[np.uint8], reference: BinaryMask) -> str:
+def _dice_by(values: GreyImage, reference: BinaryMask) -> str:
     if values.shape != reference.shape:
         return "its size would be wrong"
-    return f"the Dice would be {dice_score(reference, values > 127):.3f}"
+    return f"the Dice would be {dice_score(reference, tumour_of(values)):.3f}"

@@ -11,9 +11,9 @@ import numpy as np
 from nibabel.spatialimages import HeaderDataError
 
 from mipseg.errors import VolumeError
+from mipseg.io.find import GZIP_MAGIC
 from mipseg.io.volume import Affine, Grid, check_affine, check_finite, check_size
 
-GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK = 1 << 24
 _LPS_OF_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _MILLIMETRES = {"meter": 1000.0, "mm": 1.0, "micron": 0.001}

@@ -2,7 +2,6 @@
 
 from mipseg.errors import ImageError, ImageTooLargeError
 
-MAX_PIXELS = 2_000_000
 MAX_SIDE = 10_000  # an image of one row is padded to 32, so a side must be bounded as well
 
 

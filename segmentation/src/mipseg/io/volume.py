@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from mipseg.constants import MAX_SPACING_MM
 from mipseg.errors import VolumeError
 from mipseg.types import Voxels
 
@@ -21,7 +22,7 @@ Box: TypeAlias = tuple[slice, slice, slice]
 MAX_VOXELS = 2**28  # 1 GiB of float32; the longest PET scanners make 200 million
 MAX_VALUE = 1e30
 MIN_SLICES = 2
-MIN_SPACING_MM, MAX_SPACING_MM = 0.1, 100.0
+MIN_SPACING_MM = 0.1
 MAX_TILT_DEG = 30.0  # of the grid against the patient; beyond it "coronal" means little
 TILT_SAID_DEG = 1.0
 _MAX_SKEW = 0.02  # cosine between two axes of a grid, which must stand at right angles

@@ -6,15 +6,15 @@ import numpy as np
 import numpy.typing as npt
 
 from mipseg.model.preprocess import BODY_LEVEL
+from mipseg.repair.coarse import BODY, HOT
 from mipseg.repair.orientation import pose
 from mipseg.types import Intensity
 
-LEVEL = 0.1  # intensity of a body, at half resolution
 AIR_SHARE = 0.01  # of a line between two bodies that may be body
 MIN_PART = 0.1  # of the body pixels that lie on each side of such a line; at most 0.03 in the data set
 MIN_GAIN = 0.35  # of both halves' likeness over the whole's, if each is a body; at most 0.19 in the data set
 MIN_ASPECT = 1.15  # rows over columns of a body from head to thighs; at least 1.19 in the data set
-HOT, MIN_HOT_SHARE = 0.7, 0.012  # brain, heart or bladder are hot; a smaller share is legs
+MIN_HOT_SHARE = 0.012  # of the body; a smaller one is legs
 MIN_LIKENESS = 0.15  # see `Pose`; half a body has less
 MIN_SPREAD = 0.4  # log of a body's highest intensity over a low one; drawings are flat
 MIN_DIFFERENCE = 0.1  # of a body's variance, that between pixels of one line; at least 0.37 in the data set
@@ -28,7 +28,7 @@ def are_several(half: Intensity, body: Intensity, likeness: float) -> bool:
         body: the box around all bodies in it.
         likeness: of that box, see `Pose`.
     """
-    if any(_has_gap((half > LEVEL).mean(axis)) for axis in (0, 1)):
+    if any(_has_gap((half > BODY).mean(axis)) for axis in (0, 1)):
         return True
     height, width = body.shape
     if height < 2 * MIN_ASPECT * width:
@@ -60,5 +60,5 @@ def is_drawing(half: Intensity, body: Intensity) -> bool:
 def is_part(body: Intensity, likeness: float) -> bool:
     """Whether an upright body's box does not show a body from head to thighs."""
     height, width = body.shape
-    hot = (body > HOT).sum() / max(int((body > LEVEL).sum()), 1)
+    hot = (body > HOT).sum() / max(int((body > BODY).sum()), 1)
     return bool(height < MIN_ASPECT * width or hot < MIN_HOT_SHARE or likeness < MIN_LIKENESS)

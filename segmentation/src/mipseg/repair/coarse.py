@@ -7,6 +7,9 @@ import numpy.typing as npt
 
 from mipseg.types import Intensity
 
+BODY = 0.1  # intensity of a body, halved
+HOT = 0.7  # of its brain, heart or bladder
+
 
 def blocks(intensity: Intensity) -> npt.NDArray[np.float32]:
     """Cut an (H, W) image into blocks of 2 x 2 pixels: (h, 2, w, 2), with air added if a side is odd."""

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from mipseg.metrics import NEIGHBOURS
 from mipseg.repair.coarse import blocks, highest
 from mipseg.types import BinaryMask, Intensity
 
@@ -15,7 +16,6 @@ REACH = 2  # blocks between letters of one mark
 LARGE, HOT = 100, 0.3
 SMALL, SATURATED = 30, 0.75
 MAX_SHARE = 0.25  # of the body; what is larger is another body
-EIGHT = np.ones((3, 3), bool)
 
 
 def without_marks(intensity: Intensity) -> Intensity:
@@ -28,19 +28,19 @@ def without_marks(intensity: Intensity) -> Intensity:
         The same array if there are none, else a copy.
     """
     seen = highest(intensity) > LEVEL
-    components, _ = ndimage.label(seen, EIGHT)
+    components, _ = ndimage.label(seen, NEIGHBOURS)
     sizes = np.bincount(components.ravel())[1:]
     if sizes.size < 2:
         return intensity
     body = components == sizes.argmax() + 1
     beside = seen & ~body
-    groups, _ = ndimage.label(ndimage.binary_dilation(beside, EIGHT, REACH), EIGHT)
+    groups, _ = ndimage.label(ndimage.binary_dilation(beside, NEIGHBOURS, REACH), NEIGHBOURS)
     marks = np.zeros_like(seen)
     marks[beside] = _are_marks(blocks(intensity).swapaxes(1, 2)[beside], groups[beside], MAX_SHARE * 4 * sizes.max())
     if not marks.any():
         return intensity
     # With the pale rim around a mark, but nothing of the body.
-    rim = ndimage.binary_dilation(marks, EIGHT, REACH) & ~body
+    rim = ndimage.binary_dilation(marks, NEIGHBOURS, REACH) & ~body
     height, width = intensity.shape
     return np.where(rim.repeat(2, 0).repeat(2, 1)[:height, :width], np.float32(0), intensity)
 

@@ -7,11 +7,11 @@ import numpy.typing as npt
 from PIL import Image as PillowImage
 
 from mipseg.repair.border import Box
+from mipseg.repair.coarse import BODY
 from mipseg.repair.learned import learned
 from mipseg.types import Intensity
 
 SIDE = 16  # pixels of a thumbnail
-LEVEL = 0.1  # intensity of a body, at half resolution
 MIN_SHARE = 0.03  # of a line that is body in the body's box: specks are less
 CONTRAST = 4  # thumbnails are cut at so many times their mean
 MIN_GAIN = 0.2  # in likeness before an image is turned
@@ -32,7 +32,7 @@ class Pose(NamedTuple):
 
 def body_box(half: Intensity) -> Box | None:
     """The box around the body in an image at half resolution, or None if there is nothing."""
-    inside = half > LEVEL
+    inside = half > BODY
     rows, columns = (np.flatnonzero(inside.mean(axis) > MIN_SHARE) for axis in (1, 0))
     if rows.size < 2 or columns.size < 2:
         return None

@@ -3,15 +3,14 @@
 import numpy as np
 import numpy.typing as npt
 
+from mipseg.constants import MAX_PIXELS, PITCH_MM
 from mipseg.errors import ArgumentError
-from mipseg.io.sizes import MAX_PIXELS
+from mipseg.repair.coarse import HOT
 from mipseg.repair.learned import learned
 from mipseg.types import BinaryMask, Intensity
 
-PITCH = 2.0  # mm per pixel that the networks were trained with
 SMALLEST, LARGEST = 0.74, 1.30  # body size over the usual one; 0.75 to 1.28 in the data set
 LEVELS = 0.06, 0.1, 0.2  # intensities that outline a body at half resolution
-HOT = 0.7
 MAX_FACTOR = 5.0
 
 
@@ -27,16 +26,16 @@ def resampled_shape(shape: tuple[int, int], spacing: tuple[float, float] | None)
     """
     if spacing is None:
         return shape
-    factors = [mm / PITCH for mm in spacing]
+    factors = [mm / PITCH_MM for mm in spacing]
     if not all(1 / MAX_FACTOR <= factor <= MAX_FACTOR for factor in factors):
-        limits = f"{PITCH / MAX_FACTOR:g} to {PITCH * MAX_FACTOR:g} mm"
+        limits = f"{PITCH_MM / MAX_FACTOR:g} to {PITCH_MM * MAX_FACTOR:g} mm"
         raise ArgumentError(
             f"the pixel spacing is {spacing[0]:g} x {spacing[1]:g} mm, but only {limits} can be resampled"
         )
     height, width = (max(1, round(side * factor)) for side, factor in zip(shape, factors, strict=True))
     if height * width > MAX_PIXELS:
         raise ArgumentError(
-            f"at {PITCH:g} mm per pixel the image would have {height * width} pixels; send a smaller part"
+            f"at {PITCH_MM:g} mm per pixel the image would have {height * width} pixels; send a smaller part"
         )
     return height, width
 

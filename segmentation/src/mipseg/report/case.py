@@ -7,10 +7,11 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
+from mipseg.constants import PITCH_MM
 from mipseg.errors import ReportError
 from mipseg.figure import overlay_image
 from mipseg.io.codec import decode_image
-from mipseg.projection import PITCH_MM
+from mipseg.io.mask_png import tumour_of
 from mipseg.report.html import body_columns, data_url, fixed, render
 from mipseg.report.measures import Table, lesion_table, missing_measures, patient_values
 from mipseg.report.words import IMAGE_LIMITS, LIMITS, VOLUME_LIMITS, plain_warnings
@@ -145,7 +146,7 @@ def read_figure(folder: Path, record: Mapping[str, Any]) -> Figure | None:
     mip, mask = (decode_image((folder / name).read_bytes())[:, :, 0] for name in ("mip.png", "mask.png"))
     if mip.shape != mask.shape:
         raise ReportError(f"mip.png is {mip.shape}, but mask.png is {mask.shape}")
-    return make_figure(mip, mask > 127, record)
+    return make_figure(mip, tumour_of(mask), record)
 
 
 def make_figure(mip: GreyImage, tumour: BinaryMask, record: Mapping[str, Any]) -> Figure:

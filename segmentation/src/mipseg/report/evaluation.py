@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from mipseg.constants import REPLY_DEADLINE_S
 from mipseg.evaluation import Comparison, Evaluation, Interval
 from mipseg.figure import agreement_image
 from mipseg.metrics import CLEAN
@@ -59,7 +60,7 @@ def facts_of(found: Evaluation) -> list[tuple[str, str]]:
     if found.timings is not None:
         times = found.timings
         text = f"median {times.p50_s:.2f}, 95 % within {times.p95_s:.2f}, most {times.max_s:.2f}"
-        rows += [("Seconds per image", text), ("Over 10 s", f"{times.late} of {times.images}")]
+        rows += [("Seconds per image", text), (f"Over {REPLY_DEADLINE_S:g} s", f"{times.late} of {times.images}")]
     return rows
 
 

@@ -8,7 +8,9 @@ from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0)  # seconds; the judge gives up at 10
+from mipseg.constants import REPLY_DEADLINE_S
+
+BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, REPLY_DEADLINE_S)  # seconds
 METHODS = {method.value for method in HTTPMethod}  # all others are what a stranger wrote
 _log = structlog.get_logger()
 

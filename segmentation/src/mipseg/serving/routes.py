@@ -11,7 +11,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mipseg.checks import MAX_SPACING, validate_segmentation
+from mipseg.checks import validate_segmentation
+from mipseg.constants import MAX_SPACING_MM
 from mipseg.errors import ModelError
 from mipseg.io.codec import decode, decode_base64, encode_request
 from mipseg.json_body import REQUEST_PARTS, JsonError, read_json
@@ -27,7 +28,7 @@ from mipseg.types import Image, Mask
 
 Body = TypeVar("Body", bound=BaseModel)
 Predict = Callable[[Image], Mask]
-Millimetres = Annotated[float, Field(gt=0, le=MAX_SPACING)]
+Millimetres = Annotated[float, Field(gt=0, le=MAX_SPACING_MM)]
 CLIENT_GONE = 499  # nobody reads this status but the log and the metrics; nginx uses it too
 _log = structlog.get_logger()
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from mipseg.engines.job import DEFAULT_FORMATS, Format, Options
+from mipseg.engines.plan import DEFAULT_FORMATS, Format, Options
 from mipseg.growing import DEFAULT_RULE, Rule
 from mipseg.projection import MIN_WINDOW
 from mipseg.serving.problems import ProblemError, repeatable
@@ -18,7 +18,7 @@ def _split(text: object) -> object:
     return [part.strip() for part in text.split(",") if part.strip()] if isinstance(text, str) else text
 
 
-CommaSeparated = BeforeValidator(_split)
+CommaSeparated = BeforeValidator(_split, json_schema_input_type=str)
 
 
 class SegmentOptions(BaseModel):
@@ -27,21 +27,21 @@ class SegmentOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     pixel_spacing: Annotated[tuple[Millimetres, Millimetres] | None, CommaSeparated] = Field(
-        None, description="of an image: mm between rows and between columns, such as `2,2`", examples=["2,2"]
+        None, description="of an image: mm between rows and between columns, such as `2,2`"
     )
     formats: Annotated[tuple[Format, ...], CommaSeparated] = Field(
         DEFAULT_FORMATS,
         description="of a volume: files to write, of `png,nifti,seg,sr,suv`",
-        examples=["png,nifti,seg,sr"],
+        json_schema_extra={"default": ",".join(DEFAULT_FORMATS)},
     )
     window: float | None = Field(
-        None, ge=MIN_WINDOW, description="of a volume: value shown as the hottest; default: SUV 6", examples=[6.0]
+        None, ge=MIN_WINDOW, description="of a volume: value shown as the hottest; default: SUV 6"
     )
     grow: Rule = Field(DEFAULT_RULE, description="of a volume: how lesions grow to 3-D")
     series: str | None = Field(None, pattern=r"^[0-9.]{1,64}$", description="UID of the DICOM series, if several")
     unit: Literal["suv", "bqml"] | None = Field(None, description="of NIfTI, MHA and NRRD, which do not say it")
-    weight: float | None = Field(None, ge=MIN_WEIGHT_KG, description="body weight in kg, for SUV", examples=[70.0])
-    dose: float | None = Field(None, ge=MIN_DOSE_BQ, description="injected activity in Bq, for SUV", examples=[370e6])
+    weight: float | None = Field(None, ge=MIN_WEIGHT_KG, description="body weight in kg, for SUV")
+    dose: float | None = Field(None, ge=MIN_DOSE_BQ, description="injected activity in Bq, for SUV")
 
     def check_fits(self, *, is_image: bool) -> None:
         """Refuse options that mean nothing for what came.

@@ -114,5 +114,7 @@ def _form_schema() -> dict[str, Any]:
     # The route reads the body itself, within its own limits; the schema is stated by hand.
     schema = SegmentOptions.model_json_schema()
     file = {"type": "string", "format": "binary", "description": "PNG, JPEG, NIfTI, MHA, NRRD, or a ZIP of DICOM files"}
-    form = {**schema, "properties": {FIELD: file, **schema["properties"]}, "required": [FIELD]}
+    # An empty field counts as none: what Swagger UI sends of options that nobody filled in.
+    options = {name: option | {"examples": [""]} for name, option in schema["properties"].items()}
+    form = {**schema, "properties": {FIELD: file, **options}, "required": [FIELD]}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}}}

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from mipseg.engines.job import Options
+from mipseg.engines.plan import Options
 from mipseg.serving.jobs import runner as module
 from mipseg.serving.jobs.job import Job, ResultFile
 from mipseg.serving.jobs.runner import JobRunner

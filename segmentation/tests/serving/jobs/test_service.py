@@ -20,7 +20,7 @@ import pytest
 from pydicom import dcmread
 
 from mipseg.engines.cases import Case
-from mipseg.engines.job import Job, Options, provenance
+from mipseg.engines.plan import Options, Plan, provenance
 from mipseg.engines.segment_case import segment_case
 from mipseg.io.mask_png import decode_rgb, encode_png
 from mipseg.phantom import SPACING_MM, make_volume_phantom
@@ -108,15 +108,15 @@ def test_a_nifti_and_a_zip_of_dicom_from_upload_to_files(
         (tmp_path / "upload").write_bytes(content)
         chosen = Options(("png", "nifti", "seg", "sr", "suv"), rule="suv4")
         created = datetime.fromisoformat(found["created"])
-        job = Job(tmp_path / location[-8:], settings, chosen, provenance(settings), created)
-        outcome = segment_case(Case("upload", tmp_path / "upload"), job)
+        plan = Plan(tmp_path / location[-8:], settings, chosen, provenance(settings), created)
+        outcome = segment_case(Case("upload", tmp_path / "upload"), plan)
         assert [file["name"] for file in found["files"]] == [*outcome.files, "measurements.csv"]
         assert ("seg.dcm" in outcome.files) == (content is archive)
         for file in found["files"]:
             answer = server.client.get(f"{location}/result/{file['name']}")
             assert len(answer.content) == file["size"]
             if file["name"] != "measurements.csv":
-                assert answer.content == (job.out / "upload" / file["name"]).read_bytes()
+                assert answer.content == (plan.out / "upload" / file["name"]).read_bytes()
         assert outcome.lesions
         folder = server.log_file.parent / "jobs" / location[-32:]
         assert {file.name for file in folder.iterdir()} == {"job.json", "upload", "results-0"}

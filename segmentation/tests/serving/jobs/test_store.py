@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mipseg.engines.job import Options
+from mipseg.engines.plan import Options
 from mipseg.problem_codes import title_of
 from mipseg.serving.jobs import store as module
 from mipseg.serving.jobs.job import Job, JobProblem, ResultFile

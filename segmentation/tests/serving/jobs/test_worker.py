@@ -15,7 +15,7 @@ from PIL import Image
 from pydicom import Dataset, dcmread
 
 from mipseg.engines.cases import Case
-from mipseg.engines.job import Job, Options, provenance
+from mipseg.engines.plan import Options, Plan, provenance
 from mipseg.engines.segment_case import segment_case
 from mipseg.errors import ModelError
 from mipseg.io.mask_png import encode_png
@@ -47,7 +47,7 @@ def zip_of(folder: Path) -> bytes:
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Does an upload's work; all messages."""
-    for module in ("mipseg.engines.job", "mipseg.engines.segment_case"):
+    for module in ("mipseg.engines.plan", "mipseg.engines.segment_case"):
         monkeypatch.setattr(f"{module}.load_segmenter", lambda _: HotSpots())
 
     def do(content: bytes, correction: Path | None = None, **options: object) -> list[Message]:
@@ -92,8 +92,8 @@ def test_the_files_are_the_command_s_byte_for_byte(run: Run, tmp_path: Path) -> 
     }
     (tmp_path / "upload").write_bytes(content)
     settings, options = Settings(), Options(("png", "nifti", "seg", "sr", "suv"))
-    job = Job(tmp_path / "out", settings, options, provenance(settings), CREATED)
-    assert segment_case(Case("upload", tmp_path / "upload"), job).status == "done"
+    plan = Plan(tmp_path / "out", settings, options, provenance(settings), CREATED)
+    assert segment_case(Case("upload", tmp_path / "upload"), plan).status == "done"
     for file in last.files:
         found = (tmp_path / "job/results-0/upload" / file.name).read_bytes()
         assert len(found) == file.size

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from mipseg.engines.job import Options
+from mipseg.engines.plan import Options
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 UPLOAD, CORRECTION, TEMPORARY = "upload", "correction.png", "tmp"  # in the folder of a job

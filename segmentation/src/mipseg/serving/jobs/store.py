@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 from filelock import FileLock, Timeout
 
-from mipseg.engines.job import Options
+from mipseg.engines.plan import Options
 from mipseg.io.find import file_kind
 from mipseg.io.write import write_bytes
 from mipseg.problem_codes import title_of

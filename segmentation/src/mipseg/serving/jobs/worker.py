@@ -13,8 +13,8 @@ from threading import Thread
 
 from pydantic import BaseModel
 
-from mipseg.engines import job as engine
 from mipseg.engines.cases import Case
+from mipseg.engines.plan import Options, Plan, provenance
 from mipseg.engines.segment_case import Steps, describe, segment_or_raise
 from mipseg.engines.table import write_table
 from mipseg.errors import InputError, ModelError
@@ -46,7 +46,7 @@ class Order(BaseModel):
     out: Path
     correction: Path | None = None
     created: datetime
-    options: engine.Options
+    options: Options
     settings: Settings
 
 
@@ -80,9 +80,9 @@ def work(order: Order, tell: Callable[[Message], None]) -> None:
 
     out = order.out
     try:
-        made_by = engine.provenance(order.settings)
-        job = engine.Job(out, order.settings, order.options, made_by, order.created, correction=order.correction)
-        outcome = segment_or_raise(Case(UPLOAD, order.folder / UPLOAD), job, Steps(begins))
+        made_by = provenance(order.settings)
+        plan = Plan(out, order.settings, order.options, made_by, order.created, correction=order.correction)
+        outcome = segment_or_raise(Case(UPLOAD, order.folder / UPLOAD), plan, Steps(begins))
         write_table(out, [UPLOAD])
         (out / TABLE).replace(out / UPLOAD / TABLE)
     except Exception as error:

@@ -1,13 +1,12 @@
 // @ts-check
 import { readPalettePng } from "./palette_png.js";
-import { decodeGrey } from "./pixels.js";
+import { PITCH_MM, decodeGrey } from "./pixels.js";
 import { ServiceError, asError, readJson } from "./problem.js";
 import { shown } from "./shown.js";
 /** @typedef {import("./types.js").State} State */
 /** @typedef {(text: string, share: number | null) => void} OnStep */
 
 const POLL_MS = 400;
-const PITCH_MM = 2; // of the image that the service makes of a volume
 
 /** @param {string} id of a job */
 const addressOf = (id) => `v1/jobs/${encodeURIComponent(id)}`;

@@ -1,5 +1,7 @@
 // @ts-check
 
+export const PITCH_MM = 2; // between pixels of the projection of a volume; of images too, unless they say another
+
 /**
  * Decode a PNG or JPEG to grey values.
  *

@@ -25,7 +25,7 @@ function columnsOf({ spacing }) {
   ];
 }
 
-const MAX_ROWS = 100; // more are noise, and would make the page slow
+export const MAX_ROWS = 100; // more are noise, and would make the page slow
 
 /** The table of lesions: sorted by its columns, and linked both ways with the picture. */
 export class LesionTable {

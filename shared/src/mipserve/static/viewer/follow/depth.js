@@ -1,8 +1,7 @@
 // @ts-check
+import { AIR } from "./shift.js";
 /** @typedef {import("../types.js").Film} Film */
 /** @typedef {import("../types.js").Volume} Volume */
-
-const AIR = 8; // of 255: what is hotter is body
 
 /**
  * How far behind the middle of the body each lesion lies. The middle is taken in the film's side view, whose columns go

@@ -4,6 +4,7 @@ import { at, make, onclick } from "../dom.js";
 import { WITH_LATER } from "../samples.js";
 import { saveAs } from "../save.js";
 import { isStale } from "../remeasure.js";
+import { MAX_ROWS } from "../table.js";
 import { REACH_MM, compareScans } from "./compare.js";
 import { showBaseline } from "./pair.js";
 /** @typedef {import("../types.js").State} State */
@@ -11,7 +12,6 @@ import { showBaseline } from "./pair.js";
 /** @typedef {import("./compare.js").Pair} Pair */
 /** @typedef {import("../canvas.js").Canvas} Canvas */
 
-const MAX_ROWS = 100;
 /** @param {string} where */
 const rule = (where) => `Lesions are matched by where their centres lie ${where}, after one body is laid upon the other: the
   nearest pair first, each lesion once, at most ${REACH_MM / 10} cm apart. An aid for reading, not an assessment of response.`;

@@ -1,17 +1,17 @@
 // @ts-check
+import { PITCH_MM } from "../pixels.js";
 /** @typedef {import("../types.js").State} State */
 /** @typedef {import("../types.js").Point} Point */
 /** @typedef {Pick<State, "intensity" | "width" | "height" | "spacing">} Image */
 
-const AIR = 8; // of 255: what is hotter is body
+export const AIR = 8; // of 255: what is hotter is body
 const BIN_MM = 4;
-const ASSUMED_MM = 2; // where the size of pixels is not known
 
 /** @type {WeakMap<Uint8Array, ReturnType<typeof profileOf>>} of images seen before: the mask changes more often than they */
 const profiles = new WeakMap();
 
 /** @param {Pick<Image, "spacing">} image @returns {[number, number]} millimetres of a row and of a column */
-export const spacingOf = ({ spacing }) => spacing ?? [ASSUMED_MM, ASSUMED_MM];
+export const spacingOf = ({ spacing }) => spacing ?? [PITCH_MM, PITCH_MM];
 
 /**
  * How far a body has moved from one image to the other. Upwards and downwards: where the widths of both bodies, row by

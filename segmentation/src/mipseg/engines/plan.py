@@ -1,4 +1,4 @@
-"""What is done with every case of a run: the options, and what they make of a case."""
+"""What a run does with its cases: the options, and what comes of a case."""
 
 import hashlib
 from dataclasses import asdict, dataclass, field
@@ -70,8 +70,8 @@ def provenance(settings: Settings) -> Provenance:
 
 
 @dataclass(frozen=True)
-class Job:
-    """All that a case needs; it travels to another process.
+class Plan:
+    """What a run does with each of its cases; it travels to other processes.
 
     Attributes:
         out: the output folder.
