@@ -27,7 +27,7 @@ from mipseg.training.onnx_file import MIN_ROUNDED, to_onnx  # noqa: E402
 from mipseg.training.predict import as_networks  # noqa: E402
 from mipseg.training.runs import Run  # noqa: E402
 from mipseg.training.split import Split  # noqa: E402
-from mipseg.training.train import Job, begin  # noqa: E402
+from mipseg.training.train import NetworkTask, begin  # noqa: E402
 from mipseg.types import Intensity  # noqa: E402
 from tests.training.answers import synthetic_answers  # noqa: E402
 
@@ -58,7 +58,7 @@ def run(config: Config, split: Split, tmp_path_factory: pytest.TempPathFactory) 
 def write_network(run: Run, split: Split) -> None:
     """The network that ships, with random weights."""
     identity, folder = run.identity(split, None), run.network_folder(None)
-    state = begin(Job(run.config, identity, folder, split.cases), CPU)
+    state = begin(NetworkTask(run.config, identity, folder, split.cases), CPU)
     with torch.no_grad():
         state.ema_network.tumour.weight *= 40
         bias = state.ema_network.tumour.bias

@@ -19,7 +19,7 @@ from mipseg.training.network import UNet  # noqa: E402
 from mipseg.training.predict import as_networks, read_probabilities, write_probabilities  # noqa: E402
 from mipseg.training.runs import Run  # noqa: E402
 from mipseg.training.split import Split  # noqa: E402
-from mipseg.training.train import Job, Options, TimeIsUpError  # noqa: E402
+from mipseg.training.train import NetworkTask, Options, TimeIsUpError  # noqa: E402
 
 CPU = torch.device("cpu")
 OPTIONS = Options(CPU)
@@ -47,12 +47,12 @@ def test_a_fold_is_predicted_by_the_network_that_did_not_see_it(trained_run: Run
 
 
 @pytest.fixture
-def jobs(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
+def tasks(monkeypatch: pytest.MonkeyPatch) -> list[NetworkTask]:
     """What is trained in a test; nothing is."""
-    seen: list[Job] = []
+    seen: list[NetworkTask] = []
 
-    def train(job: Job, options: Options) -> UNet:
-        seen.append(job)
+    def train(task: NetworkTask, options: Options) -> UNet:
+        seen.append(task)
         return UNet((4, 4, 4), 4).eval()
 
     def write(file: Path, answers: object, identity: object) -> None:
@@ -68,26 +68,26 @@ def names(cases: object) -> list[str]:
 
 
 def test_every_network_sees_the_other_folds(
-    jobs: list[Job], config: Config, split: Split, unlabelled: list[Case], tmp_path: Path
+    tasks: list[NetworkTask], config: Config, split: Split, unlabelled: list[Case], tmp_path: Path
 ) -> None:
     run = Run(replace(config, unlabelled_fraction=0.2), tmp_path)
     with_more = replace(split, unlabelled=unlabelled)
     for fold in (None, 0, 1):
         train_network(run, fold, with_more, OPTIONS)
-        job = jobs[-1]
-        assert job.config == run.config
-        assert job.folder == run.network_folder(fold)
-        assert job.identity == run.identity(with_more, fold)
-        assert names(job.cases) == names(split.training(fold))
-        assert sorted(names(job.validation)) == sorted(names(split.left_out(fold)))
-        assert names(job.unlabelled) == ["unlabelled_0", "unlabelled_1"]
+        task = tasks[-1]
+        assert task.config == run.config
+        assert task.folder == run.network_folder(fold)
+        assert task.identity == run.identity(with_more, fold)
+        assert names(task.cases) == names(split.training(fold))
+        assert sorted(names(task.validation)) == sorted(names(split.left_out(fold)))
+        assert names(task.unlabelled) == ["unlabelled_0", "unlabelled_1"]
 
 
 def test_without_a_share_patients_without_reference_are_not_trained_on(
-    jobs: list[Job], config: Config, split: Split, unlabelled: list[Case], tmp_path: Path
+    tasks: list[NetworkTask], config: Config, split: Split, unlabelled: list[Case], tmp_path: Path
 ) -> None:
     train_network(Run(config, tmp_path), 0, replace(split, unlabelled=unlabelled), OPTIONS)
-    assert not jobs[0].unlabelled
+    assert not tasks[0].unlabelled
 
 
 def test_a_network_that_ships_sees_all_cases_and_predicts_none(

@@ -20,8 +20,8 @@ from mipseg.training.network import UNet  # noqa: E402
 from mipseg.training.predict import as_networks  # noqa: E402
 from mipseg.training.runs import Run  # noqa: E402
 from mipseg.training.split import Split  # noqa: E402
-from mipseg.training.train import Job, label, train, train_step  # noqa: E402
-from tests.training.jobs import CPU, EVERY_STEP, OPTIONS, checkpoint, interrupt, new_job  # noqa: E402
+from mipseg.training.train import NetworkTask, label, train, train_step  # noqa: E402
+from tests.training.tasks import CPU, EVERY_STEP, OPTIONS, checkpoint, interrupt, new_task  # noqa: E402
 
 PIXELS = 2 * 128 * 128  # of the patients without reference
 
@@ -33,8 +33,8 @@ def semi(config: Config) -> Config:
 
 
 @pytest.fixture
-def semi_job(semi: Config, cases: list[Case], unlabelled: list[Case], tmp_path: Path) -> Job:
-    return new_job(semi, tmp_path, cases, unlabelled)
+def semi_task(semi: Config, cases: list[Case], unlabelled: list[Case], tmp_path: Path) -> NetworkTask:
+    return new_task(semi, tmp_path, cases, unlabelled)
 
 
 class Watched(Sampler):
@@ -72,28 +72,28 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 
 def test_patients_without_reference_are_labelled_at_the_given_steps(
-    semi_job: Job, watched: type[Watched], asked: list[list[str]]
+    semi_task: NetworkTask, watched: type[Watched], asked: list[list[str]]
 ) -> None:
-    assert semi_job.config.label_steps == (2, 5)
-    train(semi_job, OPTIONS)
+    assert semi_task.config.label_steps == (2, 5)
+    train(semi_task, OPTIONS)
     assert asked == [["unlabelled_0", "unlabelled_1"]] * 2
     assert watched.shares == [0] * 2 + [0.5] * 6
     assert watched.targets == [0] * 2 + [PIXELS] * 3 + [2 * PIXELS] * 3
-    assert [int(label.float().mean()) for label in checkpoint(semi_job.folder)["labels"]] == [2, 2]
+    assert [int(label.float().mean()) for label in checkpoint(semi_task.folder)["labels"]] == [2, 2]
 
 
 def test_a_resumed_run_goes_on_with_the_same_labels(
-    semi_job: Job, watched: type[Watched], asked: list[list[str]], monkeypatch: pytest.MonkeyPatch
+    semi_task: NetworkTask, watched: type[Watched], asked: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for step, times in ((4, 1), (5, 2)):
         interrupt(monkeypatch, step)
         with pytest.raises(KeyboardInterrupt):
-            train(semi_job, EVERY_STEP)
+            train(semi_task, EVERY_STEP)
         assert len(asked) == times
-        assert [int(label.float().mean()) for label in checkpoint(semi_job.folder)["labels"]] == [1, 1]
+        assert [int(label.float().mean()) for label in checkpoint(semi_task.folder)["labels"]] == [1, 1]
     # The labels of step 5 were made and lost: it is made again, and labels the patients anew.
     monkeypatch.setattr(module, "train_step", train_step)
-    train(semi_job, EVERY_STEP)
+    train(semi_task, EVERY_STEP)
     assert len(asked) == 3
     assert watched.targets == [0, 0, *[PIXELS] * 4, 2 * PIXELS, *[3 * PIXELS] * 3]
     assert watched.shares == [0, 0, *[0.5] * 8]
@@ -102,7 +102,7 @@ def test_a_resumed_run_goes_on_with_the_same_labels(
 def test_without_other_patients_nobody_is_labelled(
     cases: list[Case], semi: Config, tmp_path: Path, watched: type[Watched]
 ) -> None:
-    train(new_job(semi, tmp_path, cases), OPTIONS)
+    train(new_task(semi, tmp_path, cases), OPTIONS)
     assert watched.shares == [0] * 8
     assert checkpoint(tmp_path)["labels"] == []
 

@@ -10,7 +10,7 @@ pytest.importorskip("onnxscript", reason="onnxscript is not installed: uv sync -
 from mipseg.errors import ConfigError  # noqa: E402
 from mipseg.model.preprocess import MULTIPLE  # noqa: E402
 from mipseg.training.checkpoint import build_network, make_network  # noqa: E402
-from mipseg.training.config import Config, Encoder  # noqa: E402
+from mipseg.training.config import Config, PretrainedEncoder  # noqa: E402
 from mipseg.training.onnx_file import to_onnx  # noqa: E402
 from mipseg.training.predict import Probabilities  # noqa: E402
 from mipseg.training.pretrained import MIN_INTENSITY, PACKAGE, PretrainedUNet, weights_file  # noqa: E402
@@ -35,14 +35,16 @@ def test_shapes_follow_the_input(network: PretrainedUNet) -> None:
 @pytest.mark.parametrize(
     ("encoder", "channels"), [("half", [8, 16, 24, 48, 120, 352]), ("full", [8 + 16, 24, 48, 120, 352, 192])]
 )
-def test_each_level_has_half_of_the_resolution_of_the_one_before(encoder: Encoder, channels: list[int]) -> None:
+def test_each_level_has_half_of_the_resolution_of_the_one_before(
+    encoder: PretrainedEncoder, channels: list[int]
+) -> None:
     network = PretrainedUNet(CHANNELS, encoder)
     shapes = [tuple(level.shape[1:]) for level in network.encode(torch.rand(2, 1, 2 * MULTIPLE, MULTIPLE))]
     assert shapes == [(width, 64 >> level, 32 >> level) for level, width in enumerate(channels)]
 
 
 @pytest.mark.parametrize("encoder", ["half", "full"])
-def test_colours_are_intensity_root_and_share_of_the_highest_nearby(encoder: Encoder) -> None:
+def test_colours_are_intensity_root_and_share_of_the_highest_nearby(encoder: PretrainedEncoder) -> None:
     network, seen = PretrainedUNet(CHANNELS, encoder).eval(), []
     network.stem.register_forward_pre_hook(lambda _, inputs: seen.append((inputs[0][0] + 1) / 2))
     image = torch.zeros(1, 1, 2 * MULTIPLE, 2 * MULTIPLE)

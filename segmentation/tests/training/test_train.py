@@ -21,7 +21,7 @@ from mipseg.training.network import SegmentationNetwork  # noqa: E402
 from mipseg.training.runs import Run  # noqa: E402
 from mipseg.training.split import Split  # noqa: E402
 from mipseg.training.train import (  # noqa: E402
-    Job,
+    NetworkTask,
     TimeIsUpError,
     begin,
     learning_rate,
@@ -29,7 +29,7 @@ from mipseg.training.train import (  # noqa: E402
     train,
     train_step,
 )
-from tests.training.jobs import CPU, EVERY_STEP, HASHES, OPTIONS, checkpoint, identity_of, interrupt, new_job  # noqa: E402
+from tests.training.tasks import CPU, EVERY_STEP, HASHES, OPTIONS, checkpoint, identity_of, interrupt, new_task  # noqa: E402
 
 
 def equal(network: SegmentationNetwork, other: SegmentationNetwork) -> bool:
@@ -41,14 +41,14 @@ def test_training_is_repeatable_and_ends_with_a_checkpoint(
     trained_run: Run, split: Split, config: Config, tmp_path: Path
 ) -> None:
     folder, identity = trained_run.network_folder(0), trained_run.identity(split, 0)
-    again = train(Job(config, identity, tmp_path, split.training(0)), OPTIONS)
+    again = train(NetworkTask(config, identity, tmp_path, split.training(0)), OPTIONS)
     assert not again.training
     assert equal(again, load_ema_network(folder, identity))
     state = checkpoint(folder)
     assert state["step"] == config.steps == 4
     assert Identity(**state["identity"]) == identity
     other_seed = replace(config, seed=config.seed + 1)
-    other = train(Job(other_seed, identity, tmp_path / "other", split.training(0)), OPTIONS)
+    other = train(NetworkTask(other_seed, identity, tmp_path / "other", split.training(0)), OPTIONS)
     assert not equal(again, other)
 
 
@@ -66,8 +66,8 @@ def test_networks_are_validated_every_few_minutes_and_at_the_end(
     cases: list[Case], config: Config, tmp_path: Path
 ) -> None:
     def steps(name: str, validation: Sequence[Case], seconds: float) -> list[int]:
-        job = replace(new_job(config, tmp_path / name, cases), validation=validation)
-        train(job, replace(OPTIONS, validation_seconds=seconds))
+        task = replace(new_task(config, tmp_path / name, cases), validation=validation)
+        train(task, replace(OPTIONS, validation_seconds=seconds))
         log = EventAccumulator(str(tmp_path / name))
         log.Reload()
         scalars = log.Scalars("validation_dice") if "validation_dice" in log.Tags()["scalars"] else []
@@ -81,11 +81,11 @@ def test_networks_are_validated_every_few_minutes_and_at_the_end(
 def test_interrupted_run_resumes_where_it_stopped(
     cases: list[Case], config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = new_job(config, tmp_path, cases)
+    task = new_task(config, tmp_path, cases)
     interrupt(monkeypatch, 3)
     with pytest.raises(KeyboardInterrupt):
-        train(job, EVERY_STEP)
-    saved, resumed = checkpoint(tmp_path), begin(job, CPU)
+        train(task, EVERY_STEP)
+    saved, resumed = checkpoint(tmp_path), begin(task, CPU)
     assert resumed.step == saved["step"] == 3
     for name, part in (("network", resumed.network), ("ema_network", resumed.ema_network)):
         for value, kept in zip(part.state_dict().values(), saved[name].values(), strict=True):
@@ -95,7 +95,7 @@ def test_interrupted_run_resumes_where_it_stopped(
     moments = resumed.optimizer.state_dict()["state"]
     assert torch.equal(moments[0]["exp_avg"], saved["optimizer"]["state"][0]["exp_avg"])
     monkeypatch.undo()
-    train(job, OPTIONS)
+    train(task, OPTIONS)
     assert checkpoint(tmp_path)["step"] == config.steps
 
 
@@ -104,17 +104,17 @@ def test_checkpoints_are_written_now_and_then(
 ) -> None:
     interrupt(monkeypatch, 3)
     with pytest.raises(KeyboardInterrupt):
-        train(new_job(config, tmp_path, cases), replace(OPTIONS, checkpoint_seconds=1000))
+        train(new_task(config, tmp_path, cases), replace(OPTIONS, checkpoint_seconds=1000))
     assert not (tmp_path / "checkpoint.pt").exists()
 
 
 def test_a_lost_checkpoint_is_trained_anew(trained_run: Run, split: Split, config: Config, tmp_path: Path) -> None:
     identity = trained_run.identity(split, 0)
-    job = Job(config, identity, tmp_path, split.training(0))
+    task = NetworkTask(config, identity, tmp_path, split.training(0))
     with pytest.raises(TimeIsUpError):
-        train(job, replace(OPTIONS, deadline=time.monotonic()))
+        train(task, replace(OPTIONS, deadline=time.monotonic()))
     (tmp_path / "checkpoint.pt").rename(tmp_path / "checkpoint.pt.part")  # as if it had been killed while it wrote
-    again = train(job, OPTIONS)
+    again = train(task, OPTIONS)
     assert equal(again, load_ema_network(trained_run.network_folder(0), identity))
     assert [file.name for file in tmp_path.glob("checkpoint*")] == ["checkpoint.pt"]
 
@@ -131,8 +131,8 @@ def test_a_resumed_run_draws_other_images(
     monkeypatch.setattr(module, "train_step", noted)
     two_steps = replace(config, images=4)
     with pytest.raises(TimeIsUpError):
-        train(new_job(two_steps, tmp_path, cases), replace(OPTIONS, deadline=time.monotonic()))
-    train(new_job(two_steps, tmp_path, cases), OPTIONS)
+        train(new_task(two_steps, tmp_path, cases), replace(OPTIONS, deadline=time.monotonic()))
+    train(new_task(two_steps, tmp_path, cases), OPTIONS)
     assert len(seen) == 2
     assert not torch.equal(seen[0], seen[1])
 
@@ -140,26 +140,26 @@ def test_a_resumed_run_draws_other_images(
 def test_time_that_is_up_stops_after_a_checkpoint_and_a_validation(
     cases: list[Case], config: Config, tmp_path: Path
 ) -> None:
-    job = replace(new_job(config, tmp_path, cases), validation=cases[:1])
+    task = replace(new_task(config, tmp_path, cases), validation=cases[:1])
     with pytest.raises(TimeIsUpError, match=f"stopped at step 1 of 4 of {tmp_path}"):
-        train(job, replace(OPTIONS, deadline=time.monotonic()))
+        train(task, replace(OPTIONS, deadline=time.monotonic()))
     assert checkpoint(tmp_path)["step"] == 1
     log = EventAccumulator(str(tmp_path))
     log.Reload()
     assert [scalar.step for scalar in log.Scalars("validation_dice")] == [1]
     # The last step is made whatever the time.
     with pytest.raises(TimeIsUpError):
-        train(job, replace(OPTIONS, deadline=time.monotonic()))
+        train(task, replace(OPTIONS, deadline=time.monotonic()))
     with pytest.raises(TimeIsUpError):
-        train(job, replace(OPTIONS, deadline=time.monotonic()))
-    train(job, replace(OPTIONS, deadline=time.monotonic()))
+        train(task, replace(OPTIONS, deadline=time.monotonic()))
+    train(task, replace(OPTIONS, deadline=time.monotonic()))
     assert checkpoint(tmp_path)["step"] == 4
 
 
 def test_another_run_is_refused_by_name(cases: list[Case], config: Config, tmp_path: Path) -> None:
-    job = new_job(config, tmp_path, cases)
+    task = new_task(config, tmp_path, cases)
     with pytest.raises(TimeIsUpError):
-        train(job, replace(OPTIONS, deadline=time.monotonic()))
+        train(task, replace(OPTIONS, deadline=time.monotonic()))
     before = (tmp_path / "checkpoint.pt").read_bytes()
     changes: dict[str, dict[str, Any]] = {
         r"config\.learning_rate is 0\.003, not 0\.1": {"learning_rate": 0.1},
@@ -167,9 +167,9 @@ def test_another_run_is_refused_by_name(cases: list[Case], config: Config, tmp_p
     }
     for words, change in changes.items():
         with pytest.raises(ModelError, match=words):
-            train(new_job(replace(config, **change), tmp_path, cases), OPTIONS)
+            train(new_task(replace(config, **change), tmp_path, cases), OPTIONS)
     with pytest.raises(ModelError, match="data_hash is dddddddddddd, not eeeeeeeeeeee"):
-        train(replace(job, identity=make_identity(config, HASHES._replace(data_hash="e" * 64), None)), OPTIONS)
+        train(replace(task, identity=make_identity(config, HASHES._replace(data_hash="e" * 64), None)), OPTIONS)
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
 
 
@@ -188,7 +188,7 @@ def test_learning_rate_warms_up_and_ends_near_zero(config: Config) -> None:
 
 
 def test_a_step_takes_its_learning_rate_and_averages_weights(cases: list[Case], config: Config, tmp_path: Path) -> None:
-    state = begin(new_job(config, tmp_path, cases), CPU)
+    state = begin(new_task(config, tmp_path, cases), CPU)
     batch = Batch(torch.rand(2, 1, 64, 64), (torch.rand(2, 1, 64, 64) > 0.5).float())
     before = {name: value.clone() for name, value in state.ema_network.state_dict().items()}
     assert equal(state.network, state.ema_network)

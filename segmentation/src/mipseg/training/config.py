@@ -17,7 +17,8 @@ Name = Annotated[str, Field(pattern=r"^[\w-]{1,64}$")]  # it becomes the name of
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
 View: TypeAlias = Literal["plain", "mirrored"]  # the image as it is, and its mirror image
-Encoder: TypeAlias = Literal["random", "half", "full"]  # see `Config.encoder`
+PretrainedEncoder: TypeAlias = Literal["half", "full"]  # see `Config.encoder`
+Encoder: TypeAlias = Literal["random"] | PretrainedEncoder
 BOTH: tuple[View, ...] = ("plain", "mirrored")
 
 

@@ -3,7 +3,7 @@
 from mipseg.training.predict import PROBABILITIES, check_probabilities, predict_cases, write_probabilities
 from mipseg.training.runs import Run
 from mipseg.training.split import Split
-from mipseg.training.train import Job, Options, train
+from mipseg.training.train import NetworkTask, Options, train
 from mipseg.training.validation import validation_part
 
 
@@ -27,7 +27,7 @@ def train_network(run: Run, fold: int | None, split: Split, options: Options) ->
         check_probabilities(file, identity)
         return
     unlabelled = split.unlabelled if run.config.label_steps else ()
-    job = Job(
+    task = NetworkTask(
         run.config,
         identity,
         folder,
@@ -35,6 +35,6 @@ def train_network(run: Run, fold: int | None, split: Split, options: Options) ->
         unlabelled,
         validation_part(left_out),
     )
-    network = train(job, options)
+    network = train(task, options)
     if left_out:
         write_probabilities(file, predict_cases(network, run.config.views, left_out, options.device), identity)

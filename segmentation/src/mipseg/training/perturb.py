@@ -7,11 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image as PillowImage
 
+from mipseg.constants import PITCH_MM, WINDOW_TOP_SUV
 from mipseg.types import BinaryMask, GreyImage
 
-DATA_TOP_SUV = 6.0  # about where the data set's images saturate
 UNCHANGED = "unchanged"
-PITCH = 2.0  # mm between the data set's pixels, about
 
 
 class Perturbed(NamedTuple):
@@ -39,7 +38,7 @@ def _window(top: float) -> Perturbation:
     """Another top of the SUV window; above the data's, saturated pixels turn paler, since what they were is lost."""
 
     def perturb(image: GreyImage, mask: BinaryMask, _: np.random.Generator) -> Perturbed:
-        grey = (255.0 - image) * DATA_TOP_SUV / top
+        grey = (255.0 - image) * WINDOW_TOP_SUV / top
         return Perturbed((255 - np.minimum(grey, 255).round()).astype(np.uint8), mask)
 
     return perturb
@@ -47,7 +46,7 @@ def _window(top: float) -> Perturbation:
 
 def _rescaled(factor: float, *, told: bool) -> Perturbation:
     """Other pixels: the image bilinear (averaged when smaller), the reference by nearest neighbour."""
-    spacing = (PITCH / factor, PITCH / factor) if told else None
+    spacing = (PITCH_MM / factor, PITCH_MM / factor) if told else None
 
     def perturb(image: GreyImage, mask: BinaryMask, _: np.random.Generator) -> Perturbed:
         height, width = (round(side * factor) for side in image.shape)
@@ -91,7 +90,7 @@ def _bordered(image: GreyImage, mask: BinaryMask, _: np.random.Generator) -> Per
 
 PERTURBATIONS: dict[str, Perturbation] = {  # the unchanged image first: the others are compared with it
     UNCHANGED: _unchanged,
-    **{f"SUV window to {top:g} instead of {DATA_TOP_SUV:g}": _window(top) for top in (4, 5, 8, 10)},
+    **{f"SUV window to {top:g} instead of {WINDOW_TOP_SUV:g}": _window(top) for top in (4, 5, 8, 10)},
     **{f"rescaled by {factor:g}": _rescaled(factor, told=False) for factor in (0.8, 1.25)},
     **{f"rescaled by {factor:g}, the spacing given": _rescaled(factor, told=True) for factor in (0.5, 2)},
     "mirrored": _mirrored,

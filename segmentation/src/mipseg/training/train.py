@@ -35,7 +35,7 @@ class TimeIsUpError(Exception):
 
 
 @dataclass(frozen=True)
-class Job:
+class NetworkTask:
     """One network to train.
 
     Attributes:
@@ -72,7 +72,7 @@ class Options:
     validation_seconds: float = 300
 
 
-def train(job: Job, options: Options) -> SegmentationNetwork:
+def train(task: NetworkTask, options: Options) -> SegmentationNetwork:
     """Train to the end of the schedule, from the last checkpoint if there is one.
 
     Returns:
@@ -82,20 +82,20 @@ def train(job: Job, options: Options) -> SegmentationNetwork:
         ModelError: the checkpoint in the folder belongs to another run.
         TimeIsUpError: the deadline came first.
     """
-    job.folder.mkdir(parents=True, exist_ok=True)
-    config, state = job.config, begin(job, options.device)
+    task.folder.mkdir(parents=True, exist_ok=True)
+    config, state = task.config, begin(task, options.device)
     if state.step < config.steps:
-        stock = make_stock(job.cases, job.unlabelled, options.device)
+        stock = make_stock(task.cases, task.unlabelled, options.device)
         if state.labels:
-            _set_labels(state, stock, job)
-        with Monitor(job.folder, config.steps, job.validation, options.validation_seconds) as monitor:
-            _train_on(stock, job, options, state, monitor)
+            _set_labels(state, stock, task)
+        with Monitor(task.folder, config.steps, task.validation, options.validation_seconds) as monitor:
+            _train_on(stock, task, options, state, monitor)
     return state.ema_network
 
 
-def begin(job: Job, device: torch.device) -> State:
-    """The state that a job's checkpoint holds, or that of a network with no step made; see `train`."""
-    config = job.config
+def begin(task: NetworkTask, device: torch.device) -> State:
+    """The state that a task's checkpoint holds, or that of a network with no step made; see `train`."""
+    config = task.config
     torch.manual_seed(config.seed)
     network: SegmentationNetwork = make_network(config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     state = State(
@@ -104,8 +104,8 @@ def begin(job: Job, device: torch.device) -> State:
         torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True),
     )
     state.average.update_parameters(network)  # the average begins with the weights at the start
-    if (job.folder / CHECKPOINT).is_file():
-        restore_checkpoint(state, job.folder, job.identity, device)
+    if (task.folder / CHECKPOINT).is_file():
+        restore_checkpoint(state, task.folder, task.identity, device)
     return state
 
 
@@ -114,27 +114,27 @@ def learning_rate(config: Config, step: int) -> float:
     return config.learning_rate * min(1.0, (step + 1) / config.warmup_steps) * (1 - step / config.steps)
 
 
-def _train_on(stock: Stock, job: Job, options: Options, state: State, monitor: Monitor) -> None:
+def _train_on(stock: Stock, task: NetworkTask, options: Options, state: State, monitor: Monitor) -> None:
     """Train to the end of the schedule, or to the deadline."""
-    config, device = job.config, options.device
+    config, device = task.config, options.device
     # A new stream of draws for each start: a stream that began again would repeat the same images.
     sampler = Sampler(stock, config, Random(STREAM * config.seed + state.step, device))
     saved = time.monotonic()
     while state.step < config.steps:
-        if job.unlabelled and state.step in config.label_steps:
-            state.labels = label(state.ema_network, job.unlabelled, device)
-            _set_labels(state, stock, job)
+        if task.unlabelled and state.step in config.label_steps:
+            state.labels = label(state.ema_network, task.unlabelled, device)
+            _set_labels(state, stock, task)
         batch = sampler.draw(config.batch, config.unlabelled_fraction if state.labels else 0)
         loss = train_step(state, batch, config)
         now, ends = time.monotonic(), state.step == config.steps
         late = now >= options.deadline and not ends
         if late or ends or now - saved >= options.checkpoint_seconds:
-            save_checkpoint(state, job.folder, job.identity)
+            save_checkpoint(state, task.folder, task.identity)
             monitor.show(state.step, {"loss": loss.item(), "learning_rate": learning_rate(config, state.step)})
             saved = now
         monitor.advance(state, config.batch, device, ends=late or ends)
         if late:
-            raise TimeIsUpError(f"stopped at step {state.step} of {config.steps} of {job.folder}")
+            raise TimeIsUpError(f"stopped at step {state.step} of {config.steps} of {task.folder}")
 
 
 def train_step(state: State, batch: Batch, config: Config) -> Tensor:
@@ -165,8 +165,8 @@ def label(network: SegmentationNetwork, cases: Sequence[Case], device: torch.dev
     return labels
 
 
-def _set_labels(state: State, stock: Stock, job: Job) -> None:
-    stock.set_targets(range(len(job.cases), len(job.cases) + len(job.unlabelled)), state.labels)
+def _set_labels(state: State, stock: Stock, task: NetworkTask) -> None:
+    stock.set_targets(range(len(task.cases), len(task.cases) + len(task.unlabelled)), state.labels)
 
 
 def bfloat16_is_fast(device: torch.device) -> bool:

@@ -13,7 +13,7 @@ from mipseg.training.augment import Batch
 from mipseg.training.checkpoint import State
 from mipseg.training.config import Config
 from mipseg.training.identity import DataHashes, Identity, make_identity
-from mipseg.training.train import Job, Options, train_step
+from mipseg.training.train import NetworkTask, Options, train_step
 
 CPU = torch.device("cpu")
 OPTIONS = Options(CPU)
@@ -26,9 +26,9 @@ def identity_of(config: Config) -> Identity:
     return make_identity(config, HASHES, None)
 
 
-def new_job(config: Config, folder: Path, cases: Sequence[Case], unlabelled: Sequence[Case] = ()) -> Job:
+def new_task(config: Config, folder: Path, cases: Sequence[Case], unlabelled: Sequence[Case] = ()) -> NetworkTask:
     """A network to train on some cases."""
-    return Job(config, identity_of(config), folder, cases, unlabelled)
+    return NetworkTask(config, identity_of(config), folder, cases, unlabelled)
 
 
 def checkpoint(folder: Path) -> dict[str, Any]:
