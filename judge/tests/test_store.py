@@ -221,6 +221,27 @@ def test_validations_are_limited_in_number_and_rate(db: Database) -> None:
     assert 3590 <= error.value.retry_after_s <= 3601
 
 
+def test_evaluations_that_are_cancelled_before_they_begin_are_limited_too(db: Database) -> None:
+    store.set_evaluation(db, 0)
+    team, _ = store.make_team(db, "a")
+    other, _ = store.make_team(db, "b")
+    store.enqueue(db, team, "validation", URL, (1, 1))  # is counted apart, and keeps no evaluation waiting
+    for _ in range(3):
+        attempt = store.enqueue(db, team, "evaluation", URL, (1, 3))
+        with pytest.raises(EvaluationUsedError):
+            store.check(db, team, "evaluation", (1, 3))
+        assert attempt_queue.cancel(db, attempt.id)
+    for refused in (store.check, lambda *call: store.enqueue(*call[:3], URL, call[3])):
+        with pytest.raises(RateLimitError, match="3 evaluations per hour") as error:
+            refused(db, team, "evaluation", (1, 3))
+        assert 3590 <= error.value.retry_after_s <= 3601
+    assert not store.has_evaluated(db, team)
+    assert store.enqueue(db, other, "evaluation", URL, (1, 3)).status == "queued"
+    with db.write() as session:
+        session.execute(text("UPDATE attempts SET enqueued_at = enqueued_at - 3600"))
+    assert store.enqueue(db, team, "evaluation", URL, (1, 3)).status == "queued"
+
+
 def test_the_limits_hold_for_requests_at_the_same_moment(open_database: OpenDatabase) -> None:
     databases = [open_database() for _ in range(2)]
     team, _ = store.make_team(databases[0], "a")
