@@ -41,6 +41,9 @@ def test_numbers_and_pictures(idle: Running) -> None:
     response = idle.client.get(f"/api/v1/attempts/{uuid}/report.html", headers=idle.team("a"))
     assert response.headers["content-disposition"] == f'attachment; filename="attempt-{uuid}.html"'
     assert "script-src 'self'" in response.headers["content-security-policy"]
+    figure = idle.client.get(f"/api/v1/attempts/{uuid}/figures/0", headers=idle.team("a"))
+    assert figure.headers["content-type"] == "image/png"
+    assert [one.headers["cache-control"] for one in (response, figure)] == ["private", "private, max-age=3600"]
     page = read_page(response.text)
     assert page.facts["Mean Dice"].startswith(f"{(1 + score) / SIZE:.4f} (95 % interval 0.000 to 0.")
     assert page.facts["Seconds per image"] == "median 4.00, 95 % within 4.00, most 4.00"
