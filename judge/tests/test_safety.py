@@ -105,7 +105,7 @@ def test_no_local_team_for_others(idle: Running, public: Running) -> None:
     assert_problem(idle.local_team(**{HEADER: "0" * 64}), 403, "local-secret")
     assert_problem(idle.local_team(**{"sec-fetch-site": "cross-site"}), 403, "local-secret")
     assert_problem(idle.local_team(**{"sec-fetch-site": "same-site"}), 403, "local-secret")
-    assert_problem(idle.client.post("/api/v1/local/team", headers={HEADER: b"\xff"}), 403, "local-secret")
+    assert_problem(idle.client.post("/api/v1/local/team", headers={HEADER.encode(): b"\xff"}), 403, "local-secret")
     for site in ("same-origin", "none"):
         assert idle.local_team(**{"sec-fetch-site": site}).status_code in (200, 201)
 
