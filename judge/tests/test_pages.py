@@ -165,6 +165,17 @@ def test_of_an_evaluation_nothing_is_told_image_by_image(idle: Running) -> None:
         assert_problem(idle.client.get(f"{attempt}/{path}", headers=team), 404, "no-figure")
 
 
+def test_each_image_of_a_validation_is_told_with_its_fault(idle: Running) -> None:
+    _, attempt = submit(idle.db, "http://127.0.0.1:64999/", name="a")
+    claim = claimed(idle.db)
+    attempt_queue.begin(idle.db, claim, idle.images)
+    attempt_queue.save(idle.db, claim, 1, Scored(0.0, "http-status", seconds=1.23456, detail="the status is 500"), 30)
+    found = idle.client.get(f"/api/v1/attempts/{attempt.id}", headers=idle.team("a")).json()
+    assert found["images"] == [
+        {"position": 1, "score": 0.0, "reason": "http-status", "detail": "the status is 500", "seconds": 1.235}
+    ]
+
+
 def test_what_a_team_sees_of_its_attempt_stays_in_its_browser(idle: Running) -> None:
     attempt, team = f"/api/v1/attempts/{finish(idle.db, idle.images, 0.5, 'a')}", idle.team("a")
     shown = idle.client.get(attempt, headers=team)
