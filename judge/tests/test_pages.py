@@ -21,6 +21,14 @@ from mipjudge.scoreboard import kept, make_scoreboard, points
 from mipjudge.sets import build_sets
 from mipjudge.tables import csv_response
 
+TYPES = {
+    "js": "text/javascript",
+    "css": "text/css",
+    "svg": "image/svg+xml",
+    "csv": "text/csv",
+    "/scoreboard": "text/html",
+}
+
 
 def test_the_scoreboard_ranks_and_counts(idle: Running) -> None:
     scores = {"first": (0.5, 0.9), "second": (0.8, 0.7), "third": (0.6, None), "<script>alert(1)</script>": (0.2, None)}
@@ -78,6 +86,8 @@ def test_scores_of_different_images_are_kept_apart_and_named(idle: Running) -> N
     assert [(one["set"], one["teams"][0]["best_validation_score"], one["count"]) for one in board["earlier"]] == [
         ("30 patients of the data set", 0.7, 1), ("200 phantoms", 0.99, 1),
     ]  # fmt: skip
+    few = idle.client.get("/api/v1/scoreboard?limit=1").json()
+    assert [len(one["teams"]) for one in (few, *few["earlier"])] == [1, 1, 1]
     table = idle.client.get("/api/v1/scoreboard.csv")
     assert table.headers["content-type"] == "text/csv; charset=utf-8"
     assert table.headers["content-disposition"] == 'attachment; filename="scoreboard.csv"'
@@ -93,9 +103,9 @@ def test_scores_of_different_images_are_kept_apart_and_named(idle: Running) -> N
     ]
 
 
-def finish(db: Database, images: Images, score: float, name: str) -> str:
+def finish(db: Database, images: Images, score: float, name: str, kind: str = "validation") -> str:
     """An attempt on one image that is done."""
-    _, attempt = submit(db, "http://127.0.0.1:64999/", name=name)
+    _, attempt = submit(db, "http://127.0.0.1:64999/", kind, name)
     claim = claimed(db)
     attempt_queue.begin(db, claim, replace(images, total=1))
     attempt_queue.save(db, claim, 0, Scored(score, mask=b"x", seconds=0.12345), 30)
@@ -142,6 +152,38 @@ def test_an_attempt_is_shown_with_its_teams_token_alone(idle: Running, public: R
         assert_problem(judge.client.get(f"/api/v1/attempts/{'0' * 32}", headers=judge.team()), 404, "unknown-attempt")
     table = idle.client.get(f"{attempt}/images.csv", headers=idle.team("a"))
     assert table.text.splitlines() == ["image,score,seconds,reason,detail", "1,0.5,0.123,,"]
+
+
+def test_of_an_evaluation_nothing_is_told_image_by_image(idle: Running) -> None:
+    store.set_evaluation(idle.db, 0)
+    attempt = f"/api/v1/attempts/{finish(idle.db, idle.images, 0.5, 'a', 'evaluation')}"
+    team = idle.team("a")
+    found = idle.client.get(attempt, headers=team).json()
+    assert (found["status"], found["attempt"]["score"]) == ("done", 0.5)
+    assert found.keys() & {"images", "worst"} == set()
+    for path in ("images.csv", "report.html", "figures/0"):
+        assert_problem(idle.client.get(f"{attempt}/{path}", headers=team), 404, "no-figure")
+
+
+def test_each_image_of_a_validation_is_told_with_its_fault(idle: Running) -> None:
+    _, attempt = submit(idle.db, "http://127.0.0.1:64999/", name="a")
+    claim = claimed(idle.db)
+    attempt_queue.begin(idle.db, claim, idle.images)
+    attempt_queue.save(idle.db, claim, 1, Scored(0.0, "http-status", seconds=1.23456, detail="the status is 500"), 30)
+    found = idle.client.get(f"/api/v1/attempts/{attempt.id}", headers=idle.team("a")).json()
+    assert found["images"] == [
+        {"position": 1, "score": 0.0, "reason": "http-status", "detail": "the status is 500", "seconds": 1.235}
+    ]
+
+
+def test_what_a_team_sees_of_its_attempt_stays_in_its_browser(idle: Running) -> None:
+    attempt, team = f"/api/v1/attempts/{finish(idle.db, idle.images, 0.5, 'a')}", idle.team("a")
+    shown = idle.client.get(attempt, headers=team)
+    assert shown.json()["deadline_s"] == idle.settings.deadline_s
+    caching = {
+        path: idle.client.get(f"{attempt}{path}", headers=team).headers["cache-control"] for path in ("", "/images.csv")
+    }
+    assert caching == {"": "no-store", "/images.csv": "no-store"}
 
 
 def test_equal_scores_have_equal_ranks(idle: Running) -> None:
@@ -214,7 +256,9 @@ def test_pages_run_no_foreign_script(idle: Running) -> None:
         for link in links:  # below whatever a proxy in front cuts off
             target = urljoin(f"/mipseg{path}", link)
             assert target.startswith("/mipseg/")
-            assert idle.client.get(target.removeprefix("/mipseg")).status_code == 200
+            found = idle.client.get(target.removeprefix("/mipseg"))
+            assert found.status_code == 200
+            assert found.headers["content-type"].partition(";")[0] == TYPES[link.rpartition(".")[2]]
     for path in ("attempt.html", "..%2fapp.py", "%2e%2e%2fapp.py", "..%5capp.py", "a%00"):
         assert idle.client.get(f"/judge-static/{path}").status_code == 404
     for path in ("scoreboard.js", "attempt.js"):

@@ -1,5 +1,7 @@
 """The report of an attempt: its numbers, its pictures, and who gets it."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from judge_attempts import claimed, submit
@@ -9,6 +11,7 @@ from sqlalchemy import text
 from mipjudge import attempt_queue
 from mipjudge.attempt_queue import Scored
 from mipjudge.sets import build_sets
+from mipjudge.settings import JudgeSettings
 from mipseg.io.mask_png import encode_png
 from mipseg.metrics import dice_score
 from tests.report.pages import read_page
@@ -38,6 +41,9 @@ def test_numbers_and_pictures(idle: Running) -> None:
     response = idle.client.get(f"/api/v1/attempts/{uuid}/report.html", headers=idle.team("a"))
     assert response.headers["content-disposition"] == f'attachment; filename="attempt-{uuid}.html"'
     assert "script-src 'self'" in response.headers["content-security-policy"]
+    figure = idle.client.get(f"/api/v1/attempts/{uuid}/figures/0", headers=idle.team("a"))
+    assert figure.headers["content-type"] == "image/png"
+    assert [one.headers["cache-control"] for one in (response, figure)] == ["private", "private, max-age=3600"]
     page = read_page(response.text)
     assert page.facts["Mean Dice"].startswith(f"{(1 + score) / SIZE:.4f} (95 % interval 0.000 to 0.")
     assert page.facts["Seconds per image"] == "median 4.00, 95 % within 4.00, most 4.00"
@@ -54,13 +60,27 @@ def test_numbers_and_pictures(idle: Running) -> None:
     assert len(page.pictures) == 1 + 2 * 2
 
 
+def assert_no_pictures(judge: Running, uuid: str) -> None:
+    attempt, headers = f"/api/v1/attempts/{uuid}", judge.team("a")
+    page = read_page(judge.client.get(f"{attempt}/report.html", headers=headers).text)
+    assert len(page.pictures) == 1  # of the distribution
+    assert len(page.tables["Lowest Dice first"]) == SIZE + 1
+    assert judge.client.get(attempt, headers=headers).json()["worst"] == []
+    for position in range(SIZE):
+        assert_problem(judge.client.get(f"{attempt}/figures/{position}", headers=headers), 404, "no-figure")
+
+
 def test_images_that_have_changed_since_are_not_shown(idle: Running) -> None:
     uuid, _ = finished(idle)
     with idle.db.write() as session:
         session.execute(text("UPDATE attempts SET image_set = 'other'"))
-    page = read_page(idle.client.get(f"/api/v1/attempts/{uuid}/report.html", headers=idle.team("a")).text)
-    assert len(page.pictures) == 1
-    assert len(page.tables["Lowest Dice first"]) == SIZE + 1
+    assert_no_pictures(idle, uuid)
+
+
+@pytest.mark.parametrize("settings_of_others", [{"host": "0.0.0.0"}, {"local": False}])
+def test_a_judge_for_others_shows_no_reference(settings: JudgeSettings, settings_of_others: dict[str, Any]) -> None:
+    with Running(settings.model_copy(update={"workers": 0} | settings_of_others)) as judge:
+        assert_no_pictures(judge, finished(judge)[0])
 
 
 def test_it_is_the_own_one_of_a_team(idle: Running, public: Running) -> None:

@@ -104,7 +104,16 @@ def test_no_local_team_for_others(idle: Running, public: Running) -> None:
     assert_problem(idle.client.post("/api/v1/local/team"), 403, "local-secret")
     assert_problem(idle.local_team(**{HEADER: "0" * 64}), 403, "local-secret")
     assert_problem(idle.local_team(**{"sec-fetch-site": "cross-site"}), 403, "local-secret")
-    assert idle.local_team(**{"sec-fetch-site": "same-origin"}).status_code == 201
+    assert_problem(idle.local_team(**{"sec-fetch-site": "same-site"}), 403, "local-secret")
+    assert_problem(idle.client.post("/api/v1/local/team", headers={HEADER.encode(): b"\xff"}), 403, "local-secret")
+    for site in ("same-origin", "none"):
+        assert idle.local_team(**{"sec-fetch-site": site}).status_code in (200, 201)
+
+
+def test_without_a_secret_nobody_gets_a_local_team(idle: Running) -> None:
+    (idle.settings.dir / "local-secret").unlink()
+    for headers in ({}, {HEADER: ""}, {HEADER: "None"}):
+        assert_problem(idle.client.post("/api/v1/local/team", headers=headers), 403, "local-secret")
 
 
 # The second is one that frameworks repair to the address that they listen at.

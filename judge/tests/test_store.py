@@ -22,7 +22,6 @@ from mipjudge.errors import (
     EvaluationClosedError,
     EvaluationUsedError,
     LeaseLostError,
-    RateLimitError,
     TeamExistsError,
     TeamNameError,
 )
@@ -205,43 +204,6 @@ def test_one_evaluation_per_team_under_32_at_once(open_database: OpenDatabase) -
         assert sum(attempt is not None for attempt in ids) == 1
     with databases[0].read() as session:
         assert len(session.scalars(select(Attempt)).all()) == 3
-
-
-def test_validations_are_limited_in_number_and_rate(db: Database) -> None:
-    team, _ = store.make_team(db, "a")
-    for _ in range(2):
-        store.enqueue(db, team, "validation", URL, (2, 3))
-    with pytest.raises(RateLimitError, match="not finished"):
-        store.enqueue(db, team, "validation", URL, (2, 3))
-    with db.write() as session:
-        session.execute(text("UPDATE attempts SET status = 'failed'"))
-    store.enqueue(db, team, "validation", URL, (2, 3))
-    with pytest.raises(RateLimitError, match="per hour") as error:
-        store.enqueue(db, team, "validation", URL, (2, 3))
-    assert 3590 <= error.value.retry_after_s <= 3601
-
-
-def test_the_limits_hold_for_requests_at_the_same_moment(open_database: OpenDatabase) -> None:
-    databases = [open_database() for _ in range(2)]
-    team, _ = store.make_team(databases[0], "a")
-    start = Barrier(16)
-
-    def validate(index: int) -> str | None:
-        start.wait()
-        try:
-            return store.enqueue(databases[index % 2], team, "validation", URL, (3, 100)).id
-        except RateLimitError:
-            return None
-
-    with ThreadPoolExecutor(16) as pool:
-        assert sum(attempt is not None for attempt in pool.map(validate, range(16))) == 3
-
-
-def test_connection_tests_keep_a_distance(db: Database) -> None:
-    team, _ = store.make_team(db, "a")
-    assert store.may_verify(db, team, 60)
-    assert not store.may_verify(db, team, 60)
-    assert store.may_verify(db, team, 0)
 
 
 def test_an_attempt_is_shown_to_its_team_only(db: Database) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from mipjudge.errors import TargetError
 from mipjudge.settings import JudgeSettings
-from mipjudge.target import AddressPolicy, parse_endpoint
+from mipjudge.target import MAX_URL, AddressPolicy, parse_endpoint, resolve_name
 
 HOSTILE = [
     "http://169.254.169.254/latest/meta-data",
@@ -52,6 +52,50 @@ def test_hostile_urls_are_refused(url: str) -> None:
         AddressPolicy().addresses(parse_endpoint(url))
 
 
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("http://user:pw@8.8.8.8/", "url-with-user"),
+        ("http://user@8.8.8.8/", "url-with-user"),
+        ("ftp://8.8.8.8/", "url-malformed"),
+        ("http://8.8.8.8\\x/", "url-malformed"),
+        ("http://ex\u0430mple.com/", "url-malformed"),
+        ("http://8.8.8.8/\t", "url-malformed"),
+        ("http://example.com%2f/", "url-malformed"),
+        ("http://[fe80::1%25eth0]/", "url-malformed"),
+        ("http://8.8.8.8/".ljust(MAX_URL + 1, "a"), "url-malformed"),
+        ("http://8.8.8.8:1023/", "url-port"),
+        ("http://8.8.8.8:22/", "url-port"),
+    ],
+)
+def test_what_is_wrong_with_a_url_is_named(url: str, code: str) -> None:
+    with pytest.raises(TargetError) as error:
+        parse_endpoint(url)
+    assert error.value.code == code
+
+
+@pytest.mark.parametrize(("url", "port"), [
+    ("http://a.example/", 80), ("https://a.example/", 443), ("https://a.example:80/", 80),
+    ("http://a.example:443/", 443), ("http://a.example:1024/", 1024), ("http://a.example:65535/", 65535),
+    ("http://8.8.8.8/".ljust(MAX_URL, "a"), 80),
+])  # fmt: skip
+def test_these_can_be_called(url: str, port: int) -> None:
+    assert parse_endpoint(url).port == port
+
+
+def test_each_address_of_a_host_comes_once_and_in_the_system_s_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = ["::2", "127.0.0.2", "::2", "127.0.0.1"]
+    asked = []
+
+    def lookup(*where: object, **kind: object) -> list[tuple[object, ...]]:
+        asked.append((where, kind))
+        return [(0, 0, 0, "", (address, 64999)) for address in found]
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    assert resolve_name("a.example", 64999) == ["::2", "127.0.0.2", "127.0.0.1"]
+    assert asked == [(("a.example", 64999), {"type": socket.SOCK_STREAM, "proto": socket.IPPROTO_TCP})]
+
+
 @pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"])
 def test_public_addresses_may_be_called(address: str) -> None:
     assert AddressPolicy().may_call(address)
@@ -73,8 +117,9 @@ def test_where_a_service_listens_means_this_machine() -> None:
 
 def test_a_name_with_one_private_address_is_refused() -> None:
     policy = AddressPolicy(resolver=lambda *_: ["8.8.8.8", "10.0.0.1"])
-    with pytest.raises(TargetError, match="not public"):
+    with pytest.raises(TargetError, match="not public") as error:
         policy.addresses(parse_endpoint("https://example.com/predict"))
+    assert error.value.code == "address-refused"
 
 
 def test_a_name_without_address_is_refused() -> None:
@@ -84,15 +129,20 @@ def test_a_name_without_address_is_refused() -> None:
     def none(*_: object) -> list[str]:
         return []
 
-    for resolver in (unknown, none):
-        with pytest.raises(TargetError, match="no address"):
+    def unspeakable(*_: object) -> list[str]:  # `"a..example".encode("idna")`
+        raise UnicodeError
+
+    for resolver in (unknown, none, unspeakable):
+        with pytest.raises(TargetError, match="no address") as error:
             AddressPolicy(resolver=resolver).addresses(parse_endpoint("https://example.com/predict"))
+        assert error.value.code == "unresolvable"
 
 
 def test_the_operators_list_allows_what_it_names_and_no_more() -> None:
     policy = AddressPolicy((ipaddress.ip_network("10.1.0.0/16"),))
     assert policy.may_call("10.1.2.3")
     assert policy.may_call("::ffff:10.1.2.3")
+    assert not policy.may_call("::a01:203")  # the same number, of another kind
     assert not policy.may_call("10.2.2.3")
     assert not policy.may_call("127.0.0.1")
 
@@ -128,3 +178,6 @@ def test_the_parts_of_a_url() -> None:
     assert endpoint.host_header == "example.com"
     assert parse_endpoint("http://[2606:4700::1111]:9051").host_header == "[2606:4700::1111]:9051"
     assert parse_endpoint("http://example.com:9051").path == "/"
+    assert parse_endpoint("http://example.com?a").path == "/?a"
+    hosts = ("https://a.example:443", "http://a.example:443", "https://a.example:80")
+    assert [parse_endpoint(url).host_header for url in hosts] == ["a.example", "a.example:443", "a.example:80"]

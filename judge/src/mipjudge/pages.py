@@ -81,7 +81,7 @@ def _add_attempts(router: APIRouter, judge: Judge) -> None:
         answer["deadline_s"] = judge.settings.deadline_s
         if found.kind == VALIDATION:
             answer["images"] = [_image(result) for result in results]
-            answer["worst"] = list(store.worst_masks(judge.db, found))
+            answer["worst"] = list(judge.shown_masks(found))
         return answer
 
     @router.get("/api/v1/attempts/{uuid}/images.csv")
@@ -108,13 +108,11 @@ def _add_attempts(router: APIRouter, judge: Judge) -> None:
 
     @router.get("/api/v1/attempts/{uuid}/figures/{position}")
     def figure(uuid: str, position: str, x_token: Token = None) -> Response:
-        """One of the worst images of a finished validation: where mask and reference agree."""
+        """One of the worst images of a finished validation on a local judge: where mask and reference agree."""
         found = own_attempt(judge, judge.team(x_token), uuid)
-        masks = {str(place): (place, mask) for place, mask in store.worst_masks(judge.db, found).items()}
+        masks = {str(place): (place, mask) for place, mask in judge.shown_masks(found).items()}
         if position not in masks:
             raise ProblemError("no-figure", "there is no figure of this image")
-        if found.image_set != judge.sets.validation.fingerprint:
-            raise ProblemError("no-figure", "the images have been changed since")
         content = _draw(judge, *masks[position])
         return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
 

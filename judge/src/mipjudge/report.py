@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from mipjudge import store
 from mipjudge.models import Attempt, Result
 from mipjudge.service import Judge
 from mipjudge.sets import describe_images
@@ -17,7 +16,7 @@ def attempt_report(judge: Judge, attempt: Attempt, results: Sequence[Result]) ->
     """Make the page of a finished validation.
 
     Args:
-        judge: with the images, of which the worst are shown unless they have been changed since.
+        judge: with the images, of which a local judge shows the worst unless they have been changed since.
         attempt: the validation.
         results: of all its images.
     """
@@ -40,9 +39,8 @@ def attempt_report(judge: Judge, attempt: Attempt, results: Sequence[Result]) ->
         )
         for result in results
     ]
-    shown = attempt.image_set == judge.sets.validation.fingerprint
-    masks = store.worst_masks(judge.db, attempt) if shown else {}
-    pictures = [_picture(judge, position, decode_binary(mask)) for position, mask in masks.items()]
+    masks = judge.shown_masks(attempt).items()
+    pictures = [_picture(judge, position, decode_binary(mask)) for position, mask in masks]
     return answers_page("Attempt: validation", facts, rows, pictures)
 
 

@@ -16,7 +16,7 @@ from mipjudge import store
 from mipjudge.database import Database
 from mipjudge.errors import JudgeError, RateLimitError
 from mipjudge.lookups import Lookups
-from mipjudge.models import Team
+from mipjudge.models import Attempt, Team
 from mipjudge.runner import Worker, WorkerPool
 from mipjudge.sets import Sets, build_sets
 from mipjudge.settings import JudgeSettings
@@ -89,6 +89,15 @@ class Judge:
         if team is None:
             raise ProblemError("bad-token", "the header x-token must hold the team's token")
         return team
+
+    def shown_masks(self, attempt: Attempt) -> dict[int, bytes]:
+        """From position to mask: the worst images of a validation that may be shown beside their references.
+
+        None on a judge for others, where a team that answers with empty masks would see the references as its faults.
+        """
+        if not self.settings.is_local or attempt.image_set != self.sets.validation.fingerprint:
+            return {}
+        return store.worst_masks(self.db, attempt)
 
     @asynccontextmanager
     async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:

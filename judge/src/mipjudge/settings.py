@@ -33,7 +33,7 @@ class JudgeSettings(ProjectSettings):
         deadline_s: seconds that an endpoint has for an image.
         max_reply_bytes: largest reply that is read.
         lease_s: seconds after which the attempt of a dead worker is taken over.
-        validations_per_hour: of one team.
+        validations_per_hour: of one team; as many evaluations that it cancels before they begin.
         max_waiting: unfinished attempts of one team.
         verify_interval_s: seconds between two connection tests of a team.
     """

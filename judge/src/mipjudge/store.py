@@ -128,12 +128,12 @@ def enqueue(db: Database, team: Team, kind: str, url: str, limits: tuple[int, in
         team: whose attempt.
         kind: `validation` or `evaluation`.
         url: the team's endpoint, already checked.
-        limits: of validations: unfinished ones at once, and new ones per hour.
+        limits: of attempts of a kind: unfinished ones at once, and new ones per hour. Cancelled ones count.
 
     Raises:
         EvaluationClosedError: the evaluation is not open yet, or not any more.
         EvaluationUsedError: the team has had its one evaluation.
-        RateLimitError: too many validations.
+        RateLimitError: too many attempts of this kind.
     """
     try:
         with db.write() as session:
@@ -150,8 +150,6 @@ def check(db: Database, team: Team, kind: str, limits: tuple[int, int]) -> None:
     """Refuse what `enqueue` would refuse, before any work is done for it; see there."""
     with db.read() as session:
         _check(session, team, kind, db.now(session), limits)
-        if kind == EVALUATION and session.scalar(_evaluation_of(team)) is not None:
-            raise EvaluationUsedError
 
 
 def attempts_of(db: Database, team: Team, limit: int) -> list[Attempt]:
@@ -243,26 +241,25 @@ def _evaluation_of(team: Team) -> Select[str]:
 
 
 def _check(session: Session, team: Team, kind: str, now: float, limits: tuple[int, int]) -> None:
-    if kind != EVALUATION:
-        _check_rate(session, team, now, limits)
-        return
-    opens_at = _opens_at(session)
-    if opens_at is None or now < opens_at:
-        raise EvaluationClosedError(opens_at)
-
-
-def _check_rate(session: Session, team: Team, now: float, limits: tuple[int, int]) -> None:
-    waiting, per_hour = limits
-    mine = select(func.count(), func.min(Attempt.enqueued_at)).where(
-        Attempt.team_id == team.id, Attempt.kind != EVALUATION
-    )
     # The team's row is locked, so that simultaneous requests are counted one after another on PostgreSQL as well.
     session.execute(select(Team.id).where(Team.id == team.id).with_for_update())
+    if kind == EVALUATION:
+        opens_at = _opens_at(session)
+        if opens_at is None or now < opens_at:
+            raise EvaluationClosedError(opens_at)
+        if session.scalar(_evaluation_of(team)) is not None:
+            raise EvaluationUsedError
+    _check_rate(session, team, kind, now, limits)
+
+
+def _check_rate(session: Session, team: Team, kind: str, now: float, limits: tuple[int, int]) -> None:
+    waiting, per_hour = limits
+    mine = select(func.count(), func.min(Attempt.enqueued_at)).where(Attempt.team_id == team.id, Attempt.kind == kind)
     if session.execute(mine.where(Attempt.status.in_((QUEUED, RUNNING)))).one()[0] >= waiting:
         raise RateLimitError(f"{waiting} attempts of this team are not finished yet", 10)
     count, first = session.execute(mine.where(Attempt.enqueued_at > now - HOUR)).one()
     if count >= per_hour:
-        raise RateLimitError(f"a team may start {per_hour} validations per hour", int(first + HOUR - now) + 1)
+        raise RateLimitError(f"a team may start {per_hour} {kind}s per hour", int(first + HOUR - now) + 1)
 
 
 def _insert_team(db: Database, name: str, token: str) -> Team:

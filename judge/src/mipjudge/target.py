@@ -109,6 +109,4 @@ class AddressPolicy:
         address = parse_ip(text)
         if address is None:
             return False
-        if any(address.version == network.version and address in network for network in self.allowed):
-            return True
-        return is_public(address)
+        return any(address in network for network in self.allowed) or is_public(address)

@@ -79,7 +79,9 @@ PROBLEMS: dict[str, Problem] = {
     "local-secret": Problem(
         403, "another user runs this judge", "set EVAL_API_TOKEN, or MIPSEG_JUDGE_DIR to its folder"
     ),
-    "no-figure": Problem(404, "there is no figure of this image", "only the worst images of a validation have one"),
+    "no-figure": Problem(
+        404, "there is no figure of this image", "a local judge has one of the worst images of a validation"
+    ),
     "evaluation-not-open": Problem(403, "the evaluation is not open", "wait until it opens"),
     "evaluation-used": Problem(409, "the evaluation was already used", "a team has one"),
     "team-exists": Problem(409, "there is a team of this name", "choose another name"),

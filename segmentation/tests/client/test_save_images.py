@@ -35,7 +35,7 @@ def test_files_page_and_submission(
     assert result.code == 0
     assert result.out.startswith(f"validation {UUID}: queued, position 0\n")
     # Two patients of Dice 1 and 2 x 16 / 48.
-    assert result.err.startswith("4 images of the data set: mean Dice 0.8333, 0.")
+    assert result.err.startswith("asked from here: 4 images of the data set, mean Dice 0.8333, 0.")
     assert result.err.endswith(f"; look at {folder / 'index.html'}\n")
     assert judge.lines == [VALIDATE]
     names = [f"{case}_{kind}.png" for case in ("control_001", "control_002", "patient_001", "patient_002")
@@ -92,7 +92,10 @@ def test_faults_are_on_the_page(run_validate: Command, monkeypatch: pytest.Monke
 def test_with_verify(judge: StandIn, run_validate: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with endpoint() as url:
         monkeypatch.setenv("TUMOR_SEGMENTATION_SERVICE_URL", url)
-        assert run_validate("--verify", "--save-images", str(tmp_path / "images")).code == 0
+        result = run_validate("--verify", "--save-images", str(tmp_path / "images"))
+    assert result.code == 0
+    assert result.out.startswith(f"the judge got a prediction from {url}/predict: ")
+    assert result.err.startswith("asked from here: ")
     assert judge.lines == [VERIFY]
     assert (tmp_path / "images/index.html").is_file()
 

@@ -1,7 +1,7 @@
 """How much is loaded, and how fast it moves: on an image of 400 x 991 pixels.
 
-The quarter of the runs that is fastest has to be fast enough; the others share the machine with whatever else it does.
-Times on a machine that has far more to do than it can say nothing, so they are not taken there.
+The median has to be fast enough, and the slowest is printed. Times on a machine that has more to do than it can say
+nothing, so they are not taken there.
 """
 
 import os
@@ -17,7 +17,7 @@ from mipseg.phantom import make_phantom
 
 pytestmark = pytest.mark.long
 MAX_BYTES = 400_000
-SLIDER_MS, FRAME_MS = 50, 34  # a frame of 60 a second has 16.7
+SLIDER_MS, FRAME_MS, ANSWER_MS = 50, 25, 400  # of 60 frames a second each has 16.7, and one that was missed 33.3
 
 SLIDE = """async () => {
   const slider = document.getElementById("threshold"), times = [];
@@ -52,7 +52,7 @@ PAN = """async () => {
 @pytest.fixture
 def quiet() -> None:
     load, cores = os.getloadavg()[0], os.cpu_count() or 1
-    if load > 3 * cores:
+    if load > 1.5 * cores:
         pytest.skip(f"{load:.0f} programs share {cores} cores")
 
 
@@ -93,7 +93,7 @@ def test_the_page_is_small(browser: Any, address: str) -> None:
 def test_the_slider_redraws_at_once(large: Any) -> None:
     times = large.evaluate(SLIDE)
     print(f"slider: median {np.median(times):.1f} ms, slowest {max(times):.1f} ms")
-    assert np.percentile(times, 25) < SLIDER_MS
+    assert np.median(times) <= SLIDER_MS
 
 
 def test_panning_is_smooth(large: Any) -> None:
@@ -102,10 +102,10 @@ def test_panning_is_smooth(large: Any) -> None:
         large.keyboard.press("+")
     times = large.evaluate(PAN)
     print(f"panning: median {np.median(times):.1f} ms a frame, slowest {max(times):.1f} ms")
-    assert np.percentile(times, 25) < FRAME_MS
+    assert np.median(times) < FRAME_MS
 
 
-def test_an_answer_is_shown_within_400_ms(large: Any, case: Any) -> None:
+def test_an_answer_is_shown_at_once(large: Any, case: Any) -> None:
     body = case.body()
     body["image"] = encode_request(case.image)
     times = []
@@ -128,4 +128,4 @@ def test_an_answer_is_shown_within_400_ms(large: Any, case: Any) -> None:
         large.set_input_files("#file", {"name": "again.png", "mimeType": "image/png", "buffer": buffer})
         times.append(large.evaluate("window.shown.then(shown => shown - window.answered)"))
     print(f"from the answer to the picture: median {np.median(times):.0f} ms, slowest {max(times):.0f} ms")
-    assert np.percentile(times, 25) < 400
+    assert np.median(times) <= ANSWER_MS

@@ -46,6 +46,28 @@ def test_it_is_forgotten_when_the_page_is_left(page: Any, job: Any) -> None:
     assert job.deleted == 1
 
 
+LEAVE_AND_COME_BACK = """for (const name of ["pagehide", "pageshow"]) {
+  dispatchEvent(new PageTransitionEvent(name, { persisted: true }));
+}"""
+
+
+def test_a_page_from_the_browser_s_cache_shows_nothing_of_a_job_that_has_ended(page: Any, job: Any) -> None:
+    job.finish()
+    page.wait_for_selector("[data-phase=shown]")
+    page.evaluate(LEAVE_AND_COME_BACK)
+    page.wait_for_selector("[data-phase=start]")
+    assert job.deleted == 1
+    assert page.inner_text("#total-mtv") == ""
+
+
+def test_an_image_is_still_there(page: Any, case: Any, file: str) -> None:
+    page.set_input_files("#file", file)
+    page.wait_for_selector("[data-phase=shown]")
+    page.evaluate(f"window.still = true; {LEAVE_AND_COME_BACK}")
+    page.wait_for_timeout(200)
+    assert page.evaluate("window.still && document.body.dataset.phase") == "shown"
+
+
 def test_of_a_body_on_its_head_no_side_is_told(page: Any, job: Any) -> None:
     job.record["warnings"] = ["orientation: the body does not seem to stand upright with its head up"]
     job.finish()

@@ -62,7 +62,7 @@ def _try_here(folder: Path, url: str, output: Output) -> None:
     except (InputError, DatasetError) as error:
         raise UsageError("bad-setting", str(error)) from None
     found, times = saved.evaluation, saved.evaluation.timings
-    said = [f"{len(found.scores)} {saved.source}: mean Dice {found.dice.mean or 0.0:.4f}"]
+    said = [f"asked from here: {len(found.scores)} {saved.source}, mean Dice {found.dice.mean or 0.0:.4f}"]
     if times is not None:
         said.append(f"{times.p50_s:.2f} s per image, at most {times.max_s:.2f} s")
     if found.failed:

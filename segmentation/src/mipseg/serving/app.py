@@ -35,7 +35,7 @@ from mipseg.serving.pages import add_pages
 from mipseg.serving.prediction_queue import PredictionQueue
 from mipseg.serving.problems import ProblemError
 from mipseg.serving.routes import Predict, make_router
-from mipseg.serving.segment_routes import SEGMENT_PATH, make_segment_router
+from mipseg.serving.segment_routes import SEGMENT_PATHS, make_segment_router
 from mipseg.settings import Settings
 from mipseg.types import Image
 
@@ -122,7 +122,7 @@ def create_app(predict: Predict, segmenter: Segmenter, settings: Settings) -> Fa
     metrics = Metrics()
     add_metrics(app, metrics)
     app.add_middleware(HeadAsGet)
-    app.add_middleware(BodyLimits, settings=settings, left_out=(SEGMENT_PATH,))
+    app.add_middleware(BodyLimits, settings=settings, left_out=SEGMENT_PATHS)
     if settings.cors_origins:
         origins = [origin.strip() for origin in settings.cors_origins.split(",")]
         app.add_middleware(

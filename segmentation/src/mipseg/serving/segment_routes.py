@@ -25,7 +25,7 @@ from mipseg.serving.uploads import FIELD, Upload, Uploads
 from mipseg.settings import Settings
 from mipseg.types import Spacing
 
-SEGMENT_PATH = "/v1/segment"
+SEGMENT_PATHS = ("/v1/segment", "/v1/segment/")  # a redirect would have large files sent twice
 _PNG = "iVBORw0KGgoAAAANSUhEUg…"  # how each begins
 
 
@@ -81,7 +81,8 @@ def make_segment_router(
 
     responses: dict[int | str, Any] = {202: {"model": JobAnswer, "description": "A volume: a job at `Location`"}}
 
-    @router.post(SEGMENT_PATH, response_model=SegmentedImage, responses=responses, openapi_extra=_form_schema())
+    @router.post(SEGMENT_PATHS[1], include_in_schema=False)
+    @router.post(SEGMENT_PATHS[0], response_model=SegmentedImage, responses=responses, openapi_extra=_form_schema())
     async def segment_upload(request: Request) -> Response:
         """Segment a file with the built-in model: images are answered at once, volumes become a job."""
         try:

@@ -125,6 +125,15 @@ def test_the_proxy_s_path_is_part_of_the_location(tmp_path: Path) -> None:
     assert upload(asking(app)).headers["location"].startswith("/mipseg/v1/jobs/")
 
 
+def test_a_slash_at_the_end_changes_no_limit(tmp_path: Path) -> None:
+    ask = service_with(tmp_path, max_body_bytes=2000, max_upload_bytes=10_000)
+    answer = ask("POST", "/v1/segment/", files={"file": NRRD + bytes(4000)})
+    assert answer.status_code == 202
+    assert answer.headers["location"] == f"/v1/jobs/{answer.json()['id']}"
+    assert_problem(ask("POST", "/v1/segment/", files={"file": NRRD + bytes(100_000)}), 413, "body-too-large")
+    assert_problem(ask("POST", "/v1/other", content=bytes(4000)), 413, "body-too-large")
+
+
 @pytest.mark.parametrize(
     ("content", "options", "code", "detail"),
     [

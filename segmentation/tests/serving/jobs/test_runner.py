@@ -110,6 +110,15 @@ def test_a_job_that_fails_says_why_and_the_next_is_done(
     assert children() == []
 
 
+def test_what_a_process_says_beside_its_messages_is_nobody_s(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    script = "print('cannot read Doe^John', file=sys.stderr, flush=True)"
+    with running(monkeypatch, tmp_path, script + DONE) as jobs:
+        jobs.wait(jobs.add(), "done")
+    assert "Doe" not in "".join(capfd.readouterr())
+
+
 def test_a_program_that_can_t_be_started_fails_its_job_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with running(monkeypatch, tmp_path, DONE) as jobs:
         command = module._COMMAND

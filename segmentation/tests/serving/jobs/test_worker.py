@@ -4,10 +4,14 @@ import hashlib
 import io
 import json
 import shutil
+import stat
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from subprocess import PIPE
 
 import numpy as np
 import pytest
@@ -20,6 +24,7 @@ from mipseg.engines.segment_case import segment_case
 from mipseg.errors import ModelError
 from mipseg.io.mask_png import encode_png
 from mipseg.serving.jobs import worker
+from mipseg.serving.jobs.job import TEMPORARY
 from mipseg.serving.jobs.worker import Message, Order, work
 from mipseg.settings import Settings
 from tests.cli.stub import HotSpots
@@ -207,3 +212,15 @@ def test_damaged_dicom_always_ends_in_a_message(run: Run, tmp_path: Path) -> Non
         assert bool(last.code) != (last.files is not None)
         codes.add(last.code)
     assert "invalid-volume" in codes
+
+
+def test_what_the_process_writes_is_its_user_s_alone(tmp_path: Path) -> None:
+    (tmp_path / "upload").write_bytes(b"NRRD0004\n")
+    order = Order(folder=tmp_path, out=tmp_path / "out", created=CREATED, options=Options(), settings=Settings())
+    command = (sys.executable, "-m", "mipseg.serving.jobs.worker")
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        print(order.model_dump_json(), file=process.stdin, flush=True)
+        assert [Message.model_validate_json(line).code for line in process.stdout][-1] == "invalid-volume"
+    assert stat.S_IMODE((tmp_path / TEMPORARY).stat().st_mode) == 0o700

@@ -27,6 +27,10 @@ export class Opener {
   constructor(store) {
     this.store = store;
     addEventListener("pagehide", () => this.#running?.abort());
+    addEventListener("pageshow", ({ persisted }) => {
+      const { phase, volume } = store.state;
+      if (persisted && (phase !== "shown" || volume)) location.reload(); // its job has ended; an image needs none
+    });
   }
 
   /** Of what is on its way or shown: aborted with it. @returns {AbortSignal | undefined} */
