@@ -215,6 +215,18 @@ def test_results_never_go_into_the_input(mipseg: Command, tmp_path: Path) -> Non
     assert _names(folder) == before
 
 
+@pytest.mark.parametrize("options", [(), ("--force",)])
+def test_a_reference_that_lies_where_results_would_go_stays(
+    mipseg: Command, volume: Path, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    (tmp_path / "ball").mkdir()
+    (tmp_path / "ball" / "mask.nii.gz").write_bytes(b"drawn by hand")
+    answer = mipseg("segment", volume, "-o", tmp_path, *options)
+    assert answer.code == 1
+    assert "ball holds mask.nii.gz but no measurements.json" in answer.lines[0]["error"]
+    assert [file.read_bytes() for file in (tmp_path / "ball").iterdir()] == [b"drawn by hand"]
+
+
 def test_full_disk_is_named_and_leaves_nothing(
     mipseg: Command, volume: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
