@@ -6,8 +6,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from mipseg.io.read import read_volume
 from mipseg.errors import InputError
+from mipseg.io.read import read_volume
 from mipseg.io.write import replaced_files, write_csv, write_json, write_nifti
 from tests.io.pet_files import (
     AFFINE,

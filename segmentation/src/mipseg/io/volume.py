@@ -202,6 +202,18 @@ def spacing_of(affine: Affine) -> tuple[float, float, float]:
     return first, second, third
 
 
+def farthest_corner(one: Affine, other: Affine, shape: tuple[int, ...]) -> float:
+    """How far two placements of a grid lie apart at most, which is at one of its corners.
+
+    Args:
+        one: (4, 4) from an index to mm.
+        other: the same.
+        shape: of the grid.
+    """
+    corners = np.array([[*corner, 1] for corner in np.ndindex(2, 2, 2)]) * [*(side - 1 for side in shape), 1]
+    return float(np.linalg.norm((corners @ (one - other).T)[:, :3], axis=1).max())
+
+
 def occupied(array: npt.NDArray[Any]) -> Box | None:
     """The box just around what is not 0; None where all is.
 
