@@ -124,7 +124,9 @@ def test_table_holds_a_row_for_each_patient_and_lesion(
     assert "dmax_mm: two lesions are needed" in patient["reasons"]
 
 
-def test_second_run_skips_what_is_done(mipseg: Command, volume: Path, tmp_path: Path) -> None:
+def test_second_run_skips_what_is_done(
+    mipseg: Command, volume: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     arguments = "segment", volume, "-o", tmp_path / "out"
     first = mipseg(*arguments).lines[0]
     assert first["status"] == "done"
@@ -135,6 +137,8 @@ def test_second_run_skips_what_is_done(mipseg: Command, volume: Path, tmp_path: 
     (tmp_path / "out" / "ball" / "mask.nii.gz").unlink()
     assert mipseg(*arguments, "--grow", "suv4").lines[0]["status"] == "done"
     volume.write_bytes(volume.read_bytes() + b"\0")
+    assert mipseg(*arguments, "--grow", "suv4").lines[0]["status"] == "done"
+    monkeypatch.setenv("MIPSEG_MIN_PATIENT", "0.3")
     assert mipseg(*arguments, "--grow", "suv4").lines[0]["status"] == "done"
 
 
