@@ -187,4 +187,4 @@ def test_bqml_becomes_suv_by_weight_and_dose(tmp_path: Path) -> None:
     assert (volume.unit, volume.suv_reason) == ("suv", "")
     np.testing.assert_allclose(volume.voxels, SUV, rtol=1e-6)
     volume = read_volume(file, unit="bqml", weight_kg=70)
-    assert (volume.unit, volume.suv_reason) == ("bqml", "no dose (RadionuclideTotalDose is missing or 0)")
+    assert (volume.unit, volume.suv_reason) == ("bqml", "no dose (RadionuclideTotalDose is missing, 0 or not a number)")
