@@ -231,6 +231,16 @@ def test_a_reference_that_lies_where_results_would_go_stays(
     assert [file.read_bytes() for file in (tmp_path / "ball").iterdir()] == [b"drawn by hand"]
 
 
+def test_a_table_of_somebody_else_stays(mipseg: Command, volume: Path, tmp_path: Path) -> None:
+    (tmp_path / "measurements.csv").write_text("patient,weight\n")
+    answer = mipseg("segment", volume, "-o", tmp_path)
+    assert answer.code == 2
+    assert answer.stderr == (
+        f"error: {tmp_path / 'measurements.csv'} is not of an earlier run; choose another output folder\n"
+    )
+    assert (tmp_path / "measurements.csv").read_text() == "patient,weight\n"
+
+
 def test_full_disk_is_named_and_leaves_nothing(
     mipseg: Command, volume: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
