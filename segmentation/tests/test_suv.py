@@ -112,10 +112,10 @@ def test_images_without_decay_correction_by_each_frames_own_time() -> None:
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"weight_kg": None}, "no body weight (PatientWeight is missing or 0)"),
+        ({"weight_kg": None}, "no body weight (PatientWeight is missing, 0 or not a number)"),
         ({"weight_kg": 0.0}, "no body weight"),
         ({"weight_kg": 70_000.0}, "a body weight of 70000 kg is not plausible"),
-        ({"dose": None}, "no dose (RadionuclideTotalDose is missing or 0)"),
+        ({"dose": None}, "no dose (RadionuclideTotalDose is missing, 0 or not a number)"),
         ({"dose": 0.0}, "no dose"),
         ({"dose": 12.0}, "a dose of 12 is too small for MBq at 70 kg; mCi?"),
         ({"contradiction": "the slices differ in PatientWeight"}, "the slices differ in PatientWeight"),
@@ -149,6 +149,7 @@ def test_images_without_decay_correction_by_each_frames_own_time() -> None:
         ({"frames": scanned_at(None), "series_start": None}, "neither AcquisitionTime nor SeriesTime"),
         ({"frames": scanned_at(None), "injected_at": time(0), "half_life_s": 360.0}, "11.0 h after the injection"),
         ({"tracer": ("89Zr",), "half_life_s": None}, "with a half-life of 78 h it matters"),
+        ({"tracer": ("Vial C 11",), "half_life_s": 6586.0}, "C-11 by its name, but F-18 by its half-life, 6586 s"),
         ({"refusal": "SPECT, not PET"}, "SPECT, not PET"),
         ({"refusal": "SPECT, not PET", "units": "GML"}, "SPECT, not PET"),
     ],

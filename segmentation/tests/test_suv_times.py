@@ -47,6 +47,12 @@ def test_frames_whose_reference_counts_from_their_start() -> None:
     assert reference(times(at(11), beds(at(11)))) == (at(11), [])
 
 
+def test_frames_that_lead_back_to_before_the_injection_are_not_believed() -> None:
+    found, (warning, *_) = reference(times(at(10, 59), beds(at(11), first_reference=7200)))
+    assert found == at(10, 59)
+    assert warning == "reference-time: AcquisitionTime and FrameReferenceTime of the slices contradict each other"
+
+
 def test_a_series_time_after_the_acquisition_is_that_of_a_reconstruction() -> None:
     found, (warning,) = reference(times(at(12), beds(at(11))))
     assert found == at(11)

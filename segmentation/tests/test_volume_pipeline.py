@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pydicom import Dataset
 
 from mipseg.errors import ArgumentError, VolumeError
 from mipseg.growing import grow
-from mipseg.io.volume import Source, Volume
+from mipseg.io.volume import Volume
 from mipseg.metrics import dice_score
 from mipseg.model.segmenter import Segmentation, Segmenter
 from mipseg.phantom import make_volume_phantom
@@ -90,24 +89,12 @@ def test_without_suv_a_window_gives_masks_but_no_suv() -> None:
     assert result.patient.total_mtv_ml > 30
 
 
-@pytest.mark.parametrize(
-    ("weight", "height", "reason"),
-    [("80", "1.8", ""), ("80", "180", "height"), (None, "1.8", "weight"), ("80", None, "height")],
-)
-def test_sdmax_takes_weight_and_height_of_the_header(weight: str | None, height: str | None, reason: str) -> None:
-    volume = make_volume(two_lesions())
-    header = Dataset()
-    for keyword, value in (("PatientWeight", weight), ("PatientSize", height)):
-        if value is not None:
-            setattr(header, keyword, value)
-    of_file = volume.source
-    source = Source("dicom", of_file.shape, of_file.affine, of_file.axes, of_file.flips, headers=(header,))
-    object.__setattr__(volume, "source", source)
-    patient = analyze_volume(volume, Threshold()).patient
-    assert patient.dmax_mm is not None
-    if reason:
-        assert (patient.sdmax_per_m, patient.reasons) == (None, {"sdmax_per_m": f"the body's {reason} is not known"})
-    else:
+def test_sdmax_takes_weight_and_height_of_the_volume() -> None:
+    volume = replace(make_volume(two_lesions()), weight_kg=80.0, height_m=1.8)
+    result = analyze_volume(volume, Threshold())
+    corrected = correct_volume(volume, result, result.segmentation.tumour)
+    for patient in (result.patient, corrected.patient):
+        assert patient.dmax_mm is not None
         assert patient.sdmax_per_m == pytest.approx(patient.dmax_mm / 1000 / 2)
 
 

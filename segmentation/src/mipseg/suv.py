@@ -118,7 +118,7 @@ def dose_becquerel(dose: float | None, weight_g: float, warnings: list[str]) -> 
         NoSuvError: missing, or neither.
     """
     if dose is None or dose <= 0:
-        raise NoSuvError("no dose (RadionuclideTotalDose is missing or 0)")
+        raise NoSuvError("no dose (RadionuclideTotalDose is missing, 0 or not a number)")
     if DOSES_BQ[0] <= dose <= DOSES_BQ[1]:
         return dose
     if DOSES_MBQ[0] <= dose <= DOSES_MBQ[1]:
@@ -129,6 +129,11 @@ def dose_becquerel(dose: float | None, weight_g: float, warnings: list[str]) -> 
     raise NoSuvError(f"a dose of {dose:g} is plausible neither in Bq nor in MBq")
 
 
+def is_weight(weight_kg: float | None) -> bool:
+    """Whether a number can be a person's weight in kg; None is none."""
+    return weight_kg is not None and WEIGHTS_KG[0] <= weight_kg <= WEIGHTS_KG[1]
+
+
 def weight_gram(weight_kg: float | None) -> float:
     """A body weight in grams.
 
@@ -136,8 +141,8 @@ def weight_gram(weight_kg: float | None) -> float:
         NoSuvError: missing or out of range.
     """
     if weight_kg is None or weight_kg <= 0:
-        raise NoSuvError("no body weight (PatientWeight is missing or 0)")
-    if not WEIGHTS_KG[0] <= weight_kg <= WEIGHTS_KG[1]:
+        raise NoSuvError("no body weight (PatientWeight is missing, 0 or not a number)")
+    if not is_weight(weight_kg):
         raise NoSuvError(f"a body weight of {weight_kg:g} kg is not plausible")
     return weight_kg * 1000
 
@@ -253,7 +258,11 @@ def _elapsed_to_frames(header: SuvHeader, half_life: float, injected: datetime, 
 
 
 def _half_life(header: SuvHeader, warnings: list[str]) -> float:
-    """The half-life in seconds; where the nuclide's name and the number contradict each other, the name's."""
+    """The half-life in seconds; where the nuclide's name contradicts a number that is of none, the name's.
+
+    Raises:
+        NoSuvError: neither is there, or they are of two nuclides.
+    """
     written = header.half_life_s if header.half_life_s and header.half_life_s > 0 else None
     nuclide = find_nuclide(header.tracer) or (nuclide_of_half_life(written) if written else None)
     if nuclide is None and written is None:
@@ -261,5 +270,9 @@ def _half_life(header: SuvHeader, warnings: list[str]) -> float:
     if nuclide is None or (written is not None and fits(nuclide, written)):
         return written or 0.0
     if written is not None:
+        if other := nuclide_of_half_life(written):
+            raise NoSuvError(
+                f"the tracer is {nuclide.name} by its name, but {other.name} by its half-life, {written:g} s"
+            )
         warnings.append(f"half-life: {written:g} s is not that of {nuclide.name}; {nuclide.half_life_s:g} s was used")
     return nuclide.half_life_s

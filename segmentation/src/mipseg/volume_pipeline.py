@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mipseg.body_size import is_height
 from mipseg.growing import DEFAULT_RULE, Rule, grow
 from mipseg.io.volume import Volume
 from mipseg.measure.lesions_3d import Labels, VolumeLesion, label_lesions, measure_volume
@@ -84,7 +83,7 @@ def analyze_volume(volume: Volume, segmenter: Segmenter, options: VolumeOptions 
         labels = label_lesions(grow(volume, mip, segmentation.tumour, chosen.rule, level))
         lesions = measure_volume(volume, labels)
     references = organs.result()
-    patient = measure_patient(lesions, *_body_of(volume))
+    patient = measure_patient(lesions, volume.weight_kg, volume.height_m)
     doubtful = [*_worded(judged), *doubts(mip.intensity, segmentation.tumour)]
     warnings = [*volume.warnings, *mip.warnings, *doubtful]
     origins: dict[int, Origin] = {lesion.id: "automatic" for lesion in lesions}
@@ -119,7 +118,7 @@ def correct_volume(
         segmentation=result.segmentation._replace(tumour=np.asarray(mask) != 0),
         labels=labels,
         lesions=lesions,
-        patient=measure_patient(lesions, *_body_of(volume)),
+        patient=measure_patient(lesions, volume.weight_kg, volume.height_m),
         origins=origins,
         warnings=[*result.warnings, CORRECTED],
     )
@@ -136,14 +135,3 @@ def _nothing(mip: Mip) -> Segmentation:
 
 def _worded(judged: Iterable[InputWarning]) -> list[str]:
     return [f"{code}: {OF_VOLUME[code]}" if code in OF_VOLUME else code for code in judged]
-
-
-def _body_of(volume: Volume) -> tuple[float | None, float | None]:
-    """Weight in kg and height in m, as far as DICOM headers hold plausible ones."""
-    if not volume.source.headers:
-        return None, None
-    from mipseg.io.dicom_headers import number  # noqa: PLC0415 # an extra
-
-    header = volume.source.headers[0]
-    weight, height = number(header, "PatientWeight"), number(header, "PatientSize")
-    return weight, height if is_height(height) else None

@@ -60,7 +60,7 @@ def image(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def volume(tmp_path: Path) -> Path:
-    """A NIfTI in SUV: 1 everywhere, a ball of SUV 10 and radius 12 mm; voxels of 4 mm."""
-    voxels = np.ones((40, 40, 40), np.float32)
+    """A NIfTI in SUV: 0.9 to 1.1, a ball of SUV 10 and radius 12 mm; voxels of 4 mm."""
+    voxels = np.linspace(0.9, 1.1, 40**3, dtype=np.float32).reshape(40, 40, 40)
     voxels[ball((40, 40, 40), (25, 20, 12), 12.0)] = 10
     return write_nifti(tmp_path / "ball.nii.gz", voxels, np.diag([4.0, 4, 4, 1])[[2, 1, 0, 3]])

@@ -106,6 +106,62 @@ def test_masks_at_different_places_are_not_compared(mipseg: Command, tmp_path: P
     assert "failed: mask: reference and prediction lie at different places" in answer.stderr
 
 
+def test_masks_turned_against_each_other_are_not_compared(mipseg: Command, tmp_path: Path) -> None:
+    mask, affine = np.ones((4, 4, 400), np.uint8), np.diag([1.0, 1, 1, 1])
+    reference = write_nifti(tmp_path / "r.nii", mask, affine)
+    affine[0, 2], affine[2, 0] = 0.09, -0.09  # no entry by more than 0.1, the last slice by 36 mm
+    answer = mipseg("evaluate", reference, write_nifti(tmp_path / "p.nii", mask, affine))
+    assert answer.code == 1
+    assert "failed: mask: reference and prediction lie at different places" in answer.stderr
+
+
+def _written(file: Path, values: npt.NDArray[np.uint8]) -> Path:
+    """The values as PNG or as NIfTI of 2 slices, by the file's name."""
+    file.parent.mkdir(exist_ok=True)
+    if file.suffix == ".png":
+        write_png(file, values)
+        return file
+    return write_nifti(file, np.stack([values] * 2))
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.nii"])
+@pytest.mark.parametrize("tumour", [1, 2, 255])
+def test_a_mask_may_have_any_value_above_0(mipseg: Command, tmp_path: Path, name: str, tumour: int) -> None:
+    truth = _mask((0, 0, 4), (20, 20, 4))
+    reference = _written(tmp_path / "reference" / name, truth)
+    found = _written(tmp_path / "prediction" / name, np.where(truth & (np.arange(40) < 10), tumour, 0).astype(np.uint8))
+    answer = mipseg("evaluate", reference, found, "--json")
+    assert (answer.code, answer.stderr) == (0, "")
+    assert list(json.loads(answer.stdout)["scores"].values()) == [pytest.approx(2 / 3)]
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.nii"])
+def test_what_is_no_mask_is_named(mipseg: Command, tmp_path: Path, name: str) -> None:
+    mask = _mask((0, 0, 4))
+    reference = _written(tmp_path / "reference" / name, mask)
+    labels = _written(tmp_path / "labels" / name, mask + _mask((9, 9, 4)) // 2)
+    answer = mipseg("evaluate", reference, labels)
+    assert answer.code == 1
+    assert f"{labels} has 3 values, such as 0, 127, 255; a mask has 0 and one above it" in answer.stderr
+
+
+def test_a_mask_with_alpha_is_named(mipseg: Command, tmp_path: Path) -> None:
+    mask = _mask((0, 0, 4))
+    write_png(tmp_path / "a.png", mask)
+    PillowImage.fromarray(np.dstack([mask * 0, mask]), "LA").save(tmp_path / "b.png")
+    answer = mipseg("evaluate", tmp_path / "a.png", tmp_path / "b.png")
+    assert answer.code == 1
+    assert "b.png has an alpha channel" in answer.stderr
+
+
+def test_16_bits_of_which_one_is_used(mipseg: Command, tmp_path: Path) -> None:
+    mask = _mask((0, 0, 4))
+    write_png(tmp_path / "a.png", mask)
+    PillowImage.fromarray((mask // 255).astype(np.uint16)).save(tmp_path / "b.png")
+    answer = mipseg("evaluate", tmp_path / "a.png", tmp_path / "b.png", "--json")
+    assert json.loads(answer.stdout)["scores"] == {"mask": 1}
+
+
 def test_missing_prediction_is_named(mipseg: Command, folders: tuple[Path, Path]) -> None:
     (folders[1] / "a_01.png").unlink()
     answer = mipseg("evaluate", *folders, "--json")

@@ -124,7 +124,9 @@ def test_table_holds_a_row_for_each_patient_and_lesion(
     assert "dmax_mm: two lesions are needed" in patient["reasons"]
 
 
-def test_second_run_skips_what_is_done(mipseg: Command, volume: Path, tmp_path: Path) -> None:
+def test_second_run_skips_what_is_done(
+    mipseg: Command, volume: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     arguments = "segment", volume, "-o", tmp_path / "out"
     first = mipseg(*arguments).lines[0]
     assert first["status"] == "done"
@@ -135,6 +137,8 @@ def test_second_run_skips_what_is_done(mipseg: Command, volume: Path, tmp_path: 
     (tmp_path / "out" / "ball" / "mask.nii.gz").unlink()
     assert mipseg(*arguments, "--grow", "suv4").lines[0]["status"] == "done"
     volume.write_bytes(volume.read_bytes() + b"\0")
+    assert mipseg(*arguments, "--grow", "suv4").lines[0]["status"] == "done"
+    monkeypatch.setenv("MIPSEG_MIN_PATIENT", "0.3")
     assert mipseg(*arguments, "--grow", "suv4").lines[0]["status"] == "done"
 
 
@@ -213,6 +217,28 @@ def test_results_never_go_into_the_input(mipseg: Command, tmp_path: Path) -> Non
     answer = mipseg("segment", folder, "-o", tmp_path)
     assert "the results would go into the input" in answer.lines[0]["error"]
     assert _names(folder) == before
+
+
+@pytest.mark.parametrize("options", [(), ("--force",)])
+def test_a_reference_that_lies_where_results_would_go_stays(
+    mipseg: Command, volume: Path, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    (tmp_path / "ball").mkdir()
+    (tmp_path / "ball" / "mask.nii.gz").write_bytes(b"drawn by hand")
+    answer = mipseg("segment", volume, "-o", tmp_path, *options)
+    assert answer.code == 1
+    assert "ball holds mask.nii.gz but no measurements.json" in answer.lines[0]["error"]
+    assert [file.read_bytes() for file in (tmp_path / "ball").iterdir()] == [b"drawn by hand"]
+
+
+def test_a_table_of_somebody_else_stays(mipseg: Command, volume: Path, tmp_path: Path) -> None:
+    (tmp_path / "measurements.csv").write_text("patient,weight\n")
+    answer = mipseg("segment", volume, "-o", tmp_path)
+    assert answer.code == 2
+    assert answer.stderr == (
+        f"error: {tmp_path / 'measurements.csv'} is not of an earlier run; choose another output folder\n"
+    )
+    assert (tmp_path / "measurements.csv").read_text() == "patient,weight\n"
 
 
 def test_full_disk_is_named_and_leaves_nothing(

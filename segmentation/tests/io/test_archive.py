@@ -45,6 +45,17 @@ def test_names_that_lead_out_of_it(name: str, tmp_path: Path) -> None:
     assert "holds a name that leads out of it" in refused(make_zip(tmp_path / "a.zip", {name: b"x"}))
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damaged_members(method: int, tmp_path: Path) -> None:
+    data = write_nifti(tmp_path / "a.nii").read_bytes()
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as packed:
+        packed.writestr("a.nii", data)
+    whole = (tmp_path / "a.zip").read_bytes()
+    for place in range(60, 120, 7):
+        (tmp_path / "a.zip").write_bytes(whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :])
+        assert refused(tmp_path / "a.zip") == "a.zip is not a sound ZIP archive; it may be cut off"
+
+
 def test_a_symbolic_link(tmp_path: Path) -> None:
     link = zipfile.ZipInfo("link")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16

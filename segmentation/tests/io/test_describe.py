@@ -67,8 +67,11 @@ def test_air_is_left_out_of_minimum_and_median(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("attributes", "reason"),
     [
-        ({"PatientWeight": 0}, "no body weight (PatientWeight is missing or 0)"),
-        ({"RadiopharmaceuticalInformationSequence": None}, "no dose (RadionuclideTotalDose is missing or 0)"),
+        ({"PatientWeight": 0}, "no body weight (PatientWeight is missing, 0 or not a number)"),
+        (
+            {"RadiopharmaceuticalInformationSequence": None},
+            "no dose (RadionuclideTotalDose is missing, 0 or not a number)",
+        ),
         ({"Units": "CPS"}, "Units are CPS (counts per second); BQML, GML or CNTS of Philips are needed"),
         ({"CorrectedImage": ["DECY"]}, "not corrected for attenuation (CorrectedImage lacks ATTN)"),
         ({"SOPClassUID": EnhancedPETImageStorage}, "enhanced PET (one file of many frames) is not supported"),

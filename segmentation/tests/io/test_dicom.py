@@ -170,7 +170,7 @@ def test_uneven_slices_are_resampled_linearly_and_led_back(tmp_path: Path) -> No
 def test_weight_and_dose_can_be_given(tmp_path: Path) -> None:
     slices = make_slices(PatientWeight=None)
     volume = read(tmp_path / "a", slices)
-    assert (volume.unit, volume.suv_reason) == ("bqml", "no body weight (PatientWeight is missing or 0)")
+    assert (volume.unit, volume.suv_reason) == ("bqml", "no body weight (PatientWeight is missing, 0 or not a number)")
     np.testing.assert_allclose(volume.voxels, PHANTOM * SLOPE, rtol=1e-6)
     volume = read_volume(tmp_path / "a", weight_kg=140.0, dose_bq=35e6)
     assert volume.unit == "suv"
@@ -190,8 +190,8 @@ def test_an_impossible_suv_is_refused(tmp_path: Path) -> None:
         ({"SOPClassUID": EnhancedPETImageStorage}, "enhanced PET (one file of many frames) is not supported"),
         ({"SOPClassUID": NuclearMedicineImageStorage}, "SPECT, not PET: a nuclear medicine object"),
         ({"SeriesDescription": "Tc-99m MDP"}, "SPECT, not PET: Tc-99m emits no positrons"),
-        ({"ImageType": ["ORIGINAL", "PRIMARY", "RECON TOMO"]}, "SPECT, not PET: ImageType has RECON TOMO"),
-        ({"ManufacturerModelName": "Symbia T6"}, "SPECT, not PET: ManufacturerModelName is 'Symbia T6'"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "RECON TOMO"]}, "SPECT, not PET: ImageType has TOMO"),
+        ({"ManufacturerModelName": "Symbia T6"}, "SPECT, not PET: ManufacturerModelName has 'Symbia'"),
         ({"CollimatorType": "PARA"}, "SPECT, not PET: a collimator of type PARA"),
         ({"SeriesDescription": "Bone SPECT AC"}, "SPECT, not PET: SeriesDescription has 'SPECT'"),
         ({"SeriesType": ["DYNAMIC", "IMAGE"]}, "dynamic PET (several images of each place) is not supported"),
@@ -265,10 +265,60 @@ def test_slices_that_are_missing_at_an_end_are_said(tmp_path: Path) -> None:
     assert volume.warnings == ("fewer-slices: the series has 6 slices by its header, of which 4 are there",)
 
 
-def test_slices_beside_each_other(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("thickness", "count"), [(1.5, None), (1.7, None), (1.5, 6), ("thin", None)])
+def test_slices_thinner_than_their_distance_are_said(thickness: Any, count: int | None, tmp_path: Path) -> None:
     slices = make_slices()
-    slices[3].ImagePositionPatient = [0, *slices[3].ImagePositionPatient[1:]]
-    assert "do not lie straight above each other" in refused(tmp_path, slices)
+    for header in slices:
+        if count is not None:
+            header.NumberOfSlices = count
+        header.add_new("SliceThickness", "DS" if thickness != "thin" else "LO", thickness)
+    said = "fewer-slices: slices are 1.50 mm thick, but 3.00 mm apart; some may be missing"
+    assert read(tmp_path, slices).warnings == ((said,) if (thickness, count) == (1.5, None) else ())
+
+
+@pytest.mark.parametrize("keyword", ["FloatPixelData", "DoubleFloatPixelData"])
+def test_pixels_that_are_floating_point_numbers(keyword: str, tmp_path: Path) -> None:
+    slices = make_slices()
+    for header in slices:
+        kind = np.float32 if keyword == "FloatPixelData" else np.float64
+        setattr(header, keyword, np.ones((header.Rows, header.Columns), kind).tobytes())
+        del header.PixelData
+        header.BitsAllocated = 8 * np.dtype(kind).itemsize
+    assert "holds its pixels as floating-point numbers, which PET does not" in refused(tmp_path, slices)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "given", "found"),
+    [
+        ({"PatientWeight": 80.0, "PatientSize": 1.8}, None, (80.0, 1.8)),
+        ({"PatientWeight": 80.0, "PatientSize": 180.0}, 60.0, (60.0, None)),
+        ({"PatientWeight": None}, 60.0, (60.0, None)),
+        ({"PatientWeight": None}, None, (None, None)),
+        ({"PatientWeight": 80_000.0, "PatientSize": 1.8}, None, (None, 1.8)),
+    ],
+)
+def test_weight_and_height_are_those_that_suv_is_computed_with(
+    attributes: dict[str, Any], given: float | None, found: tuple[float | None, float | None], tmp_path: Path
+) -> None:
+    volume = read(tmp_path, make_slices(**attributes), weight_kg=given)
+    assert (volume.weight_kg, volume.height_m) == found
+
+
+@pytest.mark.parametrize("shift", [0.9, 1.1])
+def test_slices_may_lie_beside_each_other_by_half_a_pixel(shift: float, tmp_path: Path) -> None:
+    slices = make_slices()  # the smaller side of their pixels is 2 mm
+    x, y, z = slices[3].ImagePositionPatient
+    slices[3].ImagePositionPatient = [x, y + shift, z]
+    if shift > 1:
+        assert "do not lie straight above each other" in refused(tmp_path, slices)
+    else:
+        assert read(tmp_path, slices).unit == "suv"
+
+
+@pytest.mark.parametrize("description", ["Forte PET AC", "WB precedence high", "infinia millennium tandem"])
+def test_words_that_cameras_are_called_by_as_well(description: str, tmp_path: Path) -> None:
+    slices = make_slices(SeriesDescription=description, StudyDescription=description)
+    assert read(tmp_path, slices).unit == "suv"
 
 
 def test_one_slice(tmp_path: Path) -> None:

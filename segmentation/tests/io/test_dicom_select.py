@@ -31,7 +31,7 @@ def test_the_pet_is_found_among_ct_and_files_of_other_kinds(tmp_path: Path) -> N
     (tmp_path / "notes.txt").write_text("none of it")
     volume = read_volume(tmp_path)
     assert volume.voxels.shape == PHANTOM.shape
-    assert volume.warnings == (f"series: {SERIES} ('PET AC', 6 files, 15 mm) was chosen; also there: CT (3 files)",)
+    assert volume.warnings == (f"series: {SERIES} (6 files, 15 mm) was chosen; also there: CT (3 files)",)
 
 
 def test_the_attenuation_corrected_series_is_read(tmp_path: Path) -> None:
@@ -62,8 +62,7 @@ def test_two_alike_are_listed_and_one_can_be_chosen(tmp_path: Path) -> None:
     with pytest.raises(VolumeError) as caught:
         read_volume(tmp_path)
     assert str(caught.value) == (
-        "2 PET series, choose one by its UID (series): "
-        f"{SERIES} ('PET AC', 6 files, 15 mm); {OTHER} ('PET TOF', 5 files, 12 mm)"
+        f"2 PET series, choose one by its UID (series): {SERIES} (6 files, 15 mm); {OTHER} (5 files, 12 mm)"
     )
     assert brightness(tmp_path, series=SERIES) == pytest.approx(1)
     assert brightness(tmp_path, series=OTHER) == pytest.approx(2)

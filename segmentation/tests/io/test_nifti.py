@@ -88,13 +88,30 @@ def test_sform_and_qform_that_disagree(tmp_path: Path) -> None:
     assert "sform and qform disagree by up to" in refused(tmp_path / "a.nii")
 
 
-def test_sform_and_qform_that_agree_but_for_rounding(tmp_path: Path) -> None:
+@pytest.mark.parametrize("apart", [0.9, 1.1])
+def test_sform_and_qform_may_be_apart_by_half_of_the_smallest_side(apart: float, tmp_path: Path) -> None:
     made = image()
     moved = RAS.copy()
-    moved[0, 3] += 0.5
+    moved[0, 3] += apart  # mm; the smallest side is 2 mm
     made.set_qform(moved, 1)
     nib.save(made, tmp_path / "a.nii")
-    np.testing.assert_allclose(read_volume(tmp_path / "a.nii").affine, AFFINE, atol=1e-5)
+    if apart > 1:
+        assert "sform and qform disagree by up to 1.1 mm" in refused(tmp_path / "a.nii")
+    else:
+        np.testing.assert_allclose(read_volume(tmp_path / "a.nii").affine, AFFINE, atol=1e-5)
+
+
+def test_a_qfac_of_0_is_1(tmp_path: Path) -> None:
+    made = image(affine=np.diag([2.5, 2, 3, 1]))
+    made.set_qform(made.affine, 1)
+    made.set_sform(None, 0)
+    nib.save(made, tmp_path / "a.nii")
+    content = bytearray((tmp_path / "a.nii").read_bytes())
+    header = nib.Nifti1Header(bytes(content[:348]), check=False)
+    header["pixdim"][0] = 0
+    content[:348] = header.binaryblock
+    (tmp_path / "a.nii").write_bytes(content)
+    np.testing.assert_allclose(read_nifti(tmp_path / "a.nii").affine, np.diag([-2.5, -2, 3, 1]), atol=1e-5)
 
 
 def test_several_volumes(tmp_path: Path) -> None:
@@ -120,11 +137,20 @@ def test_several_volumes(tmp_path: Path) -> None:
         ({"datatype": 32}, "one real number a voxel is needed"),
         ({"datatype": 7777}, "a.nii"),
         ({"vox_offset": 1e30}, "not a sound NIfTI file"),
+        ({"vox_offset": 1}, "has its voxels from byte 1 on (vox_offset); the header takes 352"),
+        ({"vox_offset": 351}, "has its voxels from byte 351 on"),
+        ({"vox_offset": -352}, "has its voxels from byte -352 on"),
         ({"sform_code": 0, "qform_code": 1, "quatern_b": 5.0}, "a.nii"),
+        ({"pixdim": [1, 3, 2, 2.53, 1, 1, 1, 1]}, "a spacing of 3 x 2 x 2.53 in pixdim, but 3 x 2 x 2.5 in its s"),
     ],
 )
 def test_broken_headers(changes: dict[str, Any], text: str, tmp_path: Path) -> None:
     assert text in refused(write_raw(tmp_path / "a.nii", changes))
+
+
+@pytest.mark.parametrize("changes", [{"vox_offset": 0}, {"pixdim": [1, 3, 2, 2.52, 1, 1, 1, 1]}])
+def test_headers_that_are_not_strict(changes: dict[str, Any], tmp_path: Path) -> None:
+    np.testing.assert_array_equal(read_volume(write_raw(tmp_path / "a.nii", changes)).voxels, SUV)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -161,4 +187,4 @@ def test_bqml_becomes_suv_by_weight_and_dose(tmp_path: Path) -> None:
     assert (volume.unit, volume.suv_reason) == ("suv", "")
     np.testing.assert_allclose(volume.voxels, SUV, rtol=1e-6)
     volume = read_volume(file, unit="bqml", weight_kg=70)
-    assert (volume.unit, volume.suv_reason) == ("bqml", "no dose (RadionuclideTotalDose is missing or 0)")
+    assert (volume.unit, volume.suv_reason) == ("bqml", "no dose (RadionuclideTotalDose is missing, 0 or not a number)")

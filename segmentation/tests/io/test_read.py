@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from mipseg.errors import ArgumentError, VolumeError
-from mipseg.io.read import read_volume
+from mipseg.io.read import UNIT_TAKEN, read_volume
 from tests.io.pet_files import FACTOR, PHANTOM, SLOPE, make_slices, write_nifti, write_slices
+from tests.io.test_attached import write
 
 SUV = (PHANTOM * (SLOPE * FACTOR)).astype(np.float32)
 
@@ -106,3 +107,38 @@ def test_values_that_are_not_suv(tmp_path: Path) -> None:
     assert read_volume(tmp_path / "a.nii", unit="unknown").suv_reason == "the unit is not known"
     text = refused(write_nifti(tmp_path / "ct.nii", PHANTOM.astype(np.float32) - 1000))
     assert "as CT has and PET has not" in text
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.mha", "a.nrrd"])
+def test_that_the_unit_is_taken_is_said_unless_it_was_given(name: str, tmp_path: Path) -> None:
+    write(tmp_path / name)
+    assert read_volume(tmp_path / name).warnings == (UNIT_TAKEN,)
+    assert read_volume(tmp_path / name, unit="suv").warnings == ()
+
+
+LABELS = np.random.default_rng(0).integers(0, 4, PHANTOM.shape).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("array", "text"),
+    [
+        (LABELS > 0, "holds only 0 and 1, as a mask or a map of labels does and PET does not"),
+        ((LABELS > 0) * 2, "holds only 0 and 2, as a mask"),
+        ((LABELS > 0) * 0.5, "holds only 0 and 0.5, as a mask"),
+        (np.full(PHANTOM.shape, 0.7), "holds only 0.7, as a mask"),
+        (LABELS, "holds only 4 whole numbers from 0 to 3, as a mask or a map of labels"),
+        (PHANTOM % 200, "holds only 200 whole numbers from 0 to 199, as a mask or a map of labels"),
+        ((PHANTOM - 1) / (PHANTOM.max() - 1), "has values from 0 to 1, as probabilities and scaled images have"),
+    ],
+)
+def test_what_no_pet_holds(array: Any, text: str, tmp_path: Path) -> None:
+    file = write_nifti(tmp_path / "a.nii", np.asarray(array, np.float32))
+    assert text in refused(file)
+    assert read_volume(file, unit="suv").unit == "suv"
+
+
+def test_whole_numbers_are_not_suv(tmp_path: Path) -> None:
+    counts = np.random.default_rng(0).integers(1, 20, 45**3).astype(np.float32)
+    counts[:300] = np.arange(20, 320)  # many numbers, but so few voxels that the body's median would do for SUV
+    found = read_volume(write_nifti(tmp_path / "a.nii", counts.reshape(45, 45, 45)))
+    assert (found.unit, found.suv_reason[:37]) == ("unknown", "values up to 319 do not look like SUV")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mipseg.errors import VolumeError
-from mipseg.io.read import read_volume
+from mipseg.io.read import UNIT_TAKEN, read_volume
 from mipseg.io.volume import MAX_VOXELS, Volume, body_median, check_affine, check_finite, check_size, occupied
 from tests.io.pet_files import (
     AFFINE,
@@ -111,7 +111,7 @@ def test_a_slight_tilt_is_said_and_stays_in_the_affine(tmp_path: Path) -> None:
     volume = read_volume(write_nifti(tmp_path / "a.nii", SUV, turn @ AFFINE))
     np.testing.assert_allclose(volume.affine, turn @ AFFINE, atol=1e-5)
     np.testing.assert_array_equal(volume.voxels, SUV)
-    assert volume.warnings == ("tilted: the grid lies 5.0 degrees askew of the patient's axes",)
+    assert volume.warnings == ("tilted: the grid lies 5.0 degrees askew of the patient's axes", UNIT_TAKEN)
 
 
 def test_voxels_that_are_no_numbers_are_counted() -> None:

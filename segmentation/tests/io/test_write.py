@@ -6,6 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from mipseg.errors import InputError
 from mipseg.io.read import read_volume
 from mipseg.io.write import replaced_files, write_csv, write_json, write_nifti
 from tests.io.pet_files import (
@@ -47,6 +48,27 @@ def test_an_error_on_the_way_leaves_everything_as_it_was(tmp_path: Path) -> None
         write()
     assert (tmp_path / "case" / "a").read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["case"]
+
+
+def test_files_that_no_earlier_set_brought_stay(tmp_path: Path) -> None:
+    (tmp_path / "case").mkdir()
+    (tmp_path / "case" / "b").write_text("mine")
+    with (
+        pytest.raises(InputError, match="case holds b but no last, so it is not of an earlier run"),
+        replaced_files(tmp_path / "case", ("a", "b", "last"), "last"),
+    ):
+        pass
+    assert (tmp_path / "case" / "b").read_text() == "mine"
+    assert [file.name for file in tmp_path.iterdir()] == ["case"]
+
+
+def test_files_of_a_try_that_ended_while_it_moved_them_are_replaced(tmp_path: Path) -> None:
+    (tmp_path / "case").mkdir()
+    (tmp_path / ".case.partial").mkdir()
+    (tmp_path / "case" / "b").write_text("half")
+    with replaced_files(tmp_path / "case", ("a", "b", "last"), "last") as partial:
+        (partial / "last").write_text("whole")
+    assert {file.name: file.read_text() for file in (tmp_path / "case").iterdir()} == {"last": "whole"}
 
 
 def test_an_earlier_try_that_still_lives_leaves_a_later_one_alone(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """SUVpeak against values in closed form."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -86,12 +88,42 @@ def test_the_part_around_a_lesion_gives_the_same_peak() -> None:
 
 @pytest.mark.parametrize("planes", [1, 4, 7])
 def test_a_tall_lesion_in_parts_has_the_same_peak(planes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peak, "_FEW", 0)
     voxels = np.random.default_rng(0).random((30, 12, 12)).astype(np.float32)
     lesion = np.zeros(voxels.shape, bool)
     lesion[2:28, 5:7, 5:7] = True
     whole = suv_peak(voxels, lesion, (2.0, 3.0, 2.5))
     monkeypatch.setattr(peak, "_SLAB", planes)
     assert suv_peak(voxels, lesion, (2.0, 3.0, 2.5)) == pytest.approx(whole, rel=1e-12)
+
+
+def test_of_a_lesion_of_many_planes_the_peak_may_lie_on_both_sides_of_a_part() -> None:
+    voxels, lesion = np.zeros((150, 11, 11), np.float32), np.zeros((150, 11, 11), bool)
+    lesion[5:145, 5, 5] = True
+    voxels[62:67] = 1  # around plane 64, where the second part begins
+    whole = suv_peak(voxels[50:80], lesion[50:80], (2.0, 3.0, 3.0))
+    assert whole is not None
+    assert 0.9 < whole < 1
+    assert suv_peak(voxels, lesion, (2.0, 3.0, 3.0)) == pytest.approx(whole, rel=1e-9)
+
+
+@pytest.mark.parametrize("spacing", [(2.0, 2.0, 2.0), (3.27, 4.07, 4.07), (5.5, 5.5, 5.5), (12.0, 2.0, 2.0)])
+def test_voxels_of_usual_size_are_counted_from_8_points_or_one_a_mm(spacing: Spacing) -> None:
+    points = [max(8, int(np.ceil(side))) for side in spacing]
+    fine = [np.abs((np.arange(n) + 0.5) / n - 0.5) * side for n, side in zip(points, spacing, strict=True)]
+    z, y, x = np.ix_(*((each**2).ravel() for each in fine))
+    share = np.mean(z + y + x <= RADIUS_MM**2) * np.prod(spacing) / VOLUME_MM3
+    weights = sphere_weights(spacing)
+    assert weights[tuple(side // 2 for side in weights.shape)] == pytest.approx(float(share), rel=0.02)
+
+
+def test_small_voxels_take_no_more_points_than_they_need() -> None:
+    tracemalloc.start()
+    weights = sphere_weights((0.5, 0.5, 0.51))
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 20_000_000  # a point each 0.06 mm would take 400 MB
+    assert weights.max() == pytest.approx(0.5 * 0.5 * 0.51 / VOLUME_MM3, rel=0.01)
 
 
 @pytest.mark.parametrize("few", [0, 10_000])

@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from mipseg.errors import ModelError
 from mipseg.io.arrays import intensity_of_image
 from mipseg.metrics import dice_score
-from mipseg.model.folder import read_config
+from mipseg.model.folder import CONFIG, read_config
 from mipseg.model.inference import Network, Run, infer
 from mipseg.model.runtime import FLOAT32, load_float32
 from mipseg.model.segmenter import MODELS, Segmenter, load_segmenter
@@ -180,14 +180,36 @@ def test_least_probability_of_a_patient_can_be_set(
     assert 0.1 < has_tumour < 1
 
 
-def test_digest_changes_with_any_network(segmenter: Segmenter) -> None:
-    config = segmenter.config
-    digests = {config.sha256}
-    for place in range(len(config.networks)):
-        networks = list(config.networks)
-        networks[place] = replace(networks[place], sha256="0")
-        digests.add(replace(config, networks=tuple(networks)).sha256)
-    assert len(digests) == len(config.networks) + 1
+@pytest.mark.parametrize(
+    "keys",
+    [
+        *(("networks", place, "sha256") for place in range(len(read_config(FOLDER).networks))),
+        ("networks", 0, "mirrored"),
+        ("temperature",),
+        ("min_peak",),
+        ("min_patient",),
+        ("classifier", "bias"),
+        ("classifier", "weights", 0),
+    ],
+)
+def test_digest_changes_with_all_that_decides_an_answer(keys: tuple[str | int, ...], tmp_path: Path) -> None:
+    content = json.loads((FOLDER / CONFIG).read_text())
+    digests = set()
+    for written in (content, _changed(content, keys)):
+        (tmp_path / CONFIG).write_text(json.dumps(written))
+        digests.add(read_config(tmp_path).sha256)
+    assert len(digests) == 2
+
+
+def _changed(content: Any, keys: tuple[str | int, ...]) -> Any:
+    """A copy in which the value that the keys lead to is another."""
+    content = deepcopy(content)
+    inside = content
+    for key in keys[:-1]:
+        inside = inside[key]
+    value = inside[keys[-1]]
+    inside[keys[-1]] = not value if isinstance(value, bool) else f"{value}0" if isinstance(value, str) else value + 0.01
+    return content
 
 
 def test_equal_settings_share_one_model_that_is_loaded_at_its_first_use() -> None:

@@ -61,10 +61,14 @@ def test_without_pdf_there_are_no_links_to_them() -> None:
     assert [target for target in page.links.values() if "pdf" in target] == []
 
 
+NAMES = """O'BRIEN "MARY" MAX"""
+
+
 @pytest.mark.parametrize(("text", "wanted"), [
     ("1.2.840.113619.2.55.3 was chosen", "… was chosen"),
     ("distances are 3.19 to 3.29 mm, version 1.2.3", "distances are 3.19 to 3.29 mm, version 1.2.3"),
     ("series 'WB PET (AC)' can't be read, it's cut", "series … can't be read, it's cut"),
+    (f"series {NAMES!r} is cut", "series … is cut"),
     ("askew of the patient's axes, files can't", "askew of the patient's axes, files can't"),
     ("No space left on device: /data/A B.nii", "No space left on device: … B.nii"),
     ("one of g/ml and and/or", "one of g/ml and and/or"),

@@ -48,6 +48,8 @@ def evaluate(  # noqa: PLR0913 # the options of a command
 ) -> None:
     """Compare masks with their references: Dice with its interval, lesions by size, clean controls.
 
+    Masks are PNG or NIfTI with 0, and one value above it where there is tumour.
+
     Exit code 1: some cases could not be compared; 2: none could.
     """
     if (prediction is None) == (endpoint is None):

@@ -32,7 +32,7 @@ from mipseg.engines.local import run_cases
 from mipseg.engines.plan import DEFAULT_FORMATS, FORMATS, Format, Options, Outcome, Plan, provenance
 from mipseg.engines.ray_cluster import segmenting_cluster
 from mipseg.engines.segment_case import done_before, failed, segment_case
-from mipseg.engines.table import write_table
+from mipseg.engines.table import check_table, write_table
 from mipseg.errors import MipsegError
 from mipseg.growing import DEFAULT_RULE, Rule
 from mipseg.io.write import write_json
@@ -106,6 +106,7 @@ def _prepare(out: Path, options: Options, *, force: bool) -> Plan:
         settings = Settings()
         made_by = provenance(settings)
         out.mkdir(parents=True, exist_ok=True)
+        check_table(out)
     except ValidationError as error:
         stop(describe(error), 2)
     except MipsegError as error:

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from mipseg.engines.cases import RECORD, without_suffix
 from mipseg.errors import InputError, VolumeError
 from mipseg.io.codec import decode_image
 from mipseg.io.dataset import label_path
 from mipseg.io.find import file_kind, files_by_kind
-from mipseg.io.mask_png import tumour_of
+from mipseg.io.mask_png import decode_mask, marked_in
+from mipseg.io.volume import farthest_corner
 from mipseg.types import BinaryMask, GreyImage
 
 MaskKind: TypeAlias = Literal["image", "nifti"]
@@ -45,7 +45,7 @@ class Reference:
         Raises:
             InputError: the mask can't be read.
         """
-        return np.zeros(shape, bool) if self.mask is None else tumour_of(read_grey(self.mask))
+        return np.zeros(shape, bool) if self.mask is None else read_mask(self.mask)
 
 
 def find_references(path: Path, images: Path | None = None) -> list[Reference]:
@@ -137,27 +137,37 @@ def _number(name: str) -> str:
     return found.group().lstrip("0") or "0" if found else ""
 
 
-def read_pair(reference: Reference, prediction: Path) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], float]:
-    """Two masks of one grid, and the size of a pixel (1 px) or voxel (in ml); of PNG, see `tumour_of`.
+def read_pair(reference: Reference, prediction: Path) -> tuple[BinaryMask, BinaryMask, float]:
+    """Two masks of one grid, and the size of a pixel (1 px) or voxel (in ml).
 
     Raises:
-        InputError: a file can't be read, or they do not lie on each other.
+        InputError: a file can't be read or is no mask, or they do not lie on each other.
     """
+    side = 1.0
     if reference.kind == "image":
-        found = tumour_of(read_grey(prediction))
+        found = read_mask(prediction)
         true = reference.tumour(found.shape)
-        side = 1.0
     else:
         from mipseg.io.nifti import read_nifti  # noqa: PLC0415 # an extra
 
-        grids = [read_nifti(file) for file in (reference.mask, prediction) if file is not None]
-        true, found = (grid.array != 0 for grid in grids)
+        files = [file for file in (reference.mask, prediction) if file is not None]
+        grids = [read_nifti(file) for file in files]
+        true, found = (marked_in(grid.array, str(file)) for grid, file in zip(grids, files, strict=True))
         side = float(abs(np.linalg.det(grids[0].affine[:3, :3]))) / 1000
     if true.shape != found.shape:
         raise VolumeError(f"the shapes differ: reference {true.shape}, prediction {found.shape}")
-    if reference.kind == "nifti" and not np.allclose(grids[0].affine, grids[1].affine, atol=_MAX_SHIFT_MM, rtol=0):
+    if reference.kind == "nifti" and farthest_corner(grids[0].affine, grids[1].affine, true.shape) > _MAX_SHIFT_MM:
         raise VolumeError("reference and prediction lie at different places")
     return true, found, side
+
+
+def read_mask(file: Path) -> BinaryMask:
+    """Read a PNG mask: 0, and one other value where there is tumour.
+
+    Raises:
+        InputError: it can't be read or is no mask.
+    """
+    return marked_in(decode_mask(file.read_bytes(), str(file)), str(file))
 
 
 def read_grey(file: Path) -> GreyImage:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mipseg.engines.cases import RECORD
+from mipseg.errors import InputError
 from mipseg.io.write import write_csv
 
 _OF_LESION = ("area_px", "area_mm2", "mtv_ml", "suv_max", "suv_mean", "suv_peak", "tlg_g")
@@ -18,6 +19,23 @@ COLUMNS = (
 )
 
 
+TABLE = "measurements.csv"
+
+
+def check_table(out: Path) -> None:
+    """Refuse to write where somebody else's table of the same name lies.
+
+    Raises:
+        InputError: its columns are not those of a run.
+        OSError: it can't be read.
+    """
+    if not (out / TABLE).exists():
+        return
+    with (out / TABLE).open("rb") as table:
+        if not table.readline().startswith(",".join(COLUMNS[:3]).encode()):
+            raise InputError(f"{out / TABLE} is not of an earlier run; choose another output folder")
+
+
 def write_table(out: Path, names: Iterable[str]) -> None:
     """Write the measurements of these cases, as their records hold them, into `measurements.csv`.
 
@@ -26,7 +44,7 @@ def write_table(out: Path, names: Iterable[str]) -> None:
     """
     # One at a time: an archive's do not fit into memory.
     records = (json.loads((out / name / RECORD).read_text(encoding="utf-8")) for name in sorted(names))
-    write_csv(out / "measurements.csv", COLUMNS, (row for record in records for row in _rows(record)))
+    write_csv(out / TABLE, COLUMNS, (row for record in records for row in _rows(record)))
 
 
 def _rows(record: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """ZIP archives from strangers: checked by their table of contents, then unpacked under names of our own."""
 
+import lzma
 import shutil
 import stat
 import zipfile
@@ -13,6 +14,10 @@ MAX_BYTES = 4 * 2**30  # unpacked: a PET/CT study with thin slices has 1 to 2 Gi
 MAX_RATIO = 200  # unpacked to packed, of archives beyond the size below; images do 2 to 10, bombs 1000
 UNSUSPICIOUS_BYTES = 2**28
 _CHUNK = 1 << 20
+_DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    *(EOFError, NotImplementedError, RuntimeError, ValueError),
+)
 
 
 def unpack_zip(archive: Path, folder: Path) -> None:
@@ -33,9 +38,9 @@ def unpack_zip(archive: Path, folder: Path) -> None:
             for number, member in enumerate(members):
                 with opened.open(member) as packed, (folder / f"{number:06d}").open("wb") as unpacked:
                     shutil.copyfileobj(packed, unpacked, _CHUNK)
-    except OSError as error:
-        raise VolumeError(f"can't unpack {archive.name}: {error.strerror}") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+    except (OSError, *_DAMAGED) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # else it is bzip2's, of damaged data
+            raise VolumeError(f"can't unpack {archive.name}: {error.strerror}") from error
         raise VolumeError(f"{archive.name} is not a sound ZIP archive; it may be cut off") from error
 
 

@@ -1,7 +1,8 @@
 """Volumes whose file is a text header with the voxels behind it: what MetaImage and NRRD share.
 
-The header is a stranger's. Both formats can name other files to read from, so the one reader that decides that it does
-not must also be the one that reads the voxels: here nothing but the file itself is ever opened.
+The header is a stranger's, and may tell who the patient is: no error repeats what it says. Both formats can name other
+files to read from, so the one reader that decides that it does not must also be the one that reads the voxels: here
+nothing but the file itself is ever opened.
 """
 
 import math
@@ -128,7 +129,7 @@ def numbers_of(text: str, count: int, what: str, name: str) -> npt.NDArray[np.fl
     try:
         values = np.array(text.split(), np.float64)
     except ValueError as error:
-        raise unsound(name, f"its {what} is {text[:80]!r}") from error
+        raise unsound(name, f"its {what} holds what is not a number") from error
     if len(values) != count:
         raise unsound(name, f"its {what} has {len(values)} numbers where {count} are needed")
     return values
@@ -142,13 +143,13 @@ def sizes_of(text: str, count: int, what: str, name: str) -> tuple[int, ...]:
     """
     values = numbers_of(text, count, what, name)
     if not (np.isfinite(values).all() and (values == np.rint(values)).all() and (values >= 0).all()):
-        raise unsound(name, f"its {what} is {text[:80]!r}")
+        raise unsound(name, f"its {what} is not of whole numbers from 0 on")
     return tuple(int(value) for value in values)
 
 
-def odd_line(line: str, name: str) -> VolumeError:
+def odd_line(number: int, name: str) -> VolumeError:
     """The error of a header with a line that says nothing, or something again."""
-    return unsound(name, f"its header has the line {line[:80]!r}")
+    return unsound(name, f"line {number} of its header says nothing, or something again")
 
 
 def unsound(name: str, why: str) -> VolumeError:

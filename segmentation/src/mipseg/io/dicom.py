@@ -21,6 +21,7 @@ GAP = 1.8  # distance between slices, in usual ones, that means a missing slice
 UNEVEN = 0.05  # how far slices may lie from an even grid, in distances, before they are resampled
 _MAX_SHIFT = 0.5  # sideways between slices, in pixels
 _PRIVATE = "PatientID", "StudyInstanceUID", "FrameOfReferenceUID"  # tell who the patient is; no error says them
+_FLOATS = "FloatPixelData", "DoubleFloatPixelData"
 _ALIKE = (*_PRIVATE, "Rows", "Columns", "Units", "DecayCorrection")
 
 
@@ -73,11 +74,18 @@ def read_stack(series: Series, damaged: Sequence[Path] = ()) -> Stack:
             headers.append(header)
             slopes.append(slope)
     check_finite(array, f"series {series.uid}")
-    if (claimed := int(number(headers[0], "NumberOfSlices") or 0)) > len(entries):
-        warnings.append(
-            f"fewer-slices: the series has {claimed} slices by its header, of which {len(entries)} are there"
-        )
+    warnings += _fewer_slices(headers[0], len(entries), float(np.linalg.norm(affine[:3, 0])))
     return Stack(array, affine, positions, tuple(headers), tuple(slopes), tuple(warnings))
+
+
+def _fewer_slices(header: Dataset, count: int, step: float) -> list[str]:
+    """Say where the header knows of more slices: by their number or, without it, by their thickness in mm."""
+    claimed, thickness = int(number(header, "NumberOfSlices") or 0), number(header, "SliceThickness") or 0.0
+    if claimed > count:
+        return [f"fewer-slices: the series has {claimed} slices by its header, of which {count} are there"]
+    if not claimed and 0 < GAP * thickness <= step:
+        return [f"fewer-slices: slices are {thickness:.2f} mm thick, but {step:.2f} mm apart; some may be missing"]
+    return []
 
 
 def on_even_grid(stack: Stack, array: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], list[str]]:
@@ -220,6 +228,8 @@ def _read_slice(file: Path, target: npt.NDArray[np.float32], decoder: Decoder) -
     slope, intercept = number(header, "RescaleSlope"), number(header, "RescaleIntercept") or 0.0
     if slope is None or slope <= 0:
         raise VolumeError(f"{file.name} has no RescaleSlope above 0; its values have no unit")
+    if "PixelData" not in header and any(keyword in header for keyword in _FLOATS):
+        raise VolumeError(f"{file.name} holds its pixels as floating-point numbers, which PET does not")
     stored = decoder.decode(header, file)
     if stored.shape != target.shape:
         raise VolumeError(f"{file.name} holds {stored.shape} pixels; its header claims {target.shape}")

@@ -25,9 +25,10 @@ ENHANCED = (EnhancedPETImageStorage, LegacyConvertedEnhancedPETImageStorage)
 GE_SCAN_START = (0x0009, 0x0D, "GEMS_PETD_01")
 PHILIPS_SUV, PHILIPS_ACTIVITY = ((0x7053, offset, "Philips PET Private Group") for offset in (0x00, 0x09))
 
-_SPECT = re.compile(
-    r"(?<![a-z])spect(?:ct)?(?![a-z])|symbia|encore2|e\.?cam\b|(?<![a-z])nm[/ ]?(?:ct|\d{3})|tandem|infinia|millennium"
-    r"|varicam|hawkeye|brightview|precedence|skylight|forte\b|veriton|starguide",
+_SPECT = re.compile(r"(?<![a-z])spect(?:ct)?(?![a-z])", re.IGNORECASE)
+_CAMERAS = re.compile(
+    r"symbia|encore2|e\.?cam\b|(?<![a-z])nm[/ ]?(?:ct|\d{3})|tandem|infinia|millennium|varicam|hawkeye|brightview"
+    r"|precedence|skylight|forte\b|veriton|starguide",
     re.IGNORECASE,
 )
 _TRACERS = "RadiopharmaceuticalInformationSequence"
@@ -178,8 +179,10 @@ def _spect(header: Dataset) -> str:
     """What shows that an image is SPECT, whatever its modality says."""
     if header.get("SOPClassUID") == NuclearMedicineImageStorage or text(header, "Modality") in ("NM", "ST"):
         return "a nuclear medicine object"
-    if _SPECT.search(model := text(header, "ManufacturerModelName")):  # F-18 in a gamma camera is not PET either
-        return f"ManufacturerModelName is {model!r}"
+    # F-18 in a gamma camera is not PET either. In other texts a camera's name may be a plain word, such as forte.
+    model = text(header, "ManufacturerModelName")
+    if found := _SPECT.search(model) or _CAMERAS.search(model):
+        return f"ManufacturerModelName has {found.group()!r}"
     if found := _SPECT.search(text(header, "SeriesDescription")):  # the rest of it may tell who the patient is
         return f"SeriesDescription has {found.group()!r}"
     if collimator := [kind for kind in texts(header, "CollimatorType") if kind in _PARALLEL_HOLES]:
@@ -197,8 +200,8 @@ def _spect(header: Dataset) -> str:
 
 def _spect_by_description(header: Dataset) -> str:
     """What makes an image whose nuclide is not known look like SPECT."""
-    if tomography := [kind for kind in texts(header, "ImageType") if "TOMO" in kind]:
-        return f"ImageType has {tomography[0]}, a nuclear medicine image's"
+    if any("TOMO" in kind for kind in texts(header, "ImageType")):
+        return "ImageType has TOMO, as nuclear medicine's"
     found = _SPECT.search(text(header, "StudyDescription"))  # of a study, which may hold PET as well
     return f"StudyDescription has {found.group()!r}" if found else ""
 

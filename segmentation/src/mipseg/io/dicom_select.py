@@ -56,12 +56,10 @@ class Series:
         return float(np.linalg.norm(np.ptp(np.array(places), axis=0))) if places else 0.0
 
     def describe(self) -> str:
-        """One series in a list of several."""
-        first = self.headers[0]
-        kind = text(first, "SeriesDescription") or "no description"
+        """One series in a list of several; not by its description, which may tell who the patient is."""
         flaw = refusal(self.headers) or ("" if _attenuation_corrected(self) else "not attenuation-corrected")
         flaw = f", {flaw}" if flaw else ""
-        return f"{self.uid} ({kind!r}, {len(self.entries)} files, {self.extent_mm:.0f} mm{flaw})"
+        return f"{self.uid} ({len(self.entries)} files, {self.extent_mm:.0f} mm{flaw})"
 
 
 def index_files(files: Iterable[Path]) -> tuple[list[Series], list[Path]]:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from mipseg.body_size import is_height
 from mipseg.errors import VolumeError
 from mipseg.io.dicom import on_even_grid, read_stack
 from mipseg.io.dicom_headers import suv_header
 from mipseg.io.dicom_select import Series, choose_series, index_files
 from mipseg.io.volume import Grid, Unit, Volume, body_median, spacing_of, to_patient_frame
-from mipseg.suv import NoSuv, judge_median, suv_factor
+from mipseg.suv import NoSuv, is_weight, judge_median, suv_factor
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,4 +78,14 @@ def read_dicom_volume(selection: Selection, weight_kg: float | None, dose_bq: fl
     )
     without_suv: Unit = "bqml" if header.units == "BQML" else "unknown"
     unit: Unit = without_suv if reason else "suv"
-    return Volume(voxels, affine, spacing_of(affine), unit, source, reason, (*warnings, *resampled, *tilted))
+    return Volume(
+        voxels,
+        affine,
+        spacing_of(affine),
+        unit,
+        source,
+        suv_reason=reason,
+        warnings=(*warnings, *resampled, *tilted),
+        weight_kg=header.weight_kg if is_weight(header.weight_kg) and not header.contradiction else None,
+        height_m=header.height_m if is_height(header.height_m) else None,
+    )

@@ -1,6 +1,7 @@
 """PNG files of masks and images: read as OpenCV's three-channel decoder does, which the organisers use."""
 
 import io
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -74,6 +75,39 @@ def decode_binary(data: bytes) -> BinaryMask:
 def tumour_of(grey: GreyImage) -> BinaryMask:
     """What a mask of any greys holds: tumour is what is nearer to white."""
     return grey > 127
+
+
+def decode_mask(data: bytes, name: str) -> npt.NDArray[Any]:
+    """The values of a mask that somebody else made, one a pixel.
+
+    Args:
+        data: a PNG of 1, 8 or 16 bits, grey or with colours, which become grey.
+        name: of the file.
+
+    Raises:
+        ImageError: not a sound PNG, or one with an alpha, which may hold the tumour or hide it.
+        ImageTooLargeError: more pixels than are decoded.
+    """
+    if not data.startswith(SIGNATURE):
+        raise ImageError(f"{name} is not a PNG")
+    data = data[: check_png(data, MAX_PIXELS).end]
+    with PillowImage.open(io.BytesIO(data), formats=["PNG"]) as image:
+        if "A" in image.getbands() or "transparency" in image.info:
+            raise ImageError(f"{name} has an alpha channel, which a mask must not; save it without transparency")
+        return np.asarray(image if image.mode.startswith("I") else image.convert("L"))
+
+
+def marked_in(values: npt.NDArray[Any], name: str) -> BinaryMask:
+    """Where a mask's values, which are 0 and at most one above it, say tumour.
+
+    Raises:
+        ImageError: there are others, as in a map of labels or probabilities; names the file and some of them.
+    """
+    found = np.unique(values)
+    if found[0] < 0 or np.count_nonzero(found) > 1:
+        listed = ", ".join(f"{value:g}" for value in found[:4])
+        raise ImageError(f"{name} has {found.size} values, such as {listed}; a mask has 0 and one above it")
+    return np.asarray(values > 0)
 
 
 def describe_mask_file(data: bytes, reference: BinaryMask) -> str:

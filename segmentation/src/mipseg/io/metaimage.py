@@ -21,10 +21,10 @@ _BIG_ENDIAN = "BinaryDataByteOrderMSB", "ElementByteOrderMSB"
 def _fields(lines: Iterable[str], name: str) -> dict[str, str]:
     """`Key = value` of each line, until the one behind which the voxels begin."""
     fields: dict[str, str] = {}
-    for line in lines:
+    for number, line in enumerate(lines, 1):
         key, equals, value = (part.strip() for part in line.partition("="))
         if not equals or key in fields:
-            raise odd_line(line, name)
+            raise odd_line(number, name)
         fields[key] = value
         if key == _LAST:
             break
@@ -39,11 +39,11 @@ def read_metaimage_header(lines: Iterable[str], name: str) -> Header:
     fields = _fields(lines, name)
     channels = fields.get("ElementNumberOfChannels", "1")
     if channels != "1":
-        raise VolumeError(f"{name} holds {channels[:20]} numbers a voxel; one is needed")
+        raise VolumeError(f"{name} holds several numbers a voxel; one is needed")
     if not _flag(fields, ("BinaryData",), name) or fields.get("HeaderSize", "0") != "0":
         raise unsound(name, "voxels are read in binary form, right behind the header")
     if fields["ElementType"] not in _TYPES:
-        raise unsound(name, f"its ElementType is {fields['ElementType'][:80]!r}; one of {', '.join(_TYPES)} is needed")
+        raise unsound(name, f"its ElementType is not one of {', '.join(_TYPES)}")
     (dimensions,) = sizes_of(fields["NDims"], 1, "NDims", name)
     sizes = sizes_of(fields["DimSize"], dimensions, "DimSize", name)
     if dimensions != 3:
@@ -54,7 +54,7 @@ def read_metaimage_header(lines: Iterable[str], name: str) -> Header:
     origin = next((fields[key] for key in _ORIGIN if key in fields), "0 0 0")
     spacing = numbers_of(fields["ElementSpacing"], 3, "ElementSpacing", name)
     if not (spacing > 0).all():
-        raise unsound(name, f"its ElementSpacing is {fields['ElementSpacing'][:80]!r}")
+        raise unsound(name, "its ElementSpacing is not above 0")
     order = ">" if _flag(fields, _BIG_ENDIAN, name) else "<"
     return Header(
         sizes,
@@ -68,5 +68,5 @@ def read_metaimage_header(lines: Iterable[str], name: str) -> Header:
 def _flag(fields: dict[str, str], names: tuple[str, ...], name: str) -> bool:
     value = next((fields[key] for key in names if key in fields), "False")
     if value not in ("True", "False"):
-        raise unsound(name, f"its {names[0]} is {value[:80]!r}; True or False is needed")
+        raise unsound(name, f"its {names[0]} is neither True nor False")
     return value == "True"

@@ -8,16 +8,18 @@ from typing import IO, Any
 
 import nibabel as nib
 import numpy as np
+import numpy.typing as npt
 from nibabel.spatialimages import HeaderDataError
 
 from mipseg.errors import VolumeError
 from mipseg.io.find import GZIP_MAGIC
-from mipseg.io.volume import Affine, Grid, check_affine, check_finite, check_size
+from mipseg.io.volume import Affine, Grid, check_affine, check_finite, check_size, farthest_corner
 
 _CHUNK = 1 << 24
 _LPS_OF_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _MILLIMETRES = {"meter": 1000.0, "mm": 1.0, "micron": 0.001}
 _MAX_DISAGREEMENT = 0.5  # between sform and qform at a corner, in sides of the smallest voxel
+_MAX_STRETCH = 0.01  # between the sides of a voxel by pixdim and by the matrix
 
 
 def read_nifti(file: Path) -> Grid:
@@ -37,7 +39,7 @@ def read_nifti(file: Path) -> Grid:
             shape = _shape(header, name)
             affine = _affine(header, shape, name)
             with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused below
-                array = _read_voxels(header, stream, shape)
+                array = _read_voxels(header, stream, shape, name)
             stream.read(1)  # at its end, gzip compares its checksum
     except (HeaderDataError, OSError, EOFError, ValueError, KeyError, OverflowError, zlib.error) as error:
         raise VolumeError(f"{name} is not a sound NIfTI file; it may be cut off") from error
@@ -74,7 +76,7 @@ def _affine(header: Any, shape: tuple[int, ...], name: str) -> Affine:
     """The (4, 4) matrix from (i, j, k) to LPS mm, if the header leaves no doubt about it."""
     sides = np.abs(header["pixdim"][1:4])
     if not (np.isfinite(sides) & (sides > 0)).all():
-        raise VolumeError(f"{name} has a spacing of {' x '.join(f'{side:g}' for side in sides)} mm")
+        raise VolumeError(f"{name} has a spacing of {_listed(sides)} mm")
     if header["pixdim"][0] not in (-1, 1):
         header["pixdim"][0] = 1  # as the standard says of 0
     sform, qform = header.get_sform(coded=True)[0], header.get_qform(coded=True)[0]
@@ -82,21 +84,36 @@ def _affine(header: Any, shape: tuple[int, ...], name: str) -> Affine:
     if affine is None:
         raise VolumeError(f"{name} has no orientation (sform_code and qform_code are 0); left and right are unknown")
     if sform is not None and qform is not None:
-        corners = np.array([[*corner, 1] for corner in np.ndindex(2, 2, 2)]) * [*(side - 1 for side in shape), 1]
-        apart = float(np.linalg.norm(corners @ (sform - qform).T, axis=1).max())
+        apart = farthest_corner(sform, qform, shape)
         if not apart <= _MAX_DISAGREEMENT * float(sides.min()):
             raise VolumeError(f"{name}: sform and qform disagree by up to {apart:.1f} mm; set one of the codes to 0")
+    placed = np.linalg.norm(affine[:3, :3], axis=0)
+    if not np.allclose(placed, sides, rtol=_MAX_STRETCH, atol=0):
+        raise VolumeError(f"{name} has a spacing of {_listed(sides)} in pixdim, but {_listed(placed)} in its sform")
     scaled = np.diag([_MILLIMETRES.get(header.get_xyzt_units()[0], 1.0)] * 3 + [1.0]) @ affine
     in_patient = np.asarray(_LPS_OF_RAS @ scaled, np.float64)
     check_affine(in_patient, name)
     return in_patient
 
 
-def _read_voxels(header: Any, stream: IO[bytes], shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.float32]]:
+def _listed(sides: npt.NDArray[np.floating[Any]]) -> str:
+    return " x ".join(f"{side:.4g}" for side in sides)
+
+
+def _offset(header: Any, name: str) -> int:
+    """Where the voxels begin, in one file with their header; 0, which some write, means right behind that."""
+    least = int(header.single_vox_offset)
+    offset = int(header.get_data_offset()) or least
+    if offset < least:
+        raise VolumeError(f"{name} has its voxels from byte {offset} on (vox_offset); the header takes {least}")
+    return offset
+
+
+def _read_voxels(header: Any, stream: IO[bytes], shape: tuple[int, ...], name: str) -> npt.NDArray[np.float32]:
     """The voxels; memory grows with what the file really holds, not with what its header claims."""
     dtype = header.get_data_dtype()
     needed = math.prod(shape) * dtype.itemsize
-    stream.seek(header.get_data_offset())
+    stream.seek(_offset(header, name))
     content = bytearray()
     while chunk := stream.read(min(_CHUNK, needed - len(content))):
         content += chunk

@@ -35,16 +35,16 @@ _SKIPS = "line skip", "lineskip", "byte skip", "byteskip"
 def _fields(lines: Iterable[str], name: str) -> dict[str, str]:
     """`field: value` of each line, until an empty one; not comments and `key:=value`, which mean nothing to readers."""
     fields: dict[str, str] = {}
-    for number, line in enumerate(lines):
+    for number, line in enumerate(lines, 1):
         if not line:
             break
-        if number == 0 or line.startswith("#"):
+        if number == 1 or line.startswith("#"):
             continue
         key, colon, value = (part.strip() for part in line.partition(":"))
         if colon and value.startswith("="):
             continue
         if not colon or key.lower() in fields:
-            raise odd_line(line, name)
+            raise odd_line(number, name)
         fields[key.lower()] = value
     if any(key in fields for key in _ELSEWHERE):
         raise detached(name)
@@ -57,14 +57,14 @@ def read_nrrd_header(lines: Iterable[str], name: str) -> Header:
     fields = _fields(lines, name)
     kind, encoding = fields["type"].lower(), fields["encoding"].lower()
     if kind not in _TYPES:
-        raise unsound(name, f"its type is {kind[:80]!r}")
+        raise unsound(name, "its type is not that of a number")
     if encoding not in _PACKED:
-        raise unsound(name, f"its encoding is {encoding[:80]!r}; raw or gzip is needed")
+        raise unsound(name, "its encoding is neither raw nor gzip")
     if any(fields.get(key, "0") != "0" for key in _SKIPS):
         raise unsound(name, "voxels are read right behind the header")
     order = fields.get("endian", "little" if _TYPES[kind].endswith("1") else "")
     if order not in _ORDERS:
-        raise unsound(name, f"its endian is {order[:80]!r}; little or big is needed")
+        raise unsound(name, "its endian is neither little nor big")
     (dimensions,) = sizes_of(fields["dimension"], 1, "dimension", name)
     sizes = sizes_of(fields["sizes"], dimensions, "sizes", name)
     directions, origin = (np.eye(3), np.zeros(3)) if dimensions != 3 else _place(fields, name)
@@ -77,7 +77,7 @@ def _place(fields: dict[str, str], name: str) -> tuple[npt.NDArray[np.float64], 
     if to_lps is None or "space directions" not in fields:
         raise no_orientation(name)
     if any(unit != "mm" for unit in fields.get("space units", "").replace('"', " ").split()):
-        raise VolumeError(f"{name} has space units of {fields['space units'][:80]}; mm are needed")
+        raise VolumeError(f"{name} has space units other than mm")
     directions = numbers_of(_plain(fields["space directions"]), 9, "space directions", name).reshape(3, 3)
     origin = numbers_of(_plain(fields.get("space origin", "(0,0,0)")), 3, "space origin", name)
     return directions * to_lps, origin * to_lps

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from mipseg.errors import ArgumentError, VolumeError
 from mipseg.io.archive import unpack_zip
@@ -18,9 +19,13 @@ from mipseg.io.nrrd import read_nrrd_header
 from mipseg.io.volume import Grid, Kind, Unit, Volume, body_median, spacing_of, to_patient_frame
 from mipseg.suv import dose_becquerel, judge_median, weight_gram
 from mipseg.suv_times import NoSuvError
+from mipseg.types import Voxels
 
 _NAMES = {"nifti": "NIfTI", "mha": "MHA", "nrrd": "NRRD"}
 _NOT_PET_BELOW = -50.0  # SUV or Bq/ml have no such values, CT in HU has
+_MOST_LABELS = 256  # whole numbers; a PET in whole Bq/ml has thousands
+_SAMPLE = 1_000_000  # voxels of which the numbers are looked at
+UNIT_TAKEN = "unit: the values are taken as SUV; the file does not say"
 
 
 @dataclass(frozen=True)
@@ -162,16 +167,36 @@ def _with_unit(grid: Grid, kind: Kind, unit: Unit | None, person: tuple[float | 
         np.multiply(voxels, np.float32(factor), out=voxels)
     elif unit == "unknown":
         return dataclasses.replace(volume, suv_reason="the unit is not known")
-    lowest, highest = float(voxels.min()), float(voxels.max())
-    if unit is None and (lowest, highest) == (0, 1) and not ((voxels > 0) & (voxels < 1)).any():
-        raise VolumeError(f"the {_NAMES[kind]} file holds only 0 and 1, as a mask does and PET does not")
-    if unit is None and lowest < _NOT_PET_BELOW:
-        raise VolumeError(
-            f"the {_NAMES[kind]} file has values from {lowest:g} to {highest:g}, as CT has and PET has not"
-        )
     reason, warning = judge_median(body_median(voxels))
-    if reason and unit is None:
-        hint = f"values up to {highest:g} do not look like SUV; if they are Bq/ml, give the unit bqml, weight and dose"
-        return dataclasses.replace(volume, unit="unknown", suv_reason=hint)
+    if unit is None:
+        is_whole = _check_pet(voxels, f"the {_NAMES[kind]} file")
+        if reason or is_whole:
+            hint = f"values up to {voxels.max():g} do not look like SUV; if they are Bq/ml, give the unit bqml, "
+            return dataclasses.replace(volume, unit="unknown", suv_reason=f"{hint}weight and dose")
+        warnings.append(UNIT_TAKEN)
     warnings += [text for text in (warning, reason and f"suv-{reason}") if text]
     return dataclasses.replace(volume, unit="suv", warnings=tuple(warnings))
+
+
+def _check_pet(voxels: Voxels, name: str) -> bool:
+    """Refuse what no PET holds, in SUV or another unit.
+
+    Returns:
+        Whether all of a large sample are whole numbers, which SUV are not.
+    """
+    lowest, highest = float(voxels.min()), float(voxels.max())
+    if lowest < _NOT_PET_BELOW:
+        raise VolumeError(f"{name} has values from {lowest:g} to {highest:g}, as CT has and PET has not")
+    values = np.unique(voxels.ravel()[:: max(1, voxels.size // _SAMPLE)])
+    is_whole = bool((values == np.rint(values)).all())
+    if values.size <= 2 or (is_whole and values.size <= _MOST_LABELS):
+        raise VolumeError(f"{name} holds only {_listed(values)}, as a mask or a map of labels does and PET does not")
+    if (lowest, highest) == (0, 1):
+        raise VolumeError(f"{name} has values from 0 to 1, as probabilities and scaled images have and PET has not")
+    return is_whole
+
+
+def _listed(values: npt.NDArray[np.float32]) -> str:
+    if values.size <= 2:
+        return " and ".join(f"{value:g}" for value in values)
+    return f"{values.size} whole numbers from {values[0]:g} to {values[-1]:g}"

@@ -22,7 +22,7 @@ Box: TypeAlias = tuple[slice, slice, slice]
 MAX_VOXELS = 2**28  # 1 GiB of float32; the longest PET scanners make 200 million
 MAX_VALUE = 1e30
 MIN_SLICES = 2
-MIN_SPACING_MM = 0.1
+MIN_SPACING_MM = 0.5  # below, the unit is not mm, or it is a mouse
 MAX_TILT_DEG = 30.0  # of the grid against the patient; beyond it "coronal" means little
 TILT_SAID_DEG = 1.0
 _MAX_SKEW = 0.02  # cosine between two axes of a grid, which must stand at right angles
@@ -89,6 +89,8 @@ class Volume:
         source: the file's own grid.
         suv_reason: why the unit is not SUV; empty where it is.
         warnings: `code: sentence` each.
+        weight_kg: of the patient, as DICOM headers or the caller say it; None where it is not plausible or not known.
+        height_m: the same of DICOM headers.
     """
 
     voxels: Voxels
@@ -98,6 +100,8 @@ class Volume:
     source: Source
     suv_reason: str = ""
     warnings: tuple[str, ...] = ()
+    weight_kg: float | None = None
+    height_m: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +137,7 @@ def check_affine(affine: Affine, name: str) -> None:
     """Refuse a grid that can't be a patient's.
 
     Raises:
-        VolumeError: not finite, a spacing below 0.1 or above 100 mm, axes not at right angles, a tilt beyond 30°.
+        VolumeError: not finite, a spacing below 0.5 or above 100 mm, axes not at right angles, a tilt beyond 30°.
     """
     if not np.isfinite(affine).all():
         raise VolumeError(f"{name} has an orientation that is not finite")
@@ -200,6 +204,18 @@ def spacing_of(affine: Affine) -> tuple[float, float, float]:
     """Millimetres between neighbours along each axis of an array."""
     first, second, third = (float(side) for side in np.linalg.norm(affine[:3, :3], axis=0))
     return first, second, third
+
+
+def farthest_corner(one: Affine, other: Affine, shape: tuple[int, ...]) -> float:
+    """How far two placements of a grid lie apart at most, which is at one of its corners.
+
+    Args:
+        one: (4, 4) from an index to mm.
+        other: the same.
+        shape: of the grid.
+    """
+    corners = np.array([[*corner, 1] for corner in np.ndindex(2, 2, 2)]) * [*(side - 1 for side in shape), 1]
+    return float(np.linalg.norm((corners @ (one - other).T)[:, :3], axis=1).max())
 
 
 def occupied(array: npt.NDArray[Any]) -> Box | None:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as PillowImage
 
+from mipseg.errors import InputError
 from mipseg.io.volume import Source
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet's formula may begin with
@@ -25,8 +26,9 @@ def replaced_files(folder: Path, known: Sequence[str], last: str) -> Iterator[Pa
     """Write a set of files that take their places together.
 
     They are written into a hidden folder beside `folder` and moved when all are there. `last`, whose presence says that
-    the set is complete, is taken away first and moved last. Files with other names are left alone. The hidden folder of
-    an earlier try is taken away: a process that was given up for dead and still lives can't move anything any more.
+    the set is complete, is taken away first and moved last. Files with other names are left alone, and so is a folder
+    with files of these names that no earlier set brought there. The hidden folder of an earlier try is taken away: a
+    process that was given up for dead and still lives can't move anything any more.
 
     Args:
         folder: where they go; made if it is missing.
@@ -37,9 +39,15 @@ def replaced_files(folder: Path, known: Sequence[str], last: str) -> Iterator[Pa
         The hidden folder.
 
     Raises:
+        InputError: there are files of these names without `last`, and no earlier try that ended while it moved them.
         OSError: there is no room, no right to write, ...
     """
     tries = folder.with_name(f".{folder.name}.partial")
+    there = {name for name in known if (folder / name).exists()}
+    if there and last not in there and not tries.exists():
+        raise InputError(
+            f"{folder} holds {min(there)} but no {last}, so it is not of an earlier run; choose another output folder"
+        )
     shutil.rmtree(tries, ignore_errors=True)
     tries.mkdir(parents=True, exist_ok=True)
     partial = Path(mkdtemp(dir=tries))

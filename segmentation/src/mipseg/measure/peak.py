@@ -12,7 +12,8 @@ from mipseg.types import Voxels
 
 VOLUME_MM3 = 1000.0
 RADIUS_MM = float((3 * VOLUME_MM3 / (4 * np.pi)) ** (1 / 3))  # 6.2 mm
-_PARTS = 8  # points along a voxel's side, at most 1 mm apart, that its share of the sphere is counted from
+# Points along a voxel's side that its share of the sphere is counted from: 8, at most 1 mm and at least 0.25 mm apart.
+_PARTS, _PARTS_PER_MM = 8, 4
 _FEW = 100  # centres, up to which it is faster to take each for itself
 _SLAB = 64  # planes that are dealt with at once, which bounds the memory that a large lesion takes
 
@@ -76,7 +77,7 @@ def sphere_weights(
         An array with odd sides that just holds the sphere, read-only; the sum is 1.
     """
     reach = [int(np.ceil(RADIUS_MM / side + at - 0.5)) for side, at in zip(spacing, centre, strict=True)]
-    parts = [max(_PARTS, int(np.ceil(side))) for side in spacing]
+    parts = [int(np.ceil(max(min(_PARTS, _PARTS_PER_MM * side), side))) for side in spacing]
     squares = [
         (((np.arange(-r, r + 1)[:, None] + (np.arange(n) + 0.5) / n - 0.5 - at) * side) ** 2).ravel()
         for r, n, at, side in zip(reach, parts, centre, spacing, strict=True)

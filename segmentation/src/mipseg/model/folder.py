@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +49,8 @@ class ModelConfig:
 
     @property
     def sha256(self) -> str:
-        """One digest for all files."""
-        return hashlib.sha256("".join(n.sha256 for n in self.networks).encode()).hexdigest()
+        """One digest for all that decides an answer: the networks by their own digests, and how masks are made."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
 def read_config(folder: Path) -> ModelConfig:

@@ -17,7 +17,8 @@ VOLUME_LIMITS = (
 )
 # UIDs, dates, what stands in quotes (of headers), and paths.
 _IDENTITY = re.compile(
-    r"\b\d+(?:\.\d+){4,}\b|\b\d{4}-\d\d-\d\d\b|(?<!\w)'[^']*'(?!\w)|(?<!\w)\"[^\"]*\"(?!\w)|(?<![\w.])/\S+"
+    r"\b\d+(?:\.\d+){4,}\b|\b\d{4}-\d\d-\d\d\b|(?<![\w.])/\S+"
+    r"|(?<!\w)'(?:\\.|[^'\\])*'(?!\w)|(?<!\w)\"(?:\\.|[^\"\\])*\"(?!\w)"
 )
 _EXAMPLE = re.compile(r",? such as .*$")
 
