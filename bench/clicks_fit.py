@@ -28,14 +28,14 @@ class Examples(NamedTuple):
         is_wrong: (N,) float32, 1 where the mask is wrong.
         weight: (N,) float32.
         removes: (N,) bool, whether the click takes away.
-        case: (N,) the patient's id.
+        fold: (N,) the patient's fold.
     """
 
     numbers: npt.NDArray[np.float32]
     is_wrong: npt.NDArray[np.float32]
     weight: npt.NDArray[np.float32]
     removes: npt.NDArray[np.bool_]
-    case: npt.NDArray[np.str_]
+    fold: npt.NDArray[np.int_]
 
 
 def read_examples(files: Sequence[tuple[Path, list[dict[str, Any]]]]) -> Examples:
@@ -53,7 +53,7 @@ def read_examples(files: Sequence[tuple[Path, list[dict[str, Any]]]]) -> Example
         is_wrong=table[:, -1],
         weight=np.repeat(np.array(weights, np.float32), count),
         removes=np.repeat([click["removes"] for click in index], count),
-        case=np.repeat([click["id"] for click in index], count),
+        fold=np.repeat([click["fold"] for click in index], count),
     )
 
 
