@@ -27,8 +27,7 @@ from mipseg.evaluation import interval
 HERE = Path(__file__).parent
 RULE = HERE.parent / "shared/src/mipserve/static/viewer/correct/rule.js"
 FOLDS = json.loads((HERE.parent / "segmentation/src/mipseg/training/folds.json").read_text())
-ROUNDS = 3  # of fitting; from the second on the rule also sees the masks that the rule of the round before made
-COPIES = 3  # of each patient, other ones in each of those rounds
+COPIES = 0, 3, 1  # of each patient in each round of fitting; from the second on, clicks follow those of the rule so far
 SHOWN = (0, 1, 2, 3, 5, 10)  # clicks
 
 
@@ -49,10 +48,10 @@ def run(folder: Path, patients: Sequence[Patient], *, write: bool) -> None:
     folds = sorted({patient.fold for patient in patients})
     rules: dict[int, Rule] = {}
     files = []
-    for number in range(ROUNDS):
-        copies = write_copies(folder, patients, number) if rules else []
+    for number, copies in enumerate(COPIES):
+        drawn = write_copies(folder, patients, copies, number)
         file = folder / f"examples_{number}.bin"
-        answer = simulate(folder, cases + copies, rules, examples=file)
+        answer = simulate(folder, cases + drawn, rules, examples=file)
         show(f"round {number}", cases, answer)
         files.append((file, answer["index"]))
         examples = read_examples(files)
@@ -63,10 +62,10 @@ def run(folder: Path, patients: Sequence[Patient], *, write: bool) -> None:
         write_rule(fit_rule(examples, np.ones(len(examples.fold), bool)), RULE)
 
 
-def write_copies(folder: Path, patients: Sequence[Patient], number: int) -> list[dict[str, Any]]:
-    """Write altered copies of all patients, in each round other ones."""
-    draw = np.random.default_rng(number)
-    return [write_copy(folder, f"{patient.id}_{n}", patient, draw) for patient in patients for n in range(COPIES)]
+def write_copies(folder: Path, patients: Sequence[Patient], copies: int, seed: int) -> list[dict[str, Any]]:
+    """Write altered copies of all patients."""
+    draw = np.random.default_rng(seed)
+    return [write_copy(folder, f"{patient.id}_{n}", patient, draw) for patient in patients for n in range(copies)]
 
 
 def simulate(
