@@ -2,7 +2,7 @@
 //
 //   node clicks.mjs FOLDER [--examples FILE] [--drag]
 //
-// FOLDER/cases.json is a list of {id, width, height, rule}; FOLDER/ID.{reference,intensity,probability,mask} hold one
+// FOLDER/cases.json is a list of {id, fold, width, height, rule}; FOLDER/ID.{reference,intensity,probability,mask} hold one
 // byte per pixel. A case without a rule is corrected perfectly: the whole error is repaired by its click.
 import { openSync, readFileSync, writeSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -12,7 +12,7 @@ import { FEATURES, Neighbourhood } from "../shared/src/mipserve/static/viewer/co
 import { measureLesions } from "../shared/src/mipserve/static/viewer/lesions.js";
 
 const CLICKS = 10;
-const EXAMPLES = { errors: 2, least: 4, rows: 400, rim: 5, far: 0.02 }; // errors of so many pixels at a time; see below
+const EXAMPLES = { least: 4, rows: 400, rim: 5, far: 0.02 }; // of errors of at least so many pixels; see below
 const DRAG = [0, -1.5, -0.75, 0.75, 1.5]; // how far a hand may drag an outline, in log odds
 
 /** The components of an error, the largest first, with the click at the centre of each. */
@@ -43,6 +43,15 @@ function centreOf({ labels, id, bbox: [top, left, bottom, right] }, width) {
   const deepest = distance.reduce((best, value, pixel) => (value < distance[best] ? pixel : best), 0);
   const column = deepest % columns;
   return { x: left - 2 + column, y: top - 2 + (deepest - column) / columns };
+}
+
+/** Random numbers from 0 to 1, the same for the same name; xorshift (Marsaglia 2003, J Stat Softw 8(14)). */
+function makeRandom(name) {
+  let state = [...name].reduce((sum, letter) => (31 * sum + letter.charCodeAt(0)) | 0, 1);
+  return () => {
+    for (const shift of [(value) => value << 13, (value) => value >>> 17, (value) => value << 5]) state ^= shift(state);
+    return (state >>> 0) / 2 ** 32;
+  };
 }
 
 function diceOf(reference, mask) {
@@ -86,9 +95,9 @@ function writeExamples(file, state, error, index) {
     const column = pixel % around.width, row = (pixel - column) / around.width;
     const dx = around.origin.x + column - x, dy = around.origin.y + row - y, place = (y + dy) * state.width + x + dx;
     const isNear = Math.hypot(dx, dy) <= near || error.labels[place] === error.id;
-    if (isNear || Math.abs(around.distance[pixel]) < EXAMPLES.rim || Math.random() < EXAMPLES.far) wanted.push([pixel, place]);
+    if (isNear || Math.abs(around.distance[pixel]) < EXAMPLES.rim || state.random() < EXAMPLES.far) wanted.push([pixel, place]);
   }
-  const kept = wanted.filter(() => Math.random() * wanted.length < EXAMPLES.rows);
+  const kept = wanted.filter(() => state.random() * wanted.length < EXAMPLES.rows);
   const rows = new Float32Array(kept.length * (FEATURES + 1));
   kept.forEach(([pixel, place], n) => {
     const row = rows.subarray(n * (FEATURES + 1), (n + 1) * (FEATURES + 1));
@@ -98,7 +107,7 @@ function writeExamples(file, state, error, index) {
   writeSync(file, new Uint8Array(rows.buffer));
   const tumour = state.reference.reduce((sum, inside) => sum + inside, 0);
   index.push({
-    id: state.id, removes: around.removes, rows: kept.length, pixels: wanted.length, area: error.area, tumour,
+    fold: state.fold, removes: around.removes, rows: kept.length, pixels: wanted.length, area: error.area, tumour,
   });
 }
 
@@ -106,19 +115,17 @@ const { values: options, positionals: [folder] } = parseArgs({
   allowPositionals: true, options: { examples: { type: "string" }, drag: { type: "boolean", default: false } },
 });
 const file = options.examples && openSync(options.examples, "w"), index = [], times = [], cases = {};
-for (const { id, width, height, rule } of JSON.parse(readFileSync(`${folder}/cases.json`, "utf8"))) {
+for (const { id, fold, width, height, rule } of JSON.parse(readFileSync(`${folder}/cases.json`, "utf8"))) {
   const read = (name) => new Uint8Array(readFileSync(`${folder}/${id}.${name}`));
   const state = {
-    id, width, height, rule, clicks: [],
+    fold, width, height, rule, clicks: [], random: makeRandom(id),
     ...Object.fromEntries(["reference", "intensity", "probability", "mask"].map((name) => [name, read(name)])),
   };
   cases[id] = [diceOf(state.reference, state.mask)];
   for (let n = 0; n < CLICKS; n++) {
     const errors = errorsOf(state);
-    for (const error of file ? errors.slice(0, EXAMPLES.errors) : []) {
-      if (error.area >= EXAMPLES.least) writeExamples(file, state, error, index);
-    }
     if (errors.length) {
+      if (file && errors[0].area >= EXAMPLES.least) writeExamples(file, state, errors[0], index);
       const { x, y, mask } = click(state, errors[0], options.drag, times);
       state.clicks.push({ x, y, adds: errors[0].adds });
       state.mask = mask;

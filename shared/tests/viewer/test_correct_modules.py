@@ -15,12 +15,12 @@ from mipseg.phantom import make_phantom
 
 Call = Callable[..., Any]
 BYTES = "const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));"
-INTENSITY, LEVEL = 12, 30  # of the numbers that describe a pixel: its intensity, and where the flood of it comes
+INTENSITY, LEVEL = 22, 44  # of the numbers that describe a pixel: its intensity, and where the flood of it comes
 
 
 def rule_of(number: int, sign: int, bias: float) -> list[dict[str, Any]]:
     """Half of a rule, which looks at one number alone."""
-    return [{"weights": [[sign if n == number else 0 for n in range(40)]], "bias": [bias / 255]}]
+    return [{"weights": [[sign if n == number else 0 for n in range(50)]], "bias": [bias / 255]}]
 
 
 JOINED_128 = {"add": rule_of(LEVEL, 1, -127.5), "remove": []}
@@ -176,6 +176,41 @@ def test_local_maxima_and_means_end_at_the_border(page: Any, call: Call) -> None
     )
     squares = values[:3, :3], values[1:8, 3:10], values[7:, 12:], values[3:6, 5:8]
     np.testing.assert_allclose(means, [*(square.mean() for square in squares[:3]), int(squares[3].mean())])
+
+
+def test_levels_of_outlines_are_means_of_pixels_that_touch_the_rest(page: Any) -> None:
+    mask, values = np.full((9, 30), 2), np.random.default_rng(1).integers(0, 256, (9, 30))
+    mask[1:-1, 1:-1] = 0
+    mask[2:7, 3:9] = 1
+    found = page.evaluate(
+        """async ([mask, values]) => {
+          const { OutlineLevels } = await import("/static/viewer/correct/outline_levels.js");
+          const levels = new OutlineLevels(Uint8Array.from(mask), 30, [(pixel) => values[pixel], () => 100]);
+          return [levels.at(5, 4), levels.at(14, 4), levels.at(15, 4)];
+        }""",
+        [mask.ravel().tolist(), values.ravel().tolist()],
+    )
+    outline = (mask == 1) & ~ndimage.binary_erosion(mask == 1)
+    assert found[0] == pytest.approx([values[outline].mean(), 100])
+    assert found[1] == pytest.approx([values[2:7, 8].mean(), 100])  # six pixels to each side
+    assert found[2] is None
+
+
+def test_an_error_is_as_wide_on_both_sides_of_the_click(page: Any) -> None:
+    found = page.evaluate(
+        """async () => {
+          const { errorAround } = await import("/static/viewer/correct/outline_levels.js");
+          const { signedDistance } = await import("/static/viewer/correct/distance.js");
+          const inside = (x, y) => (Math.min(x, y, 20 - x, 20 - y) === 0 ? 2 : x < 6 ? 1 : 0);
+          const mask = Uint8Array.from({ length: 441 }, (_, pixel) => inside(pixel % 21, Math.floor(pixel / 21)));
+          return errorAround({ mask, distance: signedDistance(mask, 21), width: 21, click: 10 * 21 + 8 });
+        }"""
+    )
+    y, x = np.mgrid[:21, :21]
+    far = np.hypot(x - 8, y - 10)
+    assert found["radius"] == 3  # to the edge between columns 5 and 6
+    assert found["inside"] == np.flatnonzero(far < 3).tolist()
+    assert found["beyond"] == np.flatnonzero((x >= 9) & (far >= 2.5) & (far <= 4.5)).tolist()
 
 
 @pytest.mark.parametrize(("x", "y"), [(0, 0), (299, 0), (0, 249), (299, 249)])

@@ -2,6 +2,7 @@
 import { signedDistance } from "./distance.js";
 import { flood } from "./flood.js";
 import { LocalMeans, localMaxima } from "./local.js";
+import { errorAround, OutlineLevels } from "./outline_levels.js";
 /** @typedef {import("./grow.js").Picture} Picture */
 
 const REACH = 96; // pixels on each side of a click that it may change
@@ -10,7 +11,7 @@ const RADII = [2, 6, 12]; // pixels on each side over which local means are take
 const PEAK = 6; // pixels on each side within which the highest value counts as the lesion's peak
 
 /** How many numbers describe a pixel. */
-export const FEATURES = 40;
+export const FEATURES = 50;
 
 /** The share of 255. */
 const SHARE = Float32Array.from({ length: 256 }, (_, value) => value / 255);
@@ -64,7 +65,11 @@ export class Neighbourhood {
     this.peak = localMaxima(this.intensity, this.width, PEAK);
     this.peakProbability = localMaxima(this.probability, this.width, PEAK);
     this.floods = this.#flood();
-    this.ofClick = [...this.#describeClick(), ...levelsOf(picture, { x, y, adds: !this.removes })];
+    this.outlines = new OutlineLevels(this.mask, this.width, [
+      (pixel) => this.intensity[pixel], (pixel) => this.probability[pixel], (pixel) => 255 * this.#ofPeak(pixel),
+    ]);
+    this.error = errorAround(this);
+    this.ofClick = [...this.#describeError(), ...this.#describeClick(), ...levelsOf(picture, { x, y, adds: !this.removes })];
   }
 
   /** Flood from the click: what it describes a pixel by are the level at which it is reached, and that level's area. */
@@ -72,14 +77,39 @@ export class Neighbourhood {
     const smooth = this.means.intensity.all(RADII[0]);
     /** @type {[Uint8Array, Float32Array][]} with the scale of their numbers */
     const landscapes = [[this.intensity, SHARE], [this.probability, LOGIT], [smooth, SHARE]];
-    if (this.removes) {
-      for (const [heights, scale] of landscapes.slice(0, 2)) landscapes.push([heights.map((value) => 255 - value), scale]);
-    }
     const domain = this.mask.map((inside) => (inside === 1 || (inside === 0 && !this.removes) ? 1 : 0));
     return landscapes.map(([heights, scale]) => {
       const { level, area } = flood(heights, domain, this.width, this.click);
       return { level, scale, area: Float32Array.from(area, (count) => Math.log1p(count) / 10) };
     });
+  }
+
+  /** @param {number} pixel @returns {number} its share of the highest intensity nearby */
+  #ofPeak(pixel) {
+    return this.intensity[pixel] / (this.peak[pixel] + 1);
+  }
+
+  /** How bright the error is, the levels at which it ends, and those of the outlines around the click. */
+  #describeError() {
+    const { inside, beyond } = this.error, values = [...inside, this.click].map((pixel) => this.intensity[pixel]);
+    /** @param {(pixel: number) => number} value */
+    const mean = (value) => beyond.reduce((sum, pixel) => sum + value(pixel), 0) / Math.max(1, beyond.length);
+    const x = this.click % this.width;
+    return [
+      mean((pixel) => this.intensity[pixel]) / 255,
+      LOGIT[Math.round(mean((pixel) => this.probability[pixel]))],
+      mean((pixel) => this.#ofPeak(pixel)),
+      beyond.length ? 1 : 0,
+      Math.min(...values) / 255,
+      Math.max(...values) / 255,
+      ...this.#outlineAt(x, (this.click - x) / this.width),
+    ];
+  }
+
+  /** @param {number} x @param {number} y @returns {number[]} levels of the outlines around, and whether there are any */
+  #outlineAt(x, y) {
+    const levels = this.outlines.at(x, y);
+    return levels ? [levels[0] / 255, LOGIT[Math.round(levels[1])], levels[2] / 255, 1] : [0, 0, 0, 0];
   }
 
   #describeClick() {
@@ -88,7 +118,7 @@ export class Neighbourhood {
       this.intensity[click] / 255,
       LOGIT[this.probability[click]],
       this.means.intensity.at(x, y, RADII[0]) / 255,
-      this.intensity[click] / (this.peak[click] + 1),
+      this.#ofPeak(click),
       signed(this.distance[click]),
       this.floods[0].area[this.intensity[click]],
       this.floods[1].area[this.probability[click]],
@@ -99,7 +129,7 @@ export class Neighbourhood {
   /**
    * Describe a pixel.
    * @param {number} pixel
-   * @param {Float32Array} row is filled with FEATURES numbers; those of removing alone stay as they are where a click adds
+   * @param {Float32Array} row is filled with FEATURES numbers
    */
   describe(pixel, row) {
     const { width, click, means } = this, x = pixel % width, y = (pixel - x) / width;
@@ -112,11 +142,14 @@ export class Neighbourhood {
       row[n++] = LOGIT[Math.round(means.probability.at(x, y, radius))];
       row[n++] = means.marked.at(x, y, radius);
     }
-    row[n++] = this.intensity[pixel] / (this.peak[pixel] + 1);
+    row[n++] = this.#ofPeak(pixel);
     row[n++] = this.peak[pixel] / 255;
     row[n++] = LOGIT[this.peakProbability[pixel]];
-    row[n++] = scaled(Math.hypot(x - (click % width), y - Math.floor(click / width)));
+    const far = Math.hypot(x - (click % width), y - Math.floor(click / width));
+    row[n++] = scaled(far);
+    row[n++] = signed(far - this.error.radius);
     row[n++] = signed(this.distance[pixel]);
+    for (const level of this.#outlineAt(x, y).slice(0, 3)) row[n++] = level;
     row[n++] = this.#toEarlier(x, y, this.removes);
     row[n++] = this.#toEarlier(x, y, !this.removes);
     for (const { level, scale, area } of this.floods) {
