@@ -27,7 +27,7 @@ from mipseg.evaluation import interval
 HERE = Path(__file__).parent
 RULE = HERE.parent / "shared/src/mipserve/static/viewer/correct/rule.js"
 FOLDS = json.loads((HERE.parent / "segmentation/src/mipseg/training/folds.json").read_text())
-COPIES = 0, 3, 1  # of each patient in each round of fitting; from the second on, clicks follow those of the rule so far
+COPIES = 0, 3, 3  # of each patient in each round of fitting; from the second on, clicks follow those of the rule so far
 SHOWN = (0, 1, 2, 3, 5, 10)  # clicks
 
 
