@@ -1,6 +1,8 @@
 """PNG files of masks and images: read as OpenCV's three-channel decoder does, which the organisers use."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -29,23 +31,34 @@ def decode_rgb(data: bytes, max_pixels: int = MAX_PIXELS) -> npt.NDArray[np.uint
         ImageError: not a sound PNG.
         ImageTooLargeError: more pixels than `max_pixels`.
     """
+    with _opened(data, "img", max_pixels) as image:
+        if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # OpenCV would turn it
+            raise ImageError("the PNG has an EXIF orientation; turn its pixels instead")
+        if image.mode.startswith("I"):  # 16-bit grey, which Pillow's own conversion would clip
+            grey = (np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8)
+            return np.repeat(grey[:, :, None], 3, axis=2)
+        image.info.pop("transparency", None)  # with it, Pillow would warn about a palette that loses its alpha
+        return np.asarray(image.convert("RGB"))
+
+
+@contextmanager
+def _opened(data: bytes, name: str, max_pixels: int) -> Iterator[PillowImage.Image]:
+    """A sound PNG that a stranger sent, decoded; its errors name it."""
     if not data.startswith(SIGNATURE):
-        raise ImageError("img is not a PNG")
+        raise ImageError(f"{name} is not a PNG")
     data = data[: check_png(data, max_pixels).end]
     try:
         with PillowImage.open(io.BytesIO(data), formats=["PNG"]) as image:
             image.load()
-            if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # OpenCV would turn it
-                raise ImageError("the PNG has an EXIF orientation; turn its pixels instead")
-            if image.mode.startswith("I"):  # 16-bit grey, which Pillow's own conversion would clip
-                grey = (np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8)
-                return np.repeat(grey[:, :, None], 3, axis=2)
-            image.info.pop("transparency", None)  # with it, Pillow would warn about a palette that loses its alpha
-            return np.asarray(image.convert("RGB"))
+            yield image
     except ImageError:
         raise
     except Exception as error:  # decoders raise nearly anything on damaged files
-        raise ImageError("img can't be decoded; the file is damaged") from error
+        raise ImageError(f"{name} can't be decoded; the file is damaged") from error
+
+
+def _has_alpha(image: PillowImage.Image) -> bool:
+    return "A" in image.getbands() or "transparency" in image.info
 
 
 def as_rgb_png(data: bytes) -> bytes:
@@ -88,11 +101,8 @@ def decode_mask(data: bytes, name: str) -> npt.NDArray[Any]:
         ImageError: not a sound PNG, or one with an alpha, which may hold the tumour or hide it.
         ImageTooLargeError: more pixels than are decoded.
     """
-    if not data.startswith(SIGNATURE):
-        raise ImageError(f"{name} is not a PNG")
-    data = data[: check_png(data, MAX_PIXELS).end]
-    with PillowImage.open(io.BytesIO(data), formats=["PNG"]) as image:
-        if "A" in image.getbands() or "transparency" in image.info:
+    with _opened(data, name, MAX_PIXELS) as image:
+        if _has_alpha(image):
             raise ImageError(f"{name} has an alpha channel, which a mask must not; save it without transparency")
         return np.asarray(image if image.mode.startswith("I") else image.convert("L"))
 
@@ -103,11 +113,12 @@ def marked_in(values: npt.NDArray[Any], name: str) -> BinaryMask:
     Raises:
         ImageError: there are others, as in a map of labels or probabilities; names the file and some of them.
     """
-    found = np.unique(values)
-    if found[0] < 0 or np.count_nonzero(found) > 1:
+    tumour = values > 0
+    if not np.where(tumour, values == values.max(), values == 0).all():
+        found = np.unique(values)
         listed = ", ".join(f"{value:g}" for value in found[:4])
         raise ImageError(f"{name} has {found.size} values, such as {listed}; a mask has 0 and one above it")
-    return np.asarray(values > 0)
+    return np.asarray(tumour)
 
 
 def describe_mask_file(data: bytes, reference: BinaryMask) -> str:
@@ -122,8 +133,8 @@ def describe_mask_file(data: bytes, reference: BinaryMask) -> str:
     try:
         rgb = decode_rgb(data)
         with PillowImage.open(io.BytesIO(data), formats=["PNG"]) as image:
-            mode, has_alpha = image.mode, "A" in image.getbands() or "transparency" in image.info
-            alpha = np.asarray(image.convert("RGBA"))[:, :, 3] if has_alpha else None
+            mode = image.mode
+            alpha = np.asarray(image.convert("RGBA"))[:, :, 3] if _has_alpha(image) else None
     except (InputError, OSError, ValueError):
         return "not a PNG that can be read"
     said = [mode]
