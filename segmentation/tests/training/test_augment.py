@@ -306,12 +306,22 @@ def test_bodies_with_legs_have_a_share_of_their_own(
         assert within_3_sigma(int(beside.sum()), 500, share) or beside.all() == (share == 1)
 
 
+def wide_lesion_and_control() -> list[Case]:
+    """A patient with one even lesion of 32 x 32, and a body that is nearly cold."""
+    mask = np.zeros((64, 64), bool)
+    mask[16:48, 16:48] = True
+    return [Case("patient_000", grey(mask * 0.5), mask), control(np.full((64, 64), 0.02))]
+
+
+def away_from_edges(target: Tensor) -> npt.NDArray[np.bool_]:
+    """(B, H, W) the inside of (B, 1, H, W) lesions."""
+    return np.asarray(ndimage.binary_erosion(target[:, 0].numpy() > 0.5, np.ones((1, 7, 7))))
+
+
 def test_lesions_anywhere_get_a_texture_and_others_none(
     plain: Config, still: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mask = np.zeros((64, 64), bool)
-    mask[16:48, 16:48] = True
-    cases = [Case("patient_000", grey(mask * 0.5), mask), control(np.full((64, 64), 0.02))]
+    cases = wide_lesion_and_control()
     composed = replace(plain, patient_fraction=0.0, compose_controls=1.0)
 
     def unevenness(anywhere: float, texture: float) -> float:
@@ -319,7 +329,7 @@ def test_lesions_anywhere_get_a_texture_and_others_none(
         monkeypatch.setattr(module, "TEXTURE", texture)
         monkeypatch.setattr(module, "EXTENTS", (24.0, 32.0))
         image, target = draw(cases, replace(composed, anywhere=anywhere), 60)
-        inside = ndimage.binary_erosion(target[:, 0].numpy() > 0.5, np.ones((1, 7, 7)))
+        inside = away_from_edges(target)
         values = [one[where] for one, where in zip(image[:, 0].numpy(), inside, strict=True) if where.sum() > 50]
         assert len(values) > 20
         return float(np.mean([value.std() / value.mean() for value in values]))
@@ -345,9 +355,7 @@ def test_the_cold_grains_of_a_texture_belong_to_the_lesion(
 
 
 def test_a_texture_has_grains_of_two_sizes(plain: Config, still: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    mask = np.zeros((64, 64), bool)
-    mask[16:48, 16:48] = True
-    cases = [Case("patient_000", grey(mask * 0.5), mask), control(np.full((64, 64), 0.02))]
+    cases = wide_lesion_and_control()
     composed = replace(plain, patient_fraction=0.0, compose_controls=1.0, anywhere=1.0)
     monkeypatch.setattr(module, "EXTENTS", (24.0, 32.0))
     monkeypatch.setattr(module, "TEXTURE", 0.5)
@@ -356,7 +364,7 @@ def test_a_texture_has_grains_of_two_sizes(plain: Config, still: None, monkeypat
         """Correlation of the log of the intensity of pixels within a lesion, 4 px apart."""
         monkeypatch.setattr(module, "GRAINS", grains)
         image, target = draw(cases, composed, 100)
-        inside = torch.from_numpy(ndimage.binary_erosion(target[:, 0].numpy() > 0.5, np.ones((1, 7, 7))))
+        inside = torch.from_numpy(away_from_edges(target))
         log = (image[:, 0] + 1e-6).log() * inside
         log = (log - log.sum((1, 2), keepdim=True) / inside.sum((1, 2), keepdim=True).clamp(min=1)) * inside
         pairs = inside[..., 4:] & inside[..., :-4]

@@ -49,7 +49,7 @@ class Provenance:
     Attributes:
         version: of this package.
         model: the model's name.
-        model_sha256: one digest for its files.
+        model_sha256: one digest for all that decides its answers, see `ModelConfig.sha256`.
         runtime: such as `onnxruntime float32`.
     """
 

@@ -123,10 +123,10 @@ class PretrainedUNet(SegmentationNetwork):
 
     def _colours(self, x: Tensor) -> Tensor:
         """What stands for red, green and blue: intensity, its root, and its share of the highest nearby."""
-        half, reach = F.max_pool2d(x, 2) if self._full else F.avg_pool2d(x, 2), NEARBY // 2
+        intensity = x if self._full else F.avg_pool2d(x, 2)
+        half, reach = F.max_pool2d(x, 2) if self._full else intensity, NEARBY // 2
         # Along each axis in turn: the same as in the square at once, for a fraction of the work.
         highest = F.max_pool2d(F.max_pool2d(half, (NEARBY, 1), 1, (reach, 0)), (1, NEARBY), 1, (0, reach))
-        intensity = x if self._full else half
         if self._full:
             highest = F.interpolate(highest, scale_factor=2.0)
         return torch.cat([intensity, intensity.clamp_min(1e-4).sqrt(), intensity / (highest + MIN_INTENSITY)], 1)
