@@ -46,8 +46,8 @@ def open_database(database_url: str) -> Iterator[OpenDatabase]:
     """Opens the test's database, as often as the test has processes to imitate."""
     opened: list[Database] = []
 
-    def open_one(lock_wait_s: float = 8) -> Database:
-        opened.append(Database(database_url, lock_wait_s))
+    def open_one(**waits: float) -> Database:
+        opened.append(Database(database_url, **waits))
         return opened[-1]
 
     yield open_one

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, create_engine, event, make_url, text
 from sqlalchemy.orm import Session
 
 LOCK_WAIT_S = 8  # a request that waits longer for a lock is answered with 503
+_STANDSTILL_S = 8  # a worker that stands still in a transaction must not keep its rows from the others
 _MIGRATION_LOCK = 0x6D6970  # any number that nobody else uses
 
 
@@ -22,17 +23,18 @@ class Database:
     Args:
         url: SQLAlchemy's URL.
         lock_wait_s: seconds until waiting for another's write lock is given up.
+        standstill_s: seconds without a statement after which PostgreSQL ends a transaction; SQLite has no such limit.
     """
 
-    def __init__(self, url: str, lock_wait_s: float = LOCK_WAIT_S) -> None:
+    def __init__(self, url: str, lock_wait_s: float = LOCK_WAIT_S, standstill_s: float = _STANDSTILL_S) -> None:
         self._is_sqlite = make_url(url).get_backend_name() == "sqlite"
         if self._is_sqlite:
             Path(make_url(url).database or "").parent.mkdir(0o700, parents=True, exist_ok=True)
             arguments: dict[str, Any] = {"timeout": lock_wait_s}
         else:
-            # A worker that stands still in a transaction must not keep its rows from the others.
-            names, wait_ms = ("lock_timeout", "idle_in_transaction_session_timeout"), int(lock_wait_s * 1000)
-            arguments = {"connect_timeout": 5, "options": " ".join(f"-c {name}={wait_ms}" for name in names)}
+            limits_s = {"lock_timeout": lock_wait_s, "idle_in_transaction_session_timeout": standstill_s}
+            options = " ".join(f"-c {name}={int(seconds * 1000)}" for name, seconds in limits_s.items())
+            arguments = {"connect_timeout": 5, "options": options}
         # hide_parameters: an error goes to the log, and what teams sent does not.
         self.engine = create_engine(url, connect_args=arguments, hide_parameters=True, pool_pre_ping=True)
         self._writing = self.engine.execution_options(immediate=True)
@@ -78,6 +80,8 @@ class Database:
         config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
         with self._writing.begin() as connection:  # several judges may start at once
             if not self._is_sqlite:
+                # On a busy machine Alembic may take longer between two statements than a worker may.
+                connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
