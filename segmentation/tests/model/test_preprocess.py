@@ -6,7 +6,8 @@ from mipseg.model.preprocess import (
     BODY_LEVEL,
     LOG_MEAN,
     MARGIN,
-    MAX_CORRECTION,
+    MAX_BRIGHTENING,
+    MAX_PALING,
     MAX_TILE,
     MIN_WIDTH,
     MULTIPLE,
@@ -35,7 +36,7 @@ def test_usual_window_is_left_alone(level: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("level", "left"), [(-0.5, -TOLERANCE), (-0.2, -TOLERANCE), (0.2, TOLERANCE), (0.5, TOLERANCE), (0.9, 0.3)]
+    ("level", "left"), [(-0.5, -TOLERANCE), (-0.2, -TOLERANCE), (0.2, TOLERANCE), (0.5, 0.35), (0.9, 0.75)]
 )
 def test_other_windows_are_brought_to_the_edge_of_the_usual(level: float, left: float) -> None:
     matched = match_window(body(level))
@@ -44,14 +45,15 @@ def test_other_windows_are_brought_to_the_edge_of_the_usual(level: float, left: 
     assert matched.dtype == np.float32
 
 
-def test_correction_ends_somewhere() -> None:
-    assert np.log(match_window(body(-1.5))[100, 80]) - LOG_MEAN == pytest.approx(-1.5 + MAX_CORRECTION, abs=0.01)
+@pytest.mark.parametrize(("level", "left"), [(-1.5, -1.5 + MAX_BRIGHTENING), (0.8, 0.8 - MAX_PALING)])
+def test_correction_ends_somewhere(level: float, left: float) -> None:
+    assert np.log(match_window(body(level))[100, 80]) - LOG_MEAN == pytest.approx(left, abs=0.01)
 
 
 def test_what_a_narrow_window_saturates_stays_saturated() -> None:
     matched = match_window(body(0.5, saturated=True))
     assert matched.max() == pytest.approx(1)
-    assert matched[100, 80] < 0.75 * body(0.5)[100, 80]
+    assert matched[100, 80] < 0.9 * body(0.5)[100, 80]
 
 
 def test_what_a_wide_window_shows_saturates_at_most() -> None:

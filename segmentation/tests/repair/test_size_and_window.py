@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 from PIL.Image import Resampling
-from scipy import ndimage
 
 from mipseg.errors import ArgumentError
 from mipseg.repair import InputWarning, repair
@@ -78,23 +77,23 @@ def test_coarse_pixels_are_sharpened_until_their_averages_are_what_was_sent() ->
     assert lost < 0.97 * lost_cubic
 
 
-@pytest.mark.parametrize("top", [2, 2.5, 18, 20])
-def test_a_narrow_or_wide_window_is_said_and_undone_as_far_as_it_can_be(top: float) -> None:
+@pytest.mark.parametrize("top", [18, 20])
+def test_a_wide_window_is_said_and_undone(top: float) -> None:
     plain, changed = intensity(phantom(2)), intensity(in_window(phantom(2), top))
     repaired = repair(changed)
     assert InputWarning.WINDOW in repaired.warnings
-    is_whole = (changed < 0.98) & (plain < 0.98) & (repaired.intensity > 0)
+    is_whole = (plain < 0.98) & (repaired.intensity > 0)
     factor = repaired.intensity[is_whole] / changed[is_whole]
     assert factor == pytest.approx(top / 6, rel=0.2)  # people differ
 
 
-def test_what_a_narrow_window_has_saturated_rises_inwards_to_the_top() -> None:
-    changed = intensity(in_window(phantom(2), 2.5))
-    saturated = changed == 1
-    depth = ndimage.distance_transform_edt(saturated)
-    seen = repair(changed).intensity
-    edge = seen[(changed > 0.9) & (changed < 0.98)].mean()
-    assert edge < 0.5 < seen[depth == 1].mean() < seen[depth == 3].mean() < 0.9 < seen[depth > 6].min() <= 1
+@pytest.mark.parametrize("top", [2, 2.5])
+def test_a_narrow_window_is_said_and_left(top: float) -> None:
+    """What it has saturated can't be guessed well enough: the networks stand it better as it is."""
+    changed = intensity(in_window(phantom(2), top))
+    repaired = repair(changed)
+    assert InputWarning.WINDOW in repaired.warnings
+    np.testing.assert_array_equal(repaired.intensity, changed)
 
 
 def test_a_pale_body_is_judged_as_a_usual_one() -> None:

@@ -16,7 +16,9 @@ MARGIN = 16  # pixels of air kept beside the body
 BODY_SHARE = 0.3  # pixels above this share of the mean count for a level; relative, so that any window counts alike
 LOG_MEAN = -1.145  # natural log of a body's mean intensity: mean of the 484 training cases, whose SD is 0.12
 TOLERANCE = 0.1  # how far from that a level is left as it is
-MAX_CORRECTION = 0.6  # largest correction of a level
+MAX_BRIGHTENING = 0.6  # largest correction of a level that is too low
+# And of one that is too high: the networks stand what is bright better than what is paled and saturated at once.
+MAX_PALING = 0.15
 MIN_BODY_PIXELS = 2000  # pixels of body that a level can be told from
 SATURATION = 20  # how sharply the correction of a narrow window ends at the window's top
 
@@ -25,8 +27,8 @@ def match_window(intensity: Intensity) -> Intensity:
     """Bring an image that was drawn with another SUV window near to those of the training.
 
     The mean intensity of a body differs little between people, so a mean far from the usual one means another window.
-    Only what is beyond the usual range is corrected. When the window was too narrow, everything gets paler but what is
-    saturated: how hot that was is lost, and saturated it would mostly be in the usual window too.
+    Only what is beyond the usual range is corrected. When the window was too narrow, everything gets a little paler but
+    what is saturated: how hot that was is lost, and saturated it would mostly be in the usual window too.
 
     Args:
         intensity: (H, W) in [0, 1].
@@ -40,7 +42,7 @@ def match_window(intensity: Intensity) -> Intensity:
         return intensity
     residual = float(np.log(body.mean())) - LOG_MEAN
     beyond = residual - np.clip(residual, -TOLERANCE, TOLERANCE)
-    factor = np.float32(np.exp(-np.clip(beyond, -MAX_CORRECTION, MAX_CORRECTION)))
+    factor = np.float32(np.exp(-np.clip(beyond, -MAX_BRIGHTENING, MAX_PALING)))
     if factor < 1:
         return np.asarray(factor * intensity + (1 - factor) * intensity**SATURATION)
     return np.asarray(np.minimum(factor * intensity, np.float32(1)))

@@ -84,7 +84,7 @@ def repair(intensity: Intensity, spacing: tuple[float, float] | None = None) -> 
         geometry = replace(geometry, resampled=resampled, turns=judged.turns)
         seen = geometry.apply(cleaned)
     if judged.level is not None:
-        seen = window.rewindowed(seen, judged.level)
+        seen = window.brightened(seen, judged.level)
     return Repaired(seen, (*warnings, *judged.warnings), geometry)
 
 

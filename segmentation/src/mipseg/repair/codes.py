@@ -33,8 +33,8 @@ PLAIN = {
     InputWarning.SEVERAL_BODIES: "The image seems to show several bodies or views; the mask may be wrong. Send one "
     "view from the front.",
     InputWarning.PART_OF_BODY: "The image does not look like a body from head to thighs; the mask may be wrong.",
-    InputWarning.WINDOW: "The SUV window is very narrow or wide; it should end near SUV 6. The grey values were "
-    "rescaled by guess, and the picture shows them rescaled.",
+    InputWarning.WINDOW: "The SUV window is very narrow or wide; it should end near SUV 6. A wide one was rescaled by "
+    "guess, as the picture shows; in a narrow one much is lost, so the mask may be wrong.",
     InputWarning.UNIFORM: "All pixels are nearly alike, so the mask is empty.",
     InputWarning.NO_BODY: "No body was found, so the mask is empty.",
     InputWarning.NO_AIR: "There is hardly any air around the body. This may not be a MIP-PET; the mask may be wrong.",
