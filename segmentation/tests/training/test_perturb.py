@@ -52,6 +52,29 @@ def test_jpeg_changes_a_little() -> None:
     assert 0 < np.abs(image.astype(int) - IMAGE).mean() < 5
 
 
+def test_jpeg_of_lower_quality_changes_more() -> None:
+    changes = [np.abs(perturb(f"JPEG of quality {q}")[0].astype(int) - IMAGE).mean() for q in (75, 40, 20)]
+    assert changes == sorted(changes)
+    assert changes[0] < changes[1] < changes[2] < 10
+
+
+@pytest.mark.parametrize("sigma", [1, 2])
+def test_a_blur_spreads_by_its_sigma(sigma: int) -> None:
+    image = np.full((41, 41), 255, np.uint8)
+    image[20, 20] = 0
+    blurred, mask, _ = perturb(f"blurred by {sigma} px", image, image == 0)
+    assert blurred.dtype == np.uint8
+    assert 255 - int(blurred.min()) == pytest.approx(255 / (2 * np.pi * sigma**2), abs=1)
+    assert mask.sum() == 1
+
+
+def test_few_grey_levels_are_the_nearest() -> None:
+    image = np.arange(256, dtype=np.uint8)[None]
+    few = perturb("16 grey levels", image, image < 0)[0]
+    assert set(few.ravel().tolist()) == {17 * level for level in range(16)}
+    assert np.abs(few.astype(int) - image).max() == 8
+
+
 @pytest.mark.parametrize("sigma", [5, 10])
 def test_noise_has_its_sigma_and_is_repeatable(sigma: int) -> None:
     grey, mask = np.full((200, 200), 128, np.uint8), np.zeros((200, 200), bool)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image as PillowImage
+from scipy import ndimage
 
 from mipseg.constants import PITCH_MM, WINDOW_TOP_SUV
 from mipseg.types import BinaryMask, GreyImage
@@ -70,6 +71,25 @@ def _jpeg(quality: int) -> Perturbation:
     return perturb
 
 
+def _blurred(sigma: float) -> Perturbation:
+    """A Gaussian blur, sigma in pixels."""
+
+    def perturb(image: GreyImage, mask: BinaryMask, _: np.random.Generator) -> Perturbed:
+        return Perturbed(ndimage.gaussian_filter(image.astype(np.float32), sigma).round().astype(np.uint8), mask)
+
+    return perturb
+
+
+def _with_levels(levels: int) -> Perturbation:
+    """Few grey levels, as in a picture with a palette."""
+    step = 255 / (levels - 1)
+
+    def perturb(image: GreyImage, mask: BinaryMask, _: np.random.Generator) -> Perturbed:
+        return Perturbed((np.rint(image / step) * step).round().astype(np.uint8), mask)
+
+    return perturb
+
+
 def _noisy(sigma: float) -> Perturbation:
     """Gaussian noise, sigma in grey values of 255."""
 
@@ -90,12 +110,14 @@ def _bordered(image: GreyImage, mask: BinaryMask, _: np.random.Generator) -> Per
 
 PERTURBATIONS: dict[str, Perturbation] = {  # the unchanged image first: the others are compared with it
     UNCHANGED: _unchanged,
-    **{f"SUV window to {top:g} instead of {WINDOW_TOP_SUV:g}": _window(top) for top in (4, 5, 8, 10)},
+    **{f"SUV window to {top:g} instead of {WINDOW_TOP_SUV:g}": _window(top) for top in (3, 4, 5, 8, 10)},
     **{f"rescaled by {factor:g}": _rescaled(factor, told=False) for factor in (0.8, 1.25)},
     **{f"rescaled by {factor:g}, the spacing given": _rescaled(factor, told=True) for factor in (0.5, 2)},
     "mirrored": _mirrored,
     "inverted": _inverted,
     "100 px of black at both sides": _bordered,
-    "JPEG of quality 75": _jpeg(75),
+    **{f"JPEG of quality {quality}": _jpeg(quality) for quality in (75, 40, 20)},
+    **{f"blurred by {sigma} px": _blurred(sigma) for sigma in (1, 2)},
+    "16 grey levels": _with_levels(16),
     **{f"noise of {sigma} grey values": _noisy(sigma) for sigma in (5, 10)},
 }
