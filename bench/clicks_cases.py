@@ -86,7 +86,7 @@ def write_copy(folder: Path, name: str, patient: Patient, draw: np.random.Genera
 
     marked = resized(patient.reference)
     copy = patient._replace(
-        reference=marked >= marked.max() / 2,  # so that the smallest lesion does not get lost
+        reference=marked >= marked.max() / 2,  # so that an only lesion of one pixel does not get lost
         intensity=np.minimum(contrast * resized(patient.intensity) ** gamma, 1),
     )
     return _write(folder, name, copy, resized(probability))
