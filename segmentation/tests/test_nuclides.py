@@ -2,7 +2,7 @@
 
 import pytest
 
-from mipseg.nuclides import find_nuclide, nuclide_of_half_life
+from mipseg.nuclides import find_nuclide, nuclide_of_half_life, other_tracer
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,37 @@ def test_pet_needs_positrons(text: str, is_pet: bool) -> None:
     found = find_nuclide([text])
     assert found is not None
     assert found.emits_positrons is is_pet
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "18F-FDG", "[18F]FDG", "F18FDG", "18FFDG", "FDG_F18", "Fludeoxyglucose F^18^", "FDG",
+        "FDG -- fluorodeoxyglucose",
+        "2-deoxy-2-[18F]fluoro-D-glucose", "fluoro-2-deoxy-D-glucose", "Fluor-Desoxyglucose", "fluorodésoxyglucose",
+        "fluorodesossiglucosio", "C-B1031", "35321007",
+        "", "Solution", "^18^Fluorine", "F-18", "Fluor-18", "C-111A1", "77004003", "C-A9999",
+        "Injection 18F", "UNKNOWN",
+    ],
+)  # fmt: skip
+def test_fdg_by_any_name_or_none(text: str) -> None:
+    assert other_tracer(["^18^Fluorine", "C-111A1", text], 6586.2) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "F-18 PSMA-1007", "NaF", "Sodium fluoride F^18^", "68Ga-PSMA-11", "FET", "DOTATATE", "F-DOPA", "FDGal",
+        "Florbetapir",
+    ],
+)  # fmt: skip
+def test_another_tracer_than_fdg_by_its_name(text: str) -> None:
+    assert other_tracer(["^18^Fluorine", "C-111A1", text, "C-B9999"], 6586.2) == text
+
+
+@pytest.mark.parametrize(
+    ("texts", "half_life_s", "name"),
+    [(["^68^Gallium", "C-131A3"], None, "Ga-68"), ([], 4070.0, "Ga-68"), ([], 6586.2, None), ([], None, None)],
+)
+def test_another_nuclide_than_that_of_fdg(texts: list[str], half_life_s: float | None, name: str | None) -> None:
+    assert other_tracer(texts, half_life_s) == name

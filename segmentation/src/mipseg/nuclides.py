@@ -1,10 +1,10 @@
-"""Radionuclides by name and half-life, to tell PET from SPECT and a wrong half-life from a right one.
+"""Radionuclides by name and half-life, to tell PET from SPECT and a wrong half-life from a right one; and FDG by name.
 
 Half-lives: Laboratoire National Henri Becquerel, Table of Radionuclides (Bq monographs), rounded.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 HALF_LIFE_TOLERANCE = 0.02  # headers round: F-18 is written as 6584 to 6600 s
@@ -60,7 +60,17 @@ _NUCLIDES = (
     Nuclide("Tl-201", 262_800.0, False),
     Nuclide("Ga-67", 281_800.0, False),
 )
-_FDG = re.compile(r"\bf?-?fdg\b|flu(oro)?-?deoxyglucose|C-111A1|77004003|C-B1031|35321007", re.IGNORECASE)
+_CODES_OF_FLUORINE = "C-111A1", "77004003"  # SNOMED
+# Its short name, glucose that lost an oxygen in several languages, and the codes of SNOMED and UNII.
+_FDG = re.compile(
+    r"(?<![a-z])f?fdg(?![a-z])|d[eé]s?o(?:x|ss)[iy].{0,24}gl[uiy][ck]|C-B1031|35321007|0Z5B2CJX4D", re.IGNORECASE
+)
+# What names no tracer: codes, and words that stand in its place.
+_NAMELESS = re.compile(
+    r"\b[a-z]-(?=\w*\d)\w{5}\b|\b(?:fluor|solution|inject(?:ion|able)|intravenous|isotope|(?:radio)?(?:tracer|nuclide)"
+    r"|(?:radio)?pharmaceutical|pet|mbq|other|unknown|none|not|specified|available|removed|anonym\w*)\b",
+    re.IGNORECASE,
+)
 
 
 def find_nuclide(texts: Iterable[str]) -> Nuclide | None:
@@ -73,12 +83,39 @@ def find_nuclide(texts: Iterable[str]) -> Nuclide | None:
         The first that is recognised, such as in `^18^Fluorine`, `F-18`, `68Ga-PSMA` or `FDG`; None: none is.
     """
     for text in texts:
-        if _FDG.search(text):
+        if _FDG.search(text) or text in _CODES_OF_FLUORINE:
             return _NUCLIDES[0]
         for nuclide in _NUCLIDES:
             if _pattern(nuclide).search(text):
                 return nuclide
     return None
+
+
+def other_tracer(texts: Sequence[str], half_life_s: float | None) -> str | None:
+    """What a header calls its tracer, where that is not FDG.
+
+    Args:
+        texts: as of `find_nuclide`.
+        half_life_s: in seconds; without a name, it tells the nuclide.
+
+    Returns:
+        The text that names it, else the nuclide's name; None: it is FDG, or an F-18 tracer without a name.
+    """
+    if any(_FDG.search(text) for text in texts):
+        return None
+    if named := next((text for text in texts if _names_tracer(text)), None):
+        return named
+    nuclide = find_nuclide(texts) or (nuclide_of_half_life(half_life_s) if half_life_s else None)
+    return None if nuclide is None or nuclide is _NUCLIDES[0] else nuclide.name
+
+
+def _names_tracer(text: str) -> bool:
+    """Whether a text holds a word beside nuclides and what is no name."""
+    for nuclide in _NUCLIDES:
+        text = _pattern(nuclide).sub(" ", text)
+    for element in _ELEMENTS.values():
+        text = re.sub(element, " ", text, flags=re.IGNORECASE)
+    return re.search(r"[^\W\d_]{2}", _NAMELESS.sub(" ", text)) is not None
 
 
 def nuclide_of_half_life(half_life_s: float) -> Nuclide | None:

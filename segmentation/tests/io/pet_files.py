@@ -8,6 +8,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
+import pytest
 from pydicom import Dataset, dcmwrite
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import (
@@ -16,6 +17,10 @@ from pydicom.uid import (
     PositronEmissionTomographyImageStorage,
     generate_uid,
 )
+
+from mipseg.errors import VolumeError
+from mipseg.io.read import read_volume
+from mipseg.io.volume import Volume
 
 SPACING = (3.0, 2.0, 2.5)
 ORIGIN = (-11.0, 7.0, -30.0)  # x, y, z of the first voxel, LPS mm
@@ -114,6 +119,19 @@ def write_slices(folder: Path, slices: list[Dataset]) -> Path:
             folder / f"{header.SOPInstanceUID[-12:]}{len(list(folder.iterdir()))}", header, enforce_file_format=True
         )
     return folder
+
+
+def read_slices(folder: Path, slices: list[Dataset], **arguments: Any) -> Volume:
+    """Write a series and read it."""
+    return read_volume(write_slices(folder, slices), **arguments)
+
+
+def refusal_of(folder: Path, slices: list[Dataset], **arguments: Any) -> str:
+    """Why a series is not read, in one line."""
+    with pytest.raises(VolumeError) as caught:
+        read_slices(folder, slices, **arguments)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
 
 
 def make_ct(count: int = 3) -> list[Dataset]:

@@ -214,6 +214,17 @@ def test_broken_headers(name: str, old: bytes, new: bytes, text: str, tmp_path: 
         read_volume(file)
 
 
+@pytest.mark.parametrize(("modality", "is_pet"), [("CT", False), ("MR", False), ("US", False), ("NM", True)])
+def test_metaimages_that_name_another_modality(modality: str, is_pet: bool, tmp_path: Path) -> None:
+    file = write(tmp_path / "a.mha")
+    file.write_bytes(file.read_bytes().replace(b"NDims", f"Modality = MET_MOD_{modality}\nNDims".encode(), 1))
+    if is_pet:
+        assert read_volume(file).unit == "suv"
+    else:
+        with pytest.raises(VolumeError, match=f"a.mha is not PET; its Modality is MET_MOD_{modality}"):
+            read_volume(file)
+
+
 def test_several_numbers_a_voxel(tmp_path: Path) -> None:
     image = SimpleITK.GetImageFromArray(np.stack([SUV, SUV], axis=3), isVector=True)
     SimpleITK.WriteImage(image, str(tmp_path / "a.mha"))

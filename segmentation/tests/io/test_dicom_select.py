@@ -91,7 +91,7 @@ def test_all_files_damaged(tmp_path: Path) -> None:
 
 def test_a_single_file_is_a_series_of_one_slice(tmp_path: Path) -> None:
     file = next(write_slices(tmp_path, make_slices()).iterdir())
-    with pytest.raises(VolumeError, match="has one slice"):
+    with pytest.raises(VolumeError, match="is too short for a volume: 1 of at least 4 slices"):
         read_volume(file)
 
 

@@ -106,7 +106,18 @@ def test_values_that_are_not_suv(tmp_path: Path) -> None:
     assert volume.warnings[0].startswith("suv-implausible: the median SUV of the body would be")
     assert read_volume(tmp_path / "a.nii", unit="unknown").suv_reason == "the unit is not known"
     text = refused(write_nifti(tmp_path / "ct.nii", PHANTOM.astype(np.float32) - 1000))
-    assert "as CT has and PET has not" in text
+    assert "has values from -999 to -790, as CT has and PET has not; if they are Bq/ml, give the unit bqml" in text
+
+
+def test_noise_below_0_is_not_taken_for_ct(tmp_path: Path) -> None:
+    noisy = SUV * 50_000
+    noisy.flat[0] = -0.019 * noisy.max()
+    found = read_volume(write_nifti(tmp_path / "pet.nii", noisy))
+    assert found.unit == "unknown"
+    assert found.suv_reason.endswith("if they are Bq/ml, give the unit bqml, weight and dose")
+    assert found.voxels.min() < -190
+    noisy.flat[0] = -0.021 * noisy.max()
+    assert "as CT has and PET has not" in refused(write_nifti(tmp_path / "ct.nii", noisy))
 
 
 @pytest.mark.parametrize("name", ["a.nii", "a.mha", "a.nrrd"])

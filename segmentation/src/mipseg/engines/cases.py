@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from os.path import abspath, commonpath
 from pathlib import Path
@@ -145,15 +145,12 @@ def _studies(files: list[Path], root: Path) -> list[Case]:
 
 def _study_of(files: list[Path]) -> str:
     """The study of the first file that tells it; empty where none of a few does."""
-    from mipseg.io.dicom_file import read_dicom  # noqa: PLC0415 # an extra
+    from mipseg.io.dicom_file import read_dicom, value  # noqa: PLC0415 # an extra
 
     for file in files[:5]:
-        try:
-            header = read_dicom(file, only=["StudyInstanceUID"])
-            if study := str(header.get("StudyInstanceUID") or ""):
-                return study
-        except Exception:  # noqa: S112 # pydicom raises nearly anything on damaged files; they are named when read
-            continue
+        with suppress(VolumeError):  # damaged ones are named when they are read
+            if study := value(read_dicom(file, only=["StudyInstanceUID"]), "StudyInstanceUID"):
+                return str(study)
     return ""
 
 

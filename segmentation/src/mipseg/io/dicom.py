@@ -11,10 +11,10 @@ from pydicom import Dataset
 
 from mipseg.errors import VolumeError
 from mipseg.io.dicom_decode import Decoder
-from mipseg.io.dicom_file import read_dicom
-from mipseg.io.dicom_headers import number, numbers, refusal, text, value
+from mipseg.io.dicom_file import read_dicom, value
+from mipseg.io.dicom_headers import number, numbers, refusal, text
 from mipseg.io.dicom_select import Entry, Series
-from mipseg.io.volume import Affine, check_affine, check_finite, check_size
+from mipseg.io.volume import MIN_SLICES, Affine, check_affine, check_finite, check_size
 
 SAME_PLACE_MM = 0.01
 GAP = 1.8  # distance between slices, in usual ones, that means a missing slice
@@ -61,7 +61,7 @@ def read_stack(series: Series, damaged: Sequence[Path] = ()) -> Stack:
     _check_alike(series)
     entries, positions, warnings = _in_order(series)
     if damaged:
-        warnings.append(f"damaged: {len(damaged)} DICOM files can't be read, such as {damaged[0].name}")
+        warnings.append(f"damaged: {_unreadable(damaged)}")
     affine = _affine(entries, positions, damaged)
     check_affine(affine, f"series {series.uid}")
     rows, columns = (int(number(entries[0].header, side) or 0) for side in ("Rows", "Columns"))
@@ -152,8 +152,8 @@ def _in_order(series: Series) -> tuple[list[Entry], npt.NDArray[np.float64], lis
                 f"series {series.uid} has two different slices at one place ({position:.2f} mm along the normal):"
                 f" {kept[-1][1].file.name} and {entry.file.name}; two series under one UID?"
             )
-    if len(kept) < 2:
-        raise VolumeError(f"series {series.uid} has one slice; a volume needs at least 2")
+    if len(kept) < MIN_SLICES:
+        raise VolumeError(f"series {series.uid} is too short for a volume: {len(kept)} of at least {MIN_SLICES} slices")
     warnings = [f"duplicates: {copies} slices came more than once and were left out"] if copies else []
     return [entry for _, entry in kept], np.array([position for position, _ in kept]), warnings
 
@@ -175,8 +175,9 @@ def _affine(entries: list[Entry], positions: npt.NDArray[np.float64], damaged: S
     if gaps:
         missing = sum(max(1, round((high - low) / usual) - 1) for low, high in gaps)
         places = ", ".join(f"{low:.1f} and {high:.1f} mm" for low, high in gaps[:3])
-        unread = f"; {len(damaged)} files can't be read, such as {damaged[0].name}" if damaged else ""
-        raise VolumeError(f"about {missing} slices are missing, between {places} along the normal{unread}")
+        unread = f"; {_unreadable(damaged)}" if damaged else ""
+        some = "a slice is" if missing == 1 else f"about {missing} slices are"
+        raise VolumeError(f"{some} missing, between {places} along the normal{unread}")
     even = _unevenness(positions) <= UNEVEN
     step = (positions[-1] - positions[0]) / (len(positions) - 1) if even else usual
     affine = np.eye(4)
@@ -184,6 +185,10 @@ def _affine(entries: list[Entry], positions: npt.NDArray[np.float64], damaged: S
     affine[:3, :3] = np.column_stack([normal * step, along_column * row_mm, along_row * column_mm])
     affine[:3, 3] = corners[0]
     return affine
+
+
+def _unreadable(files: Sequence[Path]) -> str:
+    return f"{len(files)} DICOM file{'s' * (len(files) > 1)} can't be read, such as {files[0].name}"
 
 
 def _normal(header: Dataset) -> tuple[npt.NDArray[np.float64], tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
@@ -207,15 +212,8 @@ def _is_copy(one: Entry, other: Entry) -> bool:
     """Whether two files hold the same slice: the same object, or the same pixels with the same slope."""
     if text(one.header, "SOPInstanceUID") == text(other.header, "SOPInstanceUID"):
         return True
-    a, b = _read(one.file), _read(other.file)
+    a, b = read_dicom(one.file), read_dicom(other.file)
     return all(value(a, keyword) == value(b, keyword) for keyword in ("PixelData", "RescaleSlope", "RescaleIntercept"))
-
-
-def _read(file: Path) -> Dataset:
-    try:
-        return read_dicom(file)
-    except Exception as error:  # pydicom raises nearly anything on damaged files
-        raise VolumeError(f"{file.name} can't be read; the file is damaged") from error
 
 
 def _read_slice(file: Path, target: npt.NDArray[np.float32], decoder: Decoder) -> tuple[Dataset, float]:
@@ -224,7 +222,7 @@ def _read_slice(file: Path, target: npt.NDArray[np.float32], decoder: Decoder) -
     Returns:
         Its header without the pixels, and its slope.
     """
-    header = _read(file)
+    header = read_dicom(file)
     slope, intercept = number(header, "RescaleSlope"), number(header, "RescaleIntercept") or 0.0
     if slope is None or slope <= 0:
         raise VolumeError(f"{file.name} has no RescaleSlope above 0; its values have no unit")

@@ -15,6 +15,7 @@ from pydicom.uid import (
     PositronEmissionTomographyImageStorage,
 )
 
+from mipseg.io.dicom_file import value
 from mipseg.nuclides import find_nuclide, nuclide_of_half_life
 from mipseg.suv import SuvHeader
 from mipseg.suv_times import Frame, Times
@@ -35,15 +36,6 @@ _TRACERS = "RadiopharmaceuticalInformationSequence"
 _NO_DAY = date(1900, 1, 1)  # where all dates were removed; times are compared within a day
 _OF_INJECTION = ("RadionuclideHalfLife", "RadiopharmaceuticalStartTime", "RadiopharmaceuticalStartDateTime")
 _PARALLEL_HOLES = ("PARA", "PINH", "FANB", "CONE", "SLNT", "ASTG", "DIVG")
-
-
-def value(header: Dataset, keyword: str) -> Any:
-    """An attribute's value; None where it is missing, empty or broken."""
-    try:
-        found = header.get(keyword)
-    except Exception:  # pydicom raises nearly anything on broken values
-        return None
-    return None if found is None or found == "" else found
 
 
 def text(header: Dataset, keyword: str) -> str:
@@ -82,6 +74,8 @@ def refusal(headers: Sequence[Dataset]) -> str:
         return f"SPECT, not PET: {reason}"
     if first.get("SOPClassUID") != PET:
         return f"its objects are no PET images ({text(first, 'SOPClassUID')})"
+    if (modality := text(first, "Modality")) not in ("PT", ""):
+        return f"its Modality is {modality}, not PT"
     return _several_images(headers)
 
 

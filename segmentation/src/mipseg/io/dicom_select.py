@@ -9,7 +9,7 @@ import numpy as np
 from pydicom import Dataset
 
 from mipseg.errors import VolumeError
-from mipseg.io.dicom_file import read_dicom
+from mipseg.io.dicom_file import DamagedError, read_dicom, value
 from mipseg.io.dicom_headers import ENHANCED, PET, numbers, refusal, text, texts
 
 INDEX_TAGS = [
@@ -73,19 +73,14 @@ def index_files(files: Iterable[Path]) -> tuple[list[Series], list[Path]]:
     for file in files:
         try:
             header = read_dicom(file, only=INDEX_TAGS)
-            uid, is_directory = (
-                text(header, "SeriesInstanceUID"),
-                header.file_meta.get("MediaStorageSOPClassUID") == _DIRECTORY,
-            )
-        except VolumeError:
-            raise
-        except Exception:  # pydicom raises nearly anything on damaged files
+        except DamagedError:
             damaged.append(file)
             continue
-        is_cut = header.get("SOPClassUID") == PET and "Columns" not in header
+        uid = text(header, "SeriesInstanceUID")
+        is_cut = value(header, "SOPClassUID") == PET and "Columns" not in header
         if uid and not is_cut:
             grouped[uid].append(Entry(file, header))
-        elif not is_directory:
+        elif value(header.file_meta, "MediaStorageSOPClassUID") != _DIRECTORY:
             damaged.append(file)
     return [Series(uid, tuple(entries)) for uid, entries in sorted(grouped.items())], damaged
 

@@ -14,6 +14,7 @@ from mipseg.io.dicom import on_even_grid, read_stack
 from mipseg.io.dicom_headers import suv_header
 from mipseg.io.dicom_select import Series, choose_series, index_files
 from mipseg.io.volume import Grid, Unit, Volume, body_median, spacing_of, to_patient_frame
+from mipseg.nuclides import other_tracer
 from mipseg.suv import NoSuv, is_weight, judge_median, suv_factor
 
 
@@ -68,6 +69,8 @@ def read_dicom_volume(selection: Selection, weight_kg: float | None, dose_bq: fl
         if reason:
             array /= factors
         warnings += [*factor.warnings, *([warning] if warning else [])]
+    if tracer := other_tracer(header.tracer, header.half_life_s):
+        warnings.append(f"tracer: the header names {tracer!r}; the model knows FDG only")
     even, resampled = on_even_grid(stack, array)
     voxels, affine, source, tilted = to_patient_frame(Grid(even, stack.affine), "dicom")
     source = dataclasses.replace(

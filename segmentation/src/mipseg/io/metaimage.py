@@ -12,6 +12,7 @@ _TYPES = {
     "MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2", "MET_INT": "i4", "MET_UINT": "u4",
     "MET_LONG_LONG": "i8", "MET_ULONG_LONG": "u8", "MET_FLOAT": "f4", "MET_DOUBLE": "f8",
 }  # fmt: skip
+_NOT_PET = "MET_MOD_CT", "MET_MOD_MR", "MET_MOD_US"  # PET has no word of its own
 # Names that mean the same.
 _MATRIX = "TransformMatrix", "Rotation", "Orientation"
 _ORIGIN = "Offset", "Position", "Origin"
@@ -37,6 +38,8 @@ def _fields(lines: Iterable[str], name: str) -> dict[str, str]:
 def read_metaimage_header(lines: Iterable[str], name: str) -> Header:
     """Read an .mha file's header; see `mipseg.io.attached.read_attached`, whose errors it raises."""
     fields = _fields(lines, name)
+    if (modality := fields.get("Modality")) in _NOT_PET:
+        raise VolumeError(f"{name} is not PET; its Modality is {modality}")
     channels = fields.get("ElementNumberOfChannels", "1")
     if channels != "1":
         raise VolumeError(f"{name} holds several numbers a voxel; one is needed")

@@ -22,7 +22,8 @@ from mipseg.suv_times import NoSuvError
 from mipseg.types import Voxels
 
 _NAMES = {"nifti": "NIfTI", "mha": "MHA", "nrrd": "NRRD"}
-_NOT_PET_BELOW = -50.0  # SUV or Bq/ml have no such values, CT in HU has
+# Of CT: air has -1000 HU, metal up to 30 000. Noise takes PET below 0 as well, but not far of its highest value.
+_NOT_PET_BELOW, _NOT_PET_SHARE = -50.0, 0.02
 _MOST_LABELS = 256  # whole numbers; a PET in whole Bq/ml has thousands
 _SAMPLE = 1_000_000  # voxels of which the numbers are looked at
 UNIT_TAKEN = "unit: the values are taken as SUV; the file does not say"
@@ -185,8 +186,9 @@ def _check_pet(voxels: Voxels, name: str) -> bool:
         Whether all of a large sample are whole numbers, which SUV are not.
     """
     lowest, highest = float(voxels.min()), float(voxels.max())
-    if lowest < _NOT_PET_BELOW:
-        raise VolumeError(f"{name} has values from {lowest:g} to {highest:g}, as CT has and PET has not")
+    if lowest < min(_NOT_PET_BELOW, -_NOT_PET_SHARE * highest):
+        said = f"{name} has values from {lowest:g} to {highest:g}, as CT has and PET has not"
+        raise VolumeError(f"{said}; if they are Bq/ml, give the unit bqml, weight and dose")
     values = np.unique(voxels.ravel()[:: max(1, voxels.size // _SAMPLE)])
     is_whole = bool((values == np.rint(values)).all())
     if values.size <= 2 or (is_whole and values.size <= _MOST_LABELS):

@@ -21,7 +21,7 @@ Box: TypeAlias = tuple[slice, slice, slice]
 
 MAX_VOXELS = 2**28  # 1 GiB of float32; the longest PET scanners make 200 million
 MAX_VALUE = 1e30
-MIN_SLICES = 2
+MIN_SLICES = 4  # fewer are a projection that was saved as a volume, or a piece
 MIN_SPACING_MM = 0.5  # below, the unit is not mm, or it is a mouse
 MAX_TILT_DEG = 30.0  # of the grid against the patient; beyond it "coronal" means little
 TILT_SAID_DEG = 1.0
@@ -121,7 +121,7 @@ def check_size(shape: tuple[int, ...], name: str) -> None:
     """Refuse what a header claims before memory is taken for it.
 
     Raises:
-        VolumeError: not 3-D, fewer than 2 slices, or more than `MAX_VOXELS` voxels.
+        VolumeError: not 3-D, fewer than `MIN_SLICES` in a direction, or more than `MAX_VOXELS` voxels.
     """
     size = " x ".join(str(side) for side in shape)
     if len(shape) != 3:
