@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from mipseg.phantom import Phantom, make_phantom
+from mipseg.phantom import Phantom, make_phantom, make_volume_phantom
 
 SEEDS = range(10)
 
@@ -137,3 +137,9 @@ def test_saturated_fraction_is_that_of_real_images(seed: int) -> None:
 def test_too_small_a_frame_is_refused(height: int, width: int) -> None:
     with pytest.raises(ValueError, match=f"at least 64, got {height} and {width}"):
         make_phantom(0, height=height, width=width)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_noise_at_the_ends_is_not_hotter_than_organs(seed: int) -> None:
+    suv = make_volume_phantom(seed, height=300).suv
+    assert suv[[0, 1, 2, -3, -2, -1]].max() < suv[10:-10].max() < 60

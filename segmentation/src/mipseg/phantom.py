@@ -225,7 +225,9 @@ def _scan(suv: Volume, rng: np.random.Generator) -> Volume:
     edge = np.arange(volume.shape[0], dtype=np.float32)[:, None]
     grain = rng.standard_normal((volume.shape[0], volume.shape[2]), dtype=np.float32)
     grain *= 1.8 * np.exp(-np.minimum(edge, edge[::-1]) / 1.5)
-    volume *= np.exp(grain)[:, None]
+    # But not beyond the image's window, where only an organ shows more.
+    hottest = np.maximum(volume.max(axis=1), np.float32(1e-3))
+    volume *= np.minimum(np.exp(grain), np.maximum(WINDOW_TOP_SUV / hottest, 1))[:, None]
     return volume
 
 
