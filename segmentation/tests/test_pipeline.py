@@ -135,3 +135,12 @@ def test_label_and_mask_have_one_operating_point(segmenter: Segmenter, phantom: 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"can't read .*nothing\.png: No such file"):
         analyze_file(tmp_path / "nothing.png", Segmenter(tmp_path))
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 255), (0, 1)])
+def test_a_mask_is_not_taken_for_an_image(tmp_path: Path, low: int, high: int) -> None:
+    mask = np.full((100, 80), low, np.uint8)
+    mask[20:40, 20:40] = high
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    with pytest.raises(ImageError, match=f"^the image holds only {low} and {high}, as a mask does and PET does not$"):
+        analyze_file(tmp_path / "mask.png", Segmenter(tmp_path))

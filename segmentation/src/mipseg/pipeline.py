@@ -19,6 +19,7 @@ from mipseg.constants import MAX_PIXELS
 from mipseg.errors import ImageError
 from mipseg.io.arrays import intensity_of_image
 from mipseg.io.codec import Decoded, decode
+from mipseg.io.mask_png import check_is_no_mask
 from mipseg.measure.lesions_2d import Lesion, measure_lesions
 from mipseg.model.postprocess import to_mask
 from mipseg.model.segmenter import Segmentation, Segmenter
@@ -114,10 +115,11 @@ def analyze_bytes(
     """`analyze` for the content of a PNG or JPEG file.
 
     Raises:
-        ImageError: it is damaged, coloured, or not one that is accepted; see `mipseg.io.codec`.
+        ImageError: it is damaged, coloured, a mask, or not one that is accepted; see `mipseg.io.codec`.
         ImageTooLargeError: it has more than `max_pixels`.
     """
     decoded = decode(data, max_pixels)
+    check_is_no_mask(decoded.image)
     result = analyze_image(decoded.image, segmenter, spacing)
     return replace(result, warnings=(*_depth_warning(decoded), *result.warnings))
 

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from mipseg.cli.main import app
 from mipseg.io.write import write_png
 from tests.cli.stub import HotSpots
+from tests.data_sets import write_dataset
 from tests.io.pet_files import write_nifti
 from tests.volumes import ball
 
@@ -64,3 +65,8 @@ def volume(tmp_path: Path) -> Path:
     voxels = np.linspace(0.9, 1.1, 40**3, dtype=np.float32).reshape(40, 40, 40)
     voxels[ball((40, 40, 40), (25, 20, 12), 12.0)] = 10
     return write_nifti(tmp_path / "ball.nii.gz", voxels, np.diag([4.0, 4, 4, 1])[[2, 1, 0, 3]])
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    return write_dataset(tmp_path / "data")

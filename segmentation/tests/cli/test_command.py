@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
+from mipseg.io.write import write_png
 from mipseg.model.segmenter import MODELS, Segmenter
+from mipseg.phantom import make_phantom
 from mipseg.pipeline import analyze_file
 from mipseg.settings import Settings
-from tests.golden.record import __file__ as golden
 
 SARCOMA = Path(os.environ.get("MIPSEG_TEST_DATA_DIR", "MIPSEG_TEST_DATA_DIR is not set")) / "pet" / "STS_001"
-PHANTOMS = sorted(Path(golden).parent.glob("phantom_*.png"))
 ENVIRONMENT = {**os.environ, "MIPSEG_BFLOAT16": "0"}
 MIPSEG = Path(sys.executable).with_name("mipseg")
 
@@ -28,8 +28,11 @@ def _run(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.long
 def test_several_cases_of_which_one_is_broken(tmp_path: Path) -> None:
-    (tmp_path / "broken.png").write_bytes(PHANTOMS[0].read_bytes()[:-20])
-    done = _run("segment", *PHANTOMS[:2], tmp_path / "broken.png", "-o", tmp_path / "out", "--jobs", "2")
+    files = [tmp_path / f"phantom_{seed}.png" for seed in (1, 2)]
+    for seed, file in enumerate(files, 1):
+        write_png(file, make_phantom(seed).mip)
+    (tmp_path / "broken.png").write_bytes(files[0].read_bytes()[:-20])
+    done = _run("segment", *files, tmp_path / "broken.png", "-o", tmp_path / "out", "--jobs", "2")
     assert done.returncode == 1
     lines = {line["case"]: line for line in map(json.loads, done.stdout.splitlines())}
     assert {name: line["status"] for name, line in lines.items()} == {
@@ -40,7 +43,7 @@ def test_several_cases_of_which_one_is_broken(tmp_path: Path) -> None:
     assert lines["broken"]["error"] == "the PNG is cut off"
     assert done.stderr == "failed: broken: the PNG is cut off\nerror: 1 of 3 cases failed\n"
     model = Segmenter(MODELS / Settings().model)
-    for file in PHANTOMS[:2]:
+    for file in files:
         mask = np.asarray(PillowImage.open(tmp_path / "out" / file.stem / "mask.png"))
         assert np.array_equal(mask, analyze_file(file, model).mask[:, :, 0])
 

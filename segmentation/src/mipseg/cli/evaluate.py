@@ -1,7 +1,7 @@
 """`mipseg evaluate`: how good masks are, of a folder or of an endpoint."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -59,6 +59,9 @@ def evaluate(  # noqa: PLR0913 # the options of a command
     with stop_on_errors(2, "write", html or reference):
         references = find_references(reference, images)
         scores = _score(references, str(prediction or endpoint))
+        _name_failed(scores.failed)
+        if not scores.cases:
+            stop(f"none of {len(references)} cases could be compared", 2)
         other = None if compare is None else _score(references, compare)
         found = put_together(scores)
         comparison = None if other is None else compare_cases(scores.cases, other.cases)
@@ -68,7 +71,8 @@ def evaluate(  # noqa: PLR0913 # the options of a command
         typer.echo(json.dumps(_plain(found, comparison), indent=2, allow_nan=False))
     else:
         _show(found, comparison, timings=timings)
-    _end(found)
+    if found.failed:
+        stop(f"{len(found.failed)} of {len(references)} cases failed", 1)
 
 
 def _score(references: Sequence[Reference], source: str) -> Scores:
@@ -95,16 +99,14 @@ def _plain(found: Evaluation, comparison: Comparison | None) -> dict[str, Any]:
     }
 
 
-def _end(found: Evaluation) -> None:
-    for name, reason in found.failed.items():
+def _name_failed(failed: Mapping[str, str]) -> None:
+    for name, reason in failed.items():
         typer.echo(f"failed: {name}: {reason}", err=True)
-    if found.failed:
-        stop(f"{len(found.failed)} of {len(found.scores.keys() | found.failed.keys())} cases failed", 1)
 
 
 def _show(found: Evaluation, comparison: Comparison | None, *, timings: bool) -> None:
     if found.dice.mean is None:
-        typer.echo("Dice: none (no reference has tumour)")
+        typer.echo("Dice: none (no case that was compared has tumour)")
     else:
         typer.echo(f"Dice: {found.dice.mean:.4f}{_between(found.dice)}, {found.dice.cases} cases")
     if found.controls:

@@ -52,7 +52,8 @@ def find_references(path: Path, images: Path | None = None) -> list[Reference]:
     """List the references of a folder, sorted by name.
 
     Args:
-        path: a PNG or NIfTI mask, a folder of one kind of them, or the data set's (`patients/`, `controls/`).
+        path: a PNG or NIfTI mask, a folder of one kind of them, or the data set's (`patients/`, `controls/`), or
+            `patients/` alone.
         images: a folder with the images, paired like predictions.
 
     Raises:
@@ -60,7 +61,9 @@ def find_references(path: Path, images: Path | None = None) -> list[Reference]:
         DatasetError: a patient of the data set has no mask.
     """
     if (path / "patients/imgs").is_dir():
-        return _of_dataset(path)
+        return [*_controls(path / "controls/imgs"), *_patients(path / "patients/imgs")]
+    if (path / "imgs").is_dir() and (path / "labels").is_dir():
+        return _patients(path / "imgs")
     masks = find_masks(path)
     kinds = {kind for _, kind in masks}
     if len(kinds) != 1:
@@ -73,12 +76,12 @@ def find_references(path: Path, images: Path | None = None) -> list[Reference]:
     return [replace(reference, image=shown[reference.name]) for reference in references]
 
 
-def _of_dataset(root: Path) -> list[Reference]:
-    patients, controls = (sorted((root / group / "imgs").glob("*.png")) for group in ("patients", "controls"))
-    return [
-        *(Reference(image.stem, "image", None, image) for image in controls),
-        *(Reference(image.stem, "image", label_path(image), image) for image in patients),
-    ]
+def _controls(images: Path) -> list[Reference]:
+    return [Reference(image.stem, "image", None, image) for image in sorted(images.glob("*.png"))]
+
+
+def _patients(images: Path) -> list[Reference]:
+    return [Reference(image.stem, "image", label_path(image), image) for image in sorted(images.glob("*.png"))]
 
 
 def find_masks(path: Path) -> dict[tuple[str, MaskKind], Path]:

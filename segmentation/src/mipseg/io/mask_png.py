@@ -57,8 +57,12 @@ def _opened(data: bytes, name: str, max_pixels: int) -> Iterator[PillowImage.Ima
         raise ImageError(f"{name} can't be decoded; the file is damaged") from error
 
 
-def _has_alpha(image: PillowImage.Image) -> bool:
-    return "A" in image.getbands() or "transparency" in image.info
+def _alpha_of(image: PillowImage.Image) -> GreyImage | None:
+    """The alpha of each pixel, where it says anything: it differs between them."""
+    if "A" not in image.getbands() and "transparency" not in image.info:
+        return None
+    alpha = np.asarray(image.convert("RGBA"))[:, :, 3]
+    return None if alpha.min() == alpha.max() else alpha
 
 
 def as_rgb_png(data: bytes) -> bytes:
@@ -98,13 +102,28 @@ def decode_mask(data: bytes, name: str) -> npt.NDArray[Any]:
         name: of the file.
 
     Raises:
-        ImageError: not a sound PNG, or one with an alpha, which may hold the tumour or hide it.
+        ImageError: not a sound PNG, or one whose alpha differs between pixels: the tumour may be in it.
         ImageTooLargeError: more pixels than are decoded.
     """
     with _opened(data, name, MAX_PIXELS) as image:
-        if _has_alpha(image):
-            raise ImageError(f"{name} has an alpha channel, which a mask must not; save it without transparency")
+        if _alpha_of(image) is not None:
+            raise ImageError(f"{name} is transparent in a part, which a mask must not be; save it without transparency")
+        image.info.pop("transparency", None)
         return np.asarray(image if image.mode.startswith("I") else image.convert("L"))
+
+
+def check_is_no_mask(image: npt.NDArray[np.generic]) -> None:
+    """Refuse a mask that was given as the image.
+
+    Args:
+        image: of whole numbers.
+
+    Raises:
+        ImageError: it has two grey levels.
+    """
+    low, high = image.min(), image.max()
+    if low < high and ((image == low) | (image == high)).all():
+        raise ImageError(f"the image holds only {low} and {high}, as a mask does and PET does not")
 
 
 def marked_in(values: npt.NDArray[Any], name: str) -> BinaryMask:
@@ -134,11 +153,11 @@ def describe_mask_file(data: bytes, reference: BinaryMask) -> str:
         rgb = decode_rgb(data)
         with PillowImage.open(io.BytesIO(data), formats=["PNG"]) as image:
             mode = image.mode
-            alpha = np.asarray(image.convert("RGBA"))[:, :, 3] if _has_alpha(image) else None
+            alpha = _alpha_of(image)
     except (InputError, OSError, ValueError):
         return "not a PNG that can be read"
     said = [mode]
-    if alpha is not None and alpha.min() != alpha.max():
+    if alpha is not None:
         said.append(f"its alpha is dropped; by it {_dice_by(alpha, reference)}")
     between = (rgb != 0) & (rgb != 255)
     if between.any():
