@@ -26,9 +26,9 @@ CASE = Case("patient_1", np.where(TUMOUR, 10, 240).astype(np.uint8), TUMOUR)
 BODY = request_body(png(np.repeat(CASE.image[:, :, None], 3, axis=2)))
 
 
-def send(url: str, policy: AddressPolicy = LOCAL, deadline_s: float = SETTINGS.deadline_s) -> Reply:
+def send(url: str, policy: AddressPolicy = LOCAL, settings: JudgeSettings = SETTINGS) -> Reply:
     async def once() -> Reply:
-        async with Sender(policy, SETTINGS.model_copy(update={"deadline_s": deadline_s})) as sender:
+        async with Sender(policy, settings) as sender:
             return await sender.send(url, BODY)
 
     return asyncio.run(once())
@@ -72,6 +72,24 @@ def test_a_fault_scores_0_and_is_named(name: str) -> None:
     assert (scored.score, scored.reason, scored.mask) == (0.0, reason, None)
     assert time.monotonic() - started < 4
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
+
+
+@pytest.mark.parametrize(
+    ("host", "detail"),
+    [("127.0.0.1", "the answer's status is 500: the mask is a list"), ("0.0.0.0", "the answer's status is 500")],
+)
+def test_only_a_judge_for_this_machine_tells_why_an_endpoint_fails(host: str, detail: str) -> None:
+    settings = SETTINGS.model_copy(update={"host": host})
+    problem = answer(b'{"detail": "the mask is a list"}', "500 Internal Server Error")
+    with Endpoint(sends(lambda _: problem)) as endpoint:
+        found = send(endpoint.url, settings=settings)
+    assert (found.reason, found.status, found.detail) == ("http-status", 500, detail)
+
+
+@pytest.mark.parametrize("body", [b"[1", b'{"detail": 5}', b'{"detail": "' + b"x" * 5000 + b'"}'])
+def test_an_error_without_a_short_reason_has_its_status(body: bytes) -> None:
+    with Endpoint(sends(lambda _: answer(body, "503 Service Unavailable"))) as endpoint:
+        assert send(endpoint.url).detail == "the answer's status is 503"
 
 
 def test_a_perfect_mask_scores_1_and_an_empty_one_0() -> None:
@@ -123,9 +141,12 @@ def test_a_redirect_to_loopback_reaches_nobody() -> None:
         def redirect(status: str, _: bytes) -> bytes:
             return answer(b"", status, target)
 
+        patient = SETTINGS.model_copy(update={"deadline_s": 10.0})  # however busy the machine is
         for status in ("301 Moved", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"):
             with Endpoint(sends(partial(redirect, status))) as endpoint:
-                assert send(endpoint.url, deadline_s=10).reason == "redirect"  # however busy the machine is
+                assert (
+                    send(endpoint.url, settings=SETTINGS.model_copy(update={"deadline_s": 10.0})).reason == "redirect"
+                )  # however busy the machine is
         assert canary.connections == 0
 
 

@@ -41,6 +41,8 @@ def test_mask_time_and_file() -> None:
 
 @pytest.mark.parametrize(("reply", "problem"), [
     ((500, b"{}"), "the answer's status is 500"),
+    ((500, b'{"detail": "no\\nskimage"}'), "the answer's status is 500: no skimage"),
+    ((503, b'{"detail": ["no"]}'), "the answer's status is 503"),
     ((307, b""), "the answer's status is 307"),
     ((200, b"<html>"), "the reply: not JSON in UTF-8"),
     ((200, b'{"image": ""}'), 'the reply must be a JSON object with "img"'),

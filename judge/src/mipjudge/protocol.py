@@ -190,7 +190,7 @@ def _sample() -> _Sample:
 
 
 def _verified(sample: _Sample, reply: Reply) -> dict[str, Any]:
-    """The answer of the connection test. Nothing of a reply is passed on but a sound mask: it may be anybody's."""
+    """The answer of the connection test. What a stranger replies is not passed on, but for a sound mask."""
     can_connect = reply.status is not None
     judged = judge_reply(sample.shape, reply.content) if reply.reason is None else None
     good = judged is not None and judged.mask is not None

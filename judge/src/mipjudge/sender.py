@@ -4,6 +4,7 @@ import asyncio
 import json
 import ssl
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from types import TracebackType
@@ -16,9 +17,11 @@ from mipjudge.about import read_about
 from mipjudge.errors import TargetError
 from mipjudge.settings import JudgeSettings
 from mipjudge.target import AddressPolicy, Endpoint, parse_endpoint
+from mipseg.addresses import is_loopback
+from mipseg.json_body import describe_status
 
 UNREACHABLE, TIMEOUT = "unreachable", "timeout"
-ABOUT_S, MAX_ABOUT_BYTES = 2.0, 4096  # what an endpoint says of itself is worth no more
+ABOUT_S, MAX_ABOUT_BYTES = 2.0, 4096  # what an endpoint says of itself or its errors is worth no more
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "Content-Type": "application/json"}
 _log = structlog.get_logger()
 
@@ -178,15 +181,26 @@ class Sender:
         if response.is_redirect or 300 <= response.status_code < 400:
             raise _BadReplyError("redirect")
         if not response.is_success:
-            raise _BadReplyError("http-status", f"the answer's status is {response.status_code}")
+            raise _BadReplyError("http-status", describe_status(response.status_code, await self._why(response)))
         if response.headers.get("content-encoding", "identity").lower() != "identity":
             raise _BadReplyError("reply-encoded")
-        content = bytearray()
-        async for chunk in response.aiter_raw():
-            content += chunk
-            if len(content) > most:
-                raise _BadReplyError("reply-too-large", f"the answer has more than {most} bytes")
-        return bytes(content)
+        return await _body(response, most)
+
+    async def _why(self, response: httpx.Response) -> bytes:
+        """What explains an error's status: of this machine's own endpoint its body, of a stranger's nothing."""
+        if self._settings.is_local and is_loopback(response.url.host):
+            with suppress(_BadReplyError, httpx.HTTPError):
+                return await _body(response, MAX_ABOUT_BYTES)
+        return b""
+
+
+async def _body(response: httpx.Response, most: int) -> bytes:
+    content = bytearray()
+    async for chunk in response.aiter_raw():
+        content += chunk
+        if len(content) > most:
+            raise _BadReplyError("reply-too-large", f"the answer has more than {most} bytes")
+    return bytes(content)
 
 
 def _with_other_slash(endpoint: Endpoint, response: httpx.Response) -> Endpoint | None:

@@ -14,6 +14,7 @@ from mipseg.constants import MAX_BODY_BYTES, REPLY_DEADLINE_S
 from mipseg.errors import InputError
 from mipseg.io.codec import decode_base64
 from mipseg.io.mask_png import encode_png
+from mipseg.json_body import describe_status
 from mipseg.problem_codes import PROBLEMS
 from mipseg.reply import judge_reply, request_body
 from mipseg.types import BinaryMask, GreyImage
@@ -102,10 +103,11 @@ class EndpointClient:
         end = time.monotonic() + DEADLINE_S
         headers = {"Content-Type": "application/json"}
         with self._client.stream("POST", self.url, content=body, headers=headers) as response:
-            if not response.is_success:
-                raise InputError(f"the answer's status is {response.status_code}")
             too_large = InputError(f"the answer has more than {MAX_BODY_BYTES} bytes")
-            return read_bounded(response.iter_raw(), MAX_BODY_BYTES, end, too_large)
+            content = read_bounded(response.iter_raw(), MAX_BODY_BYTES, end, too_large)
+            if not response.is_success:
+                raise InputError(describe_status(response.status_code, content))
+            return content
 
 
 def _explain(error: httpx.HTTPError) -> str:

@@ -14,8 +14,6 @@ from mipseg.problem_codes import PROBLEMS, code_of
 Redact = Callable[[str], str]
 """Takes the token out of a text, and what a terminal would obey."""
 
-_MAX_TEXT = 300
-
 
 class Kind(StrEnum):
     """The two kinds of attempts."""
@@ -84,12 +82,6 @@ class Verification:
     can_predict: bool
     response_status_code: int | None
     message: str
-
-
-def clean(text: str) -> str:
-    """One printable line of bounded length."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= _MAX_TEXT else line[: _MAX_TEXT - 1] + "…"
 
 
 def parse_uuid(text: object) -> str | None:

@@ -13,9 +13,9 @@ import httpx
 from pydantic import SecretStr
 
 from mipseg.bounded import read_bounded
-from mipseg.client.answers import clean
 from mipseg.client.errors import AnswerError, TransportError, UsageError
 from mipseg.client.settings import ClientSettings
+from mipseg.json_body import one_line
 
 CONNECT_S = 10.0
 ANSWER_S = 30.0
@@ -73,7 +73,7 @@ class Transport:
     def redact(self, text: str) -> str:
         """Make a text that came from the judge fit to be shown."""
         token = self.token.get_secret_value() if self.token else ""
-        return clean(text.replace(token, "[token]") if token else text)
+        return one_line(text.replace(token, "[token]") if token else text)
 
     def call(
         self, method: HTTPMethod, path: str, body: dict[str, str] | None = None, headers: dict[str, str] | None = None
@@ -110,7 +110,7 @@ class Transport:
                 (cause.verify_message for cause in causes if isinstance(cause, ssl.SSLCertVerificationError)), ""
             )
             why = f"its certificate is not trusted: {reason}" if reason else "the server does not speak TLS properly"
-            return TransportError("tls", f"no secure connection to {self.base}: {clean(why)}")
+            return TransportError("tls", f"no secure connection to {self.base}: {one_line(why)}")
         if isinstance(error, httpx.TimeoutException):
             return TransportError("timeout", f"{self.base} does not answer in time", transient=True)
         if any(isinstance(cause, socket.gaierror) for cause in causes):
