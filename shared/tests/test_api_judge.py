@@ -203,7 +203,7 @@ def test_validate_gives_a_score(start: Start, port: int) -> None:
     code, result, told = validate(service, "--wait")
     assert (code, result["status"]) == (0, "done"), told
     assert 0 < result["score"] < 1
-    assert f"scoring on {IMAGES} phantoms, as no data set is installed (MIPSEG_JUDGE_SET_SIZE makes them fewer)" in told
+    assert f"scoring on {IMAGES} phantoms, as no data set is installed (fewer: MIPSEG_JUDGE_SET_SIZE)" in told
     assert httpx.get(service.url("/api/v1/scoreboard")).json()["count"] == 1
 
 

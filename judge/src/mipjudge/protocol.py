@@ -168,7 +168,7 @@ def _add_local_team(router: APIRouter, judge: Judge) -> None:
         response.status_code = 201 if made else 200
         sets = judge.sets
         images = describe_images(sets.source, len(sets.validation))
-        images += "" if sets.source == DATASET else ", as no data set is installed (MIPSEG_JUDGE_SET_SIZE makes them fewer)"
+        images += "" if sets.source == DATASET else ", as no data set is installed (fewer: MIPSEG_JUDGE_SET_SIZE)"
         message = f"local judge, scoring on {images}"
         return {"team_uuid": team.id, "team": team.name, "token": token, "message": message, "images": sets.source}
 
