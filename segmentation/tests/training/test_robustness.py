@@ -62,10 +62,9 @@ def test_perturbed_images_are_compared_with_the_unchanged() -> None:
     assert robustness["mirrored"]["dice"] == 1
     # A window to 10 leaves the lesion at 0.6, below the least peak.
     assert robustness["SUV window to 10 instead of 6"] == {"dice": 0, "difference": -1, "interval_95": (-1, -1)}
-    assert robustness_table(robustness).splitlines()[2:4] == [
-        "| unchanged | 1.000 |  |",
-        "| SUV window to 4 instead of 6 | 1.000 | +0.000 (+0.000 to +0.000) |",
-    ]
+    _, _, first, _, narrow, *_ = robustness_table(robustness).splitlines()
+    assert first == "| unchanged | 1.000 |  |"
+    assert narrow == "| SUV window to 4 instead of 6 | 1.000 | +0.000 (+0.000 to +0.000) |"
 
 
 def test_each_patient_is_predicted_by_the_networks_that_left_its_fold_out() -> None:
