@@ -27,6 +27,7 @@ _BLANKS = b" \t\r\n\v\f"
 _UPRIGHT = 0, 1  # 0 stands for unknown
 _MAX_SPREAD = 32  # between the colours of a pixel that still counts as grey: JPEG's noise is below
 _MAX_COLOURED = 2e-4  # share of the pixels that may be coloured
+_DARK = 128  # of a pixel beside transparent ones; a body's rim is pale
 _MAX_SPARE_BITS = 2  # of 16 that colours may leave unused
 
 
@@ -52,8 +53,9 @@ def decode_request(img: str, max_pixels: int = MAX_PIXELS) -> Image:
         max_pixels: largest number of pixels that is decoded.
 
     Returns:
-        (H, W, 3) uint8 with three equal channels. What is transparent shows white; 16-bit values are scaled by the bits
-        that they use. Tints as weak as those of JPEG are turned to grey (ITU-R 601-2 luma).
+        (H, W, 3) uint8 with three equal channels. What is transparent shows white, or black beside dark pixels;
+        16-bit values are scaled by the bits that they use. Tints as weak as those of JPEG are turned to grey (ITU-R
+        601-2 luma).
 
     Raises:
         Base64Error: not base64.
@@ -146,15 +148,27 @@ def _to_grey(image: PillowImage.Image, info: png.PngInfo | None) -> tuple[GreyIm
         raise ImageError("the PNG is damaged: pixels name colours that its palette lacks")
     # By way of RGBA: a palette with transparency can't be turned to RGB without a warning.
     colours = image.convert("RGBA")
-    shown = np.asarray(PillowImage.alpha_composite(PillowImage.new("RGBA", image.size, "white"), colours))[:, :, :3]
+    background = PillowImage.new("RGBA", image.size, _shade_behind(colours))
+    shown = np.asarray(PillowImage.alpha_composite(background, colours))[:, :, :3]
     if info and info.depth == 16 and shown.max(initial=0) < 256 >> _MAX_SPARE_BITS:
         raise ImageError("the 16-bit colours use few of their bits; send a grey PNG")
     _check_grey(shown)
     return np.asarray(PillowImage.fromarray(shown).convert("L")), None
 
 
+def _shade_behind(colours: PillowImage.Image) -> str:
+    """What transparent air stands for: black where what lies beside it is dark, as in an inverted image, else white."""
+    if colours.getchannel("A").getextrema() != (0, 255):
+        return "white"
+    pixels = np.asarray(colours)
+    clear, opaque = pixels[:, :, 3] == 0, pixels[:, :, 3] == 255
+    rims = pixels[:, 1:][opaque[:, 1:] & clear[:, :-1]], pixels[:, :-1][opaque[:, :-1] & clear[:, 1:]]
+    rim = np.concatenate(rims)[:, :3]
+    return "black" if rim.size and np.median(rim) < _DARK else "white"
+
+
 def _scaled(values: npt.NDArray[np.uint32], significant: int | None) -> tuple[GreyImage, int | None]:
-    """Scale 16-bit values to 8 bits, by the depth that they show: air is white, so the highest value tells it."""
+    """Scale 16-bit values to 8 bits, by the bits that the highest one uses; `mipseg.repair` makes air white after."""
     used = int(values.max(initial=0)).bit_length()
     # A depth that the file names counts if the values fit; files that follow the standard scale them to 16 bits.
     depth = significant if significant and significant >= used else used

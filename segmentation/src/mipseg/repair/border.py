@@ -3,12 +3,17 @@
 from typing import NamedTuple
 
 import numpy as np
+from scipy.ndimage import uniform_filter1d
 
 from mipseg.model.preprocess import BODY_LEVEL
 from mipseg.types import Intensity
 
 TOLERANCE = 0.02  # how far intensities of one bar may lie apart; JPEG moves them by less
-SHARE = 0.9  # of a line that is of the bar's intensity; text may cover the rest
+SHARE = 0.9  # of a line that is all bar; corners and rulers may cover the rest
+SMOOTHING = 15  # pixels over which the noise of a bar is averaged
+MIN_SHARE = 0.3  # of a line with text or buttons in a bar that is of the bar's intensity
+MAX_FOREIGN = 3  # lines in a row that may have less, such as outlines of buttons
+MAX_WRITTEN = 0.2  # of all lines that may lie between two that are all bar; a body takes more
 
 
 class Box(NamedTuple):
@@ -57,17 +62,40 @@ def _without_air(intensity: Intensity, box: Box) -> Box:
 
 def _without_bars(intensity: Intensity, box: Box) -> Box:
     top, bottom, left, right = box
-    while right - left > 1 and _is_bar(intensity[top:bottom, left]):
-        left += 1
-    while right - left > 1 and _is_bar(intensity[top:bottom, right - 1]):
-        right -= 1
-    while bottom - top > 1 and _is_bar(intensity[top, left:right]):
-        top += 1
-    while bottom - top > 1 and _is_bar(intensity[bottom - 1, left:right]):
-        bottom -= 1
+    left += _bar_width(intensity[top:bottom, left:right].T)
+    right -= _bar_width(intensity[top:bottom, left:right].T[::-1])
+    top += _bar_width(intensity[top:bottom, left:right])
+    bottom -= _bar_width(intensity[top:bottom, left:right][::-1])
     return Box(top, bottom, left, right)
 
 
-def _is_bar(line: Intensity) -> bool:
-    level = np.median(line)
-    return bool(level > BODY_LEVEL and (np.abs(line - level) <= TOLERANCE).mean() >= SHARE)
+def _bar_width(lines: Intensity) -> int:
+    """How many of (N, L) lines, from an edge inwards, bars cover; one is always left.
+
+    What is written in a bar is part of it: lines that hold less of its intensity, up to one that is all bar again.
+    """
+    width, level, foreign = 0, None, 0
+    for number, line in enumerate(lines[:-1]):
+        own = _bar_level(line)
+        if own is not None:
+            width, level, foreign = number + 1, own, 0
+            continue
+        if level is None or number - width >= MAX_WRITTEN * len(lines):
+            break
+        foreign = 0 if _share_near(line, level) >= MIN_SHARE else foreign + 1
+        if foreign > MAX_FOREIGN:
+            break
+    return width
+
+
+def _bar_level(line: Intensity) -> float | None:
+    """The intensity of a line that is all bar, be it noisy; else None."""
+    level = float(np.median(line))
+    if level <= BODY_LEVEL:
+        return None
+    is_bar = max(_share_near(line, level), _share_near(uniform_filter1d(line, SMOOTHING), level)) >= SHARE
+    return level if is_bar else None
+
+
+def _share_near(line: Intensity, level: float) -> float:
+    return float((np.abs(line - level) <= TOLERANCE).mean())

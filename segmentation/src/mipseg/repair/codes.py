@@ -8,6 +8,7 @@ class InputWarning(StrEnum):
 
     BORDER_REMOVED = "border-removed"
     INVERTED = "inverted"
+    GREY_AIR = "grey-air"
     BIT_DEPTH = "bit-depth"
     ORIENTATION = "orientation"
     SCALE = "scale"
@@ -23,12 +24,15 @@ class InputWarning(StrEnum):
 
 
 PLAIN = {
-    InputWarning.BORDER_REMOVED: "A border, text or colour bar was removed; the picture shows air in its place.",
+    InputWarning.BORDER_REMOVED: "A border, text or colour bar was removed; the picture shows air in its place. "
+    "What lies over the body, or touches it, is left.",
     InputWarning.INVERTED: "The background was dark, so the image was inverted; the picture shows it inverted.",
+    InputWarning.GREY_AIR: "The air around the body was grey, so the greys were stretched until it is white, as the "
+    "picture shows.",
     InputWarning.BIT_DEPTH: "The file has 16 bits but uses fewer; its values were stretched to the whole range.",
     InputWarning.ORIENTATION: "The body did not stand upright. The image was turned for the prediction, and the mask "
     "turned back: picture and mask lie as in the file.",
-    InputWarning.SCALE: "The body is unusually large or small, and the size of the pixels is not known. The image was "
+    InputWarning.SCALE: "The body is unusually large, small, long or wide, and the pixels' size is not known. It was "
     "resized by guess for the prediction; picture and mask have the file's size.",
     InputWarning.SEVERAL_BODIES: "The image seems to show several bodies or views; the mask may be wrong. Send one "
     "view from the front.",
@@ -40,12 +44,14 @@ PLAIN = {
     InputWarning.NO_AIR: "There is hardly any air around the body. This may not be a MIP-PET; the mask may be wrong.",
     InputWarning.NOISE: "The image is very noisy; the mask may be wrong.",
     InputWarning.SMALL: "The image is smaller than 100 pixels along a side; the mask may be wrong.",
-    InputWarning.IMPLAUSIBLE: "The mask covers more than a quarter of the image; this is probably wrong.",
+    InputWarning.IMPLAUSIBLE: "The mask covers about half of the body or more, so it is probably wrong. This may not "
+    "be a MIP-PET.",
 }
 
 # What is said instead of a volume, which is judged but never repaired.
 OF_VOLUME = {
     InputWarning.ORIENTATION: "the body does not seem to stand upright with its head up; the header may be wrong",
-    InputWarning.SCALE: "the body is unusually large or small; the header's spacing may be wrong, or this is a child",
+    InputWarning.SCALE: "the body is unusually large, small, long or wide; the header's spacing may be wrong, or this "
+    "is a child",
     InputWarning.WINDOW: "the body is unusually faint or bright; the SUV may be wrong, or the window unusual",
 }

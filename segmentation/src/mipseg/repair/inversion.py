@@ -9,11 +9,11 @@ SIDES = 0.1  # of the width on either side, where there is more air than body
 
 
 def is_inverted(intensity: Intensity) -> bool:
-    """Whether most of both sides, between any bars, is hot instead of air."""
+    """Whether both sides, between any bars, are rather hot than air, and hotter than what lies between them."""
     inside = content_box(intensity).of(intensity)
     width = max(1, round(SIDES * inside.shape[1]))
-    hot = np.concatenate([inside[:, :width], inside[:, -width:]], 1) > 0.5
-    return bool(hot.mean() > 0.5)
+    level = np.median(np.concatenate([inside[:, :width], inside[:, -width:]], 1))
+    return bool(level > 0.5 and inside.mean() < level)
 
 
 def invert(intensity: Intensity) -> Intensity:

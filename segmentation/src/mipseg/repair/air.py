@@ -1,0 +1,30 @@
+"""Air that is not white, as in photos, scans and files whose values end below the top of their bits."""
+
+import numpy as np
+
+from mipseg.model.preprocess import BODY_LEVEL
+from mipseg.types import Intensity
+
+STEP = 4  # every fourth row and column is enough to see the air
+DARKEST = 2  # percentile of the intensities that is air, if there is any
+REACH = 0.04  # of the intensities of air above that
+MIN_SHARE = 0.15  # of the pixels that are air
+
+
+def air_level(intensity: Intensity) -> float:
+    """The intensity of the air around the body; 0 where it is what it should be, or can't be told.
+
+    Args:
+        intensity: (H, W) in [0, 1], not inverted.
+    """
+    seen = intensity[::STEP, ::STEP]
+    lowest = np.percentile(seen, DARKEST)
+    if lowest <= BODY_LEVEL:
+        return 0.0
+    air = seen[seen <= lowest + REACH]
+    return float(np.median(air)) if air.size >= MIN_SHARE * seen.size else 0.0
+
+
+def without_offset(intensity: Intensity, level: float) -> Intensity:
+    """Stretch (H, W) intensities from [level, 1] to [0, 1]; what is below becomes air."""
+    return np.asarray(np.maximum(intensity - np.float32(level), 0) / np.float32(1 - level))
