@@ -68,6 +68,15 @@ def test_transparent_air_shows_white_whatever_its_colour(mode: str) -> None:
     np.testing.assert_array_equal(grey_of(data), phantom)
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_transparent_air_beside_dark_pixels_shows_black(mode: str) -> None:
+    """An inverted image whose air was made transparent."""
+    inverted = 255 - make_phantom(2).mip
+    alpha = np.where(AIR, 0, 255).astype(np.uint8)
+    data = save(np.dstack([*[inverted] * (3 if mode == "RGBA" else 1), alpha]))
+    np.testing.assert_array_equal(grey_of(data), inverted)
+
+
 def test_what_is_half_transparent_is_half_as_dark() -> None:
     colours = np.array([[[9, 9, 9, 0], [0, 0, 0, 127], [200, 200, 200, 255]]], np.uint8)
     np.testing.assert_array_equal(grey_of(build(colours, 8, RGBA)), [[255, 128, 200]])

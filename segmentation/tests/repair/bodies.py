@@ -53,9 +53,36 @@ def with_dot(image: GreyImage) -> GreyImage:
     return image
 
 
-def resized(image: npt.NDArray[np.uint8], factor: float) -> npt.NDArray[np.uint8]:
-    """The same body at other pixels."""
-    height, width = (round(side * factor) for side in image.shape)
+def in_viewer(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """A dark window of 50 px above and below and 120 px at the sides, with a title, buttons and a list of series."""
+    window = PillowImage.fromarray(np.pad(image, ((50, 50), (120, 120)), constant_values=35))
+    draw = ImageDraw.Draw(window)
+    draw.text((130, 6), "PET viewer - series 3", fill=255)
+    draw.text((130, image.shape[0] + 70), "W 6.0 L 3.0  SUVbw", fill=255)
+    for place in range(130, image.shape[1] + 100, 30):
+        draw.rectangle((place, 22, place + 20, 42), outline=180)
+    for place in range(60, image.shape[0], 40):
+        draw.rectangle((15, place, 39, place + 24), fill=200)
+        draw.text((55, place + 6), f"Series {place}", fill=220)
+    return np.asarray(window)
+
+
+def with_noisy_bars(image: GreyImage) -> GreyImage:
+    """Bars of 80 px at both sides, nearly black."""
+    image = np.pad(image, ((0, 0), (80, 80)))
+    for bar in (image[:, :80], image[:, -80:]):
+        bar[:] = np.random.default_rng(0).integers(0, 25, bar.shape)
+    return image
+
+
+def in_greys(image: npt.NDArray[np.uint8], darkest: int, palest: int) -> npt.NDArray[np.uint8]:
+    """The same image with other greys for black and white."""
+    return (darkest + image * ((palest - darkest) / 255)).round().astype(np.uint8)
+
+
+def resized(image: npt.NDArray[np.uint8], factor: float, stretch: float = 1) -> npt.NDArray[np.uint8]:
+    """The same body at other pixels; rows are stretched in addition."""
+    height, width = round(image.shape[0] * factor * stretch), round(image.shape[1] * factor)
     return np.asarray(PillowImage.fromarray(image).resize((width, height), PillowImage.Resampling.BILINEAR))
 
 

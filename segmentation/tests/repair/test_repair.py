@@ -10,12 +10,15 @@ from mipseg.repair import PLAIN, InputWarning, doubts, repair
 from mipseg.types import BinaryMask, GreyImage
 from tests.repair.bodies import (
     SEEDS,
+    in_greys,
+    in_viewer,
     in_window,
     intensity,
     phantom,
     resized,
     with_colour_bar,
     with_dot,
+    with_noisy_bars,
     with_ruler,
     with_text,
 )
@@ -54,8 +57,9 @@ def test_a_phantom_passes_as_it_is(seed: int, height: int) -> None:
 
 @pytest.mark.parametrize("change", [
     pad((0, 100), 0), pad((0, 12), 0), pad((80, 0), 0), pad((12, 12), 0), pad((0, 100), 40), pad((0, 60), 225),
-    thin_frame, frame_in_a_frame, bars_with_text,
-], ids=["100 px", "12 px", "letterbox", "frame", "grey", "pale", "in a margin", "two frames", "with text"])  # fmt: skip
+    thin_frame, frame_in_a_frame, bars_with_text, with_noisy_bars, in_viewer,
+], ids=["100 px", "12 px", "letterbox", "frame", "grey", "pale", "in a margin", "two frames", "with text", "noisy",
+        "in a viewer"])  # fmt: skip
 @pytest.mark.parametrize("seed", SEEDS)
 def test_bars_and_frames_are_cut_off(seed: int, change: Change) -> None:
     plain, changed = intensity(phantom(seed)), intensity(change(phantom(seed)))
@@ -88,10 +92,30 @@ def test_marks_beside_the_body_are_blanked(seed: int, change: Change) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_an_inverted_image_becomes_exactly_what_was_meant(seed: int) -> None:
-    for image in (255 - phantom(seed), np.pad(255 - phantom(seed), ((0, 0), (50, 50)), constant_values=255)):
+    inverted = 255 - phantom(seed)
+    for image in (inverted, np.pad(inverted, ((0, 0), (50, 50)), constant_values=255), in_viewer(inverted)):
         repaired = repair(intensity(image))
         assert repaired.warnings[0] == InputWarning.INVERTED
         np.testing.assert_array_equal(repaired.intensity, intensity(phantom(seed)))
+
+
+@pytest.mark.parametrize(("darkest", "palest"), [(0, 235), (0, 200), (50, 200), (0, 100)])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_grey_air_becomes_white(seed: int, darkest: int, palest: int) -> None:
+    greys = in_greys(phantom(seed), darkest, palest)
+    wanted = intensity(in_greys(phantom(seed), round(255 * darkest / palest), 255))
+    repaired = repair(intensity(greys))
+    assert repaired.warnings == (InputWarning.GREY_AIR,)
+    np.testing.assert_allclose(repaired.intensity, wanted, atol=2 / palest)
+    if palest >= 200:  # else an inverted image does not have dark air
+        repaired = repair(intensity(255 - greys))
+        assert repaired.warnings == (InputWarning.INVERTED, InputWarning.GREY_AIR)
+        np.testing.assert_allclose(repaired.intensity, wanted, atol=2 / palest)
+
+
+def test_a_part_of_a_body_without_air_has_no_grey_air() -> None:
+    """Its palest pixels are too few to be air."""
+    assert InputWarning.GREY_AIR not in repair(intensity(phantom(2)[100:330, 150:250])).warnings
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
@@ -214,8 +238,9 @@ def test_an_image_without_air_and_a_small_one_are_said() -> None:
     assert InputWarning.SMALL in repair(intensity(phantom(2)[:99])).warnings
 
 
-def test_a_mask_over_more_than_a_quarter_is_implausible() -> None:
+def test_a_mask_over_more_than_half_of_the_body_is_implausible() -> None:
     image, mask = np.zeros((10, 20), np.float32), np.zeros((10, 20), bool)
+    image.flat[:100] = 0.3
     mask.flat[:50] = True
     assert doubts(image, mask) == ()
     mask.flat[50] = True

@@ -49,6 +49,18 @@ def test_a_body_of_another_size_is_brought_to_the_usual_one(seed: int, factor: f
     assert 2 * (restored & expected).sum() / (restored.sum() + expected.sum()) > 0.9
 
 
+@pytest.mark.parametrize("turns", [0, 1])
+@pytest.mark.parametrize(("seed", "stretch"), [*((seed, factor) for seed in SEEDS for factor in (1.7, 2)), (0, 0.6)])
+def test_a_stretched_body_is_brought_near_to_its_usual_height(seed: int, stretch: float, turns: int) -> None:
+    changed = intensity(np.rot90(resized(phantom(seed), 1, stretch), -turns))
+    repaired = repair(changed)
+    assert InputWarning.SCALE in repaired.warnings
+    assert repaired.geometry.turns == turns
+    assert 0.8 < repaired.intensity.shape[0] / 489 < 1.12
+    assert repaired.intensity.shape[1] == 400
+    assert repaired.restore(repaired.intensity > 0.5).shape == changed.shape
+
+
 def test_the_pixel_spacing_counts_for_more_than_the_bodys_size() -> None:
     repaired = repair(intensity(resized(phantom(2), 1.6)), spacing=(2, 2))
     assert repaired.warnings == (InputWarning.SCALE,)

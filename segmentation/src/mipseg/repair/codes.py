@@ -44,7 +44,7 @@ PLAIN = {
     InputWarning.NO_AIR: "There is hardly any air around the body. This may not be a MIP-PET; the mask may be wrong.",
     InputWarning.NOISE: "The image is very noisy; the mask may be wrong.",
     InputWarning.SMALL: "The image is smaller than 100 pixels along a side; the mask may be wrong.",
-    InputWarning.IMPLAUSIBLE: "The mask covers about half of the body or more, so it is probably wrong. This may not "
+    InputWarning.IMPLAUSIBLE: "The mask covers more than half of the body, so it is probably wrong. This may not "
     "be a MIP-PET.",
 }
 

@@ -15,7 +15,7 @@ MIN_SIDE = 100  # pixels
 AIR, MIN_AIR = 0.1, 0.2  # intensity below which is air, and the share of an image that is air
 MAX_STEP = 0.075  # between neighbours at half resolution, on average
 MIN_BODY_SHARE = 0.01  # of the pixels
-MAX_MASK_SHARE = 0.45  # of the body's pixels; 0.42 at most in the data set
+MAX_MASK_SHARE = 0.5  # of the body's pixels; 0.42 at most in the data set
 EMPTY = frozenset({InputWarning.UNIFORM, InputWarning.NO_BODY})
 """The warnings of an image whose mask must be empty."""
 
