@@ -125,7 +125,7 @@ def _stretched(volume: Volume) -> Volume:
         ),
         (lambda volume: replace(volume, voxels=volume.voxels / 5), "window"),
         (lambda volume: replace(volume, voxels=volume.voxels[:200]), "part-of-body"),
-        (_stretched, "scale: the body is unusually large or small; the header's spacing"),
+        (_stretched, "scale: the body is unusually large, small, long or wide; the header's spacing"),
     ],
     ids=["sound", "upside down", "too hot", "too cold", "legs alone", "wrong spacing"],
 )

@@ -69,8 +69,7 @@ def test_transparent_air_shows_white_whatever_its_colour(mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
-def test_transparent_air_beside_dark_pixels_shows_black(mode: str) -> None:
-    """An inverted image whose air was made transparent."""
+def test_transparent_air_around_an_inverted_body_shows_black(mode: str) -> None:
     inverted = 255 - make_phantom(2).mip
     alpha = np.where(AIR, 0, 255).astype(np.uint8)
     data = save(np.dstack([*[inverted] * (3 if mode == "RGBA" else 1), alpha]))

@@ -27,7 +27,7 @@ _BLANKS = b" \t\r\n\v\f"
 _UPRIGHT = 0, 1  # 0 stands for unknown
 _MAX_SPREAD = 32  # between the colours of a pixel that still counts as grey: JPEG's noise is below
 _MAX_COLOURED = 2e-4  # share of the pixels that may be coloured
-_DARK = 128  # of a pixel beside transparent ones; a body's rim is pale
+_DARK = 128  # darker than this, and than the rest, is the rim of a body in inverted images only
 _MAX_SPARE_BITS = 2  # of 16 that colours may leave unused
 
 
@@ -53,7 +53,7 @@ def decode_request(img: str, max_pixels: int = MAX_PIXELS) -> Image:
         max_pixels: largest number of pixels that is decoded.
 
     Returns:
-        (H, W, 3) uint8 with three equal channels. What is transparent shows white, or black beside dark pixels;
+        (H, W, 3) uint8 with three equal channels. What is transparent shows white, or black around an inverted body;
         16-bit values are scaled by the bits that they use. Tints as weak as those of JPEG are turned to grey (ITU-R
         601-2 luma).
 
@@ -157,14 +157,15 @@ def _to_grey(image: PillowImage.Image, info: png.PngInfo | None) -> tuple[GreyIm
 
 
 def _shade_behind(colours: PillowImage.Image) -> str:
-    """What transparent air stands for: black where what lies beside it is dark, as in an inverted image, else white."""
+    """What transparent air stands for: black where the body's rim is dark, as in an inverted image, else white."""
     if colours.getchannel("A").getextrema() != (0, 255):
         return "white"
     pixels = np.asarray(colours)
     clear, opaque = pixels[:, :, 3] == 0, pixels[:, :, 3] == 255
     rims = pixels[:, 1:][opaque[:, 1:] & clear[:, :-1]], pixels[:, :-1][opaque[:, :-1] & clear[:, 1:]]
     rim = np.concatenate(rims)[:, :3]
-    return "black" if rim.size and np.median(rim) < _DARK else "white"
+    is_dark = rim.size > 0 and np.median(rim) < min(_DARK, pixels[opaque][:, :3].mean())
+    return "black" if is_dark else "white"
 
 
 def _scaled(values: npt.NDArray[np.uint32], significant: int | None) -> tuple[GreyImage, int | None]:

@@ -74,27 +74,31 @@ def _bar_width(lines: Intensity) -> int:
 
     What is written in a bar is part of it: lines that hold less of its intensity, up to one that is all bar again.
     """
-    width, level, foreign = 0, None, 0
-    for number, line in enumerate(lines[:-1]):
-        own = _bar_level(line)
-        if own is not None:
-            width, level, foreign = number + 1, own, 0
+    level = _bar_level(lines[0])
+    if level is None:
+        level = _bar_level(uniform_filter1d(lines[0], SMOOTHING))
+        if level is not None:  # a noisy bar
+            lines = uniform_filter1d(lines, SMOOTHING, axis=1)
+    if level is None or len(lines) < 2:
+        return 0
+    width, foreign = 1, 0
+    for number, line in enumerate(lines[1:-1], 1):
+        share = _share_near(line, level)
+        if share < MIN_SHARE and (other := _bar_level(line)) is not None:
+            level, share = other, 1.0
+        if share >= SHARE:
+            width, foreign = number + 1, 0
             continue
-        if level is None or number - width >= MAX_WRITTEN * len(lines):
-            break
-        foreign = 0 if _share_near(line, level) >= MIN_SHARE else foreign + 1
-        if foreign > MAX_FOREIGN:
+        foreign = 0 if share >= MIN_SHARE else foreign + 1
+        if foreign > MAX_FOREIGN or number - width > MAX_WRITTEN * len(lines):
             break
     return width
 
 
 def _bar_level(line: Intensity) -> float | None:
-    """The intensity of a line that is all bar, be it noisy; else None."""
+    """The intensity of a line that is all bar, else None."""
     level = float(np.median(line))
-    if level <= BODY_LEVEL:
-        return None
-    is_bar = max(_share_near(line, level), _share_near(uniform_filter1d(line, SMOOTHING), level)) >= SHARE
-    return level if is_bar else None
+    return level if level > BODY_LEVEL and _share_near(line, level) >= SHARE else None
 
 
 def _share_near(line: Intensity, level: float) -> float:

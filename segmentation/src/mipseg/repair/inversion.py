@@ -12,8 +12,8 @@ def is_inverted(intensity: Intensity) -> bool:
     """Whether both sides, between any bars, are rather hot than air, and hotter than what lies between them."""
     inside = content_box(intensity).of(intensity)
     width = max(1, round(SIDES * inside.shape[1]))
-    level = np.median(np.concatenate([inside[:, :width], inside[:, -width:]], 1))
-    return bool(level > 0.5 and inside.mean() < level)
+    sides = np.concatenate([inside[:, :width], inside[:, -width:]], 1)
+    return bool((sides > 0.5).mean() > 0.5 and inside.mean() < np.median(sides))
 
 
 def invert(intensity: Intensity) -> Intensity:
