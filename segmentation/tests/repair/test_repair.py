@@ -113,6 +113,13 @@ def test_grey_air_becomes_white(seed: int, darkest: int, palest: int) -> None:
         np.testing.assert_allclose(repaired.intensity, wanted, atol=2 / palest)
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_grey_air_in_a_dark_viewer_becomes_white(seed: int) -> None:
+    repaired = repair(intensity(in_viewer(in_greys(phantom(seed), 0, 225))))
+    assert repaired.warnings == (InputWarning.GREY_AIR, InputWarning.BORDER_REMOVED)
+    np.testing.assert_allclose(repaired.intensity, intensity(phantom(seed)), atol=2 / 225)
+
+
 def test_a_part_of_a_body_without_air_has_no_grey_air() -> None:
     """Its palest pixels are too few to be air."""
     assert InputWarning.GREY_AIR not in repair(intensity(phantom(2)[100:330, 150:250])).warnings

@@ -8,7 +8,8 @@ from mipseg.types import Intensity
 STEP = 4  # every fourth row and column is enough to see the air
 DARKEST = 2  # percentile of the intensities that is air, if there is any
 REACH = 0.04  # of the intensities of air above that
-MIN_SHARE = 0.15  # of the pixels that are air
+MIN_SHARE = 0.3  # that air has of what is not much darker, as bars are; at least 0.37 in the data set
+MUCH_DARKER = 0.5  # intensities
 
 
 def air_level(intensity: Intensity) -> float:
@@ -22,7 +23,8 @@ def air_level(intensity: Intensity) -> float:
     if lowest <= BODY_LEVEL:
         return 0.0
     air = seen[seen <= lowest + REACH]
-    return float(np.median(air)) if air.size >= MIN_SHARE * seen.size else 0.0
+    is_air = air.size >= MIN_SHARE * (seen <= lowest + MUCH_DARKER).sum()
+    return float(np.median(air)) if is_air else 0.0
 
 
 def without_offset(intensity: Intensity, level: float) -> Intensity:
