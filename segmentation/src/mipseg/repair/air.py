@@ -6,9 +6,9 @@ from mipseg.model.preprocess import BODY_LEVEL
 from mipseg.types import Intensity
 
 STEP = 4  # every fourth row and column is enough to see the air
-DARKEST = 2  # percentile of the intensities that is air, if there is any
-REACH = 0.04  # of the intensities of air above that
-MIN_SHARE = 0.3  # that air has of what is not much darker, as bars are; at least 0.37 in the data set
+DARKEST, REACH = 2, 0.04  # percentile of the intensities that is air, if there is any, and how far above it air reaches
+FLAT = 0.01  # how far air lies from its median
+MIN_SHARE = 0.3  # that flat air has of what is not much darker, as bars are; at least 0.35 in the data set
 MUCH_DARKER = 0.5  # intensities
 
 
@@ -22,9 +22,9 @@ def air_level(intensity: Intensity) -> float:
     lowest = np.percentile(seen, DARKEST)
     if lowest <= BODY_LEVEL:
         return 0.0
-    air = seen[seen <= lowest + REACH]
-    is_air = air.size >= MIN_SHARE * (seen <= lowest + MUCH_DARKER).sum()
-    return float(np.median(air)) if is_air else 0.0
+    seen = seen[seen <= lowest + MUCH_DARKER]
+    level = np.median(seen[seen <= lowest + REACH])
+    return float(level) if (np.abs(seen - level) <= FLAT).mean() >= MIN_SHARE else 0.0
 
 
 def without_offset(intensity: Intensity, level: float) -> Intensity:
