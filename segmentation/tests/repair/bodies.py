@@ -54,9 +54,10 @@ def with_dot(image: GreyImage) -> GreyImage:
 
 
 def in_viewer(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """A dark window of 50 px above and below and 120 px at the sides, with a title, buttons and a list of series."""
+    """A dark window of 50 px above and below and 120 px beside it, with an outline, a title, buttons and a list."""
     window = PillowImage.fromarray(np.pad(image, ((50, 50), (120, 120)), constant_values=35))
     draw = ImageDraw.Draw(window)
+    draw.rounded_rectangle((4, 4, window.width - 5, window.height - 5), 14, outline=255)
     draw.text((130, 6), "PET viewer - series 3", fill=255)
     draw.text((130, image.shape[0] + 70), "W 6.0 L 3.0  SUVbw", fill=255)
     for place in range(130, image.shape[1] + 100, 30):
