@@ -15,7 +15,7 @@ SMALLEST, LARGEST = 0.74, 1.30  # body size over the usual one; 0.75 to 1.28 in 
 LEVELS = 0.06, 0.1, 0.2  # intensities that outline a body at half resolution
 MAX_FACTOR = 5.0
 # Natural log of a body's edges along rows over those along columns: mean of the data set, where the SD is 0.05, and how
-# far from that is usual (-0.18 to 0.20 there; noise brings it to -0.19). Of a stretch, whose log would add to it, 0.7
+# far from that is usual (-0.13 to 0.20 there; noise brings it to -0.19). Of a stretch, whose log would add to it, 0.7
 # shows: coarse pixels lose texture.
 LOG_EDGES, SQUATTEST, TALLEST, SHOWN = 0.19, -0.22, 0.25, 0.7
 
