@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
+from scipy import ndimage
 
 from mipseg.phantom import make_phantom
 from mipseg.types import GreyImage, Intensity
@@ -36,6 +37,11 @@ def with_text(image: GreyImage, text: str, size: int, shade: int = 0) -> GreyIma
     picture = PillowImage.fromarray(image)
     ImageDraw.Draw(picture).text((4, 4), text, fill=shade, font=ImageFont.load_default(size))
     return np.asarray(picture)
+
+
+def blurred(image: GreyImage, sigma: float) -> GreyImage:
+    """By a Gaussian, sigma in pixels."""
+    return np.asarray(ndimage.gaussian_filter(image.astype(np.float32), sigma).round(), np.uint8)
 
 
 def with_ruler(image: GreyImage) -> GreyImage:

@@ -10,6 +10,7 @@ from mipseg.repair import PLAIN, InputWarning, doubts, repair
 from mipseg.types import BinaryMask, GreyImage
 from tests.repair.bodies import (
     SEEDS,
+    blurred,
     in_greys,
     in_viewer,
     in_window,
@@ -157,12 +158,25 @@ def test_steps_are_undone_in_the_opposite_order() -> None:
     (lambda image: np.hstack([image, np.ascontiguousarray(image[:, ::2])]), InputWarning.SEVERAL_BODIES),
     (lambda image: in_window(image, 2), InputWarning.WINDOW),
     (lambda image: in_window(image, 20), InputWarning.WINDOW),
+    (lambda image: blurred(image, 2), InputWarning.SMOOTH),
+    (lambda image: image // 36 * 36, InputWarning.SMOOTH),
     (lambda image: image[:110], InputWarning.PART_OF_BODY),
     (lambda image: image[:, :195], InputWarning.PART_OF_BODY),
-], ids=["x 0.6", "x 1.6", "twice", "two views", "to SUV 2", "to SUV 20", "head", "half"])  # fmt: skip
+], ids=[
+    "x 0.6", "x 1.6", "twice", "two views", "to SUV 2", "to SUV 20", "blurred", "8 greys", "head", "half"
+])  # fmt: skip
 @pytest.mark.parametrize("seed", SEEDS)
 def test_what_can_not_be_repaired_is_said(seed: int, change: Change, code: InputWarning) -> None:
     assert code in repair(intensity(change(phantom(seed)))).warnings
+
+
+@pytest.mark.parametrize(
+    "change", [lambda image: blurred(image, 1), lambda image: image // 16 * 16, lambda image: resized(image, 2)]
+)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_little_smooth_is_not_said(seed: int, change: Change) -> None:
+    """Nor are pixels that are smooth only until the body has its usual size."""
+    assert InputWarning.SMOOTH not in repair(intensity(change(phantom(seed)))).warnings
 
 
 @pytest.mark.parametrize("seed", [0, 2, 3])

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mipseg.model.preprocess import match_window, smoothness
 from mipseg.repair import bodies, scale, window
 from mipseg.repair.coarse import halved
 from mipseg.repair.codes import InputWarning
@@ -15,6 +16,7 @@ MIN_SIDE = 100  # pixels
 AIR, MIN_AIR = 0.1, 0.2  # intensity below which is air, and the share of an image that is air
 MAX_STEP = 0.075  # between neighbours at half resolution, on average
 MIN_BODY_SHARE = 0.01  # of the pixels
+MAX_SMOOTHNESS = 0.6  # 0.24 at most in the data set; a blur of 2 px gives 0.6 to 0.8, voxels of 6 mm 0.7
 MAX_MASK_SHARE = 0.5  # of the body's pixels; 0.42 at most in the data set
 EMPTY = frozenset({InputWarning.UNIFORM, InputWarning.NO_BODY})
 """The warnings of an image whose mask must be empty."""
@@ -80,7 +82,19 @@ def judge(intensity: Intensity) -> tuple[InputWarning, ...]:
     Args:
         intensity: (H, W) float32 in [0, 1], air 0.
     """
-    return tuple(examine(intensity).warnings)
+    found = examine(intensity)
+    return tuple(found.warnings + doubtful_grain(intensity, found))
+
+
+def doubtful_grain(seen: Intensity, found: Findings) -> list[InputWarning]:
+    """Whether an image is too smooth for the networks, once it has the usual size.
+
+    Args:
+        seen: (h, w) in [0, 1], as the networks get it.
+        found: what `examine` said; with another window, greys are few anyway.
+    """
+    is_told = not EMPTY.isdisjoint(found.warnings) or InputWarning.WINDOW in found.warnings
+    return [InputWarning.SMOOTH] if not is_told and smoothness(match_window(seen)) > MAX_SMOOTHNESS else []
 
 
 def doubts(intensity: Intensity, tumour: BinaryMask) -> tuple[InputWarning, ...]:

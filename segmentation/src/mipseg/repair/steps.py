@@ -10,7 +10,7 @@ from mipseg.repair.border import content_box
 from mipseg.repair.codes import InputWarning
 from mipseg.repair.geometry import Geometry
 from mipseg.repair.inversion import invert, is_inverted
-from mipseg.repair.judgement import EMPTY, examine, is_noisy, is_uniform
+from mipseg.repair.judgement import EMPTY, doubtful_grain, examine, is_noisy, is_uniform
 from mipseg.repair.marks import without_marks
 from mipseg.types import Intensity
 
@@ -65,7 +65,7 @@ def repair(intensity: Intensity, spacing: tuple[float, float] | None = None) -> 
         seen = geometry.apply(cleaned)
     if found.level is not None:
         seen = window.brightened(seen, found.level)
-    return Repaired(seen, (*greys, *borders, *found.warnings), geometry)
+    return Repaired(seen, (*greys, *borders, *found.warnings, *doubtful_grain(seen, found)), geometry)
 
 
 def _with_usual_greys(intensity: Intensity) -> tuple[Intensity, list[InputWarning]]:
