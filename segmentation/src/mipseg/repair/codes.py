@@ -10,6 +10,7 @@ class InputWarning(StrEnum):
     INVERTED = "inverted"
     GREY_AIR = "grey-air"
     BIT_DEPTH = "bit-depth"
+    REPEATED = "repeated-pixels"
     ORIENTATION = "orientation"
     SCALE = "scale"
     SEVERAL_BODIES = "several-bodies"
@@ -31,6 +32,8 @@ PLAIN = {
     InputWarning.GREY_AIR: "The air around the body was grey, so the greys were stretched until it is white, as the "
     "picture shows.",
     InputWarning.BIT_DEPTH: "The file has 16 bits but uses fewer; its values were stretched to the whole range.",
+    InputWarning.REPEATED: "Pixels were repeated, as by enlarging without interpolation; the picture shows them "
+    "interpolated.",
     InputWarning.ORIENTATION: "The body did not stand upright. The image was turned for the prediction, and the mask "
     "turned back: picture and mask lie as in the file.",
     InputWarning.SCALE: "The body is unusually large, small, long or wide, and the pixels' size is not known. It was "

@@ -10,7 +10,7 @@ from PIL import Image as PillowImage
 from mipseg.repair.border import Box
 from mipseg.types import Intensity
 
-SHARPENINGS = 2  # see `_sharpened`; more change little
+SHARPENINGS = 2  # see `sharpened`; more change little
 # Pixels of scanners are averages over themselves, those of resized images over a little more; this is in between.
 CUBIC, AVERAGED = PillowImage.Resampling.BICUBIC, PillowImage.Resampling.HAMMING
 
@@ -33,7 +33,7 @@ class Geometry:
 
     def apply(self, part: Intensity) -> Intensity:
         """Go from the part of the original that is kept to the repaired image; without a change it is not copied."""
-        return np.ascontiguousarray(np.rot90(_sharpened(part, self.resampled), self.turns))
+        return np.ascontiguousarray(np.rot90(sharpened(part, self.resampled), self.turns))
 
     def restore(self, repaired: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Bring a probability map or a mask of the repaired image back to the original's shape.
@@ -54,7 +54,7 @@ class Geometry:
         return full
 
 
-def _sharpened(part: Intensity, shape: tuple[int, int]) -> Intensity:
+def sharpened(part: Intensity, shape: tuple[int, int]) -> Intensity:
     """Resample an image so that, averaged over the pixels that it came from, it is again what it was.
 
     An image of coarse pixels is blurred twice when it grows: by its pixels and by the interpolation. What the averages

@@ -12,6 +12,7 @@ from mipseg.repair.geometry import Geometry
 from mipseg.repair.inversion import invert, is_inverted
 from mipseg.repair.judgement import EMPTY, doubtful_grain, examine, is_noisy, is_uniform
 from mipseg.repair.marks import without_marks
+from mipseg.repair.repeats import without_repeats
 from mipseg.types import Intensity
 
 
@@ -53,8 +54,10 @@ def repair(intensity: Intensity, spacing: tuple[float, float] | None = None) -> 
     intensity, greys = _with_usual_greys(intensity)
     box = content_box(intensity)
     part = box.of(intensity)
-    cleaned = part if is_noisy(part) else without_marks(part)
-    borders = [InputWarning.BORDER_REMOVED] if part.shape != intensity.shape or cleaned is not part else []
+    smoothed = without_repeats(part)
+    repeats = [InputWarning.REPEATED] if smoothed is not part else []
+    cleaned = smoothed if is_noisy(smoothed) else without_marks(smoothed)
+    borders = [InputWarning.BORDER_REMOVED] if part.shape != intensity.shape or cleaned is not smoothed else []
     geometry = Geometry(intensity.shape, box, scale.resampled_shape(part.shape, spacing))
     seen = geometry.apply(cleaned)
     found = examine(seen)
@@ -65,7 +68,7 @@ def repair(intensity: Intensity, spacing: tuple[float, float] | None = None) -> 
         seen = geometry.apply(cleaned)
     if found.level is not None:
         seen = window.brightened(seen, found.level)
-    return Repaired(seen, (*greys, *borders, *found.warnings, *doubtful_grain(seen, found)), geometry)
+    return Repaired(seen, (*greys, *borders, *repeats, *found.warnings, *doubtful_grain(seen, found)), geometry)
 
 
 def _with_usual_greys(intensity: Intensity) -> tuple[Intensity, list[InputWarning]]:
