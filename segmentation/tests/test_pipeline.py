@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from mipseg.errors import ArgumentError, ImageError
+from mipseg.io import mask_png
 from mipseg.io.arrays import intensity_of_image
 from mipseg.model.segmenter import MODELS, Segmenter
 from mipseg.pipeline import Result, analyze, analyze_file, analyze_image, segment_image
@@ -144,3 +145,10 @@ def test_a_mask_is_not_taken_for_an_image(tmp_path: Path, low: int, high: int) -
     Image.fromarray(mask).save(tmp_path / "mask.png")
     with pytest.raises(ImageError, match=f"^the image holds only {low} and {high}, as a mask does and PET does not$"):
         analyze_file(tmp_path / "mask.png", Segmenter(tmp_path))
+
+
+def test_two_grey_levels_of_few_pixels_are_chance() -> None:
+    few = np.array([[189, 243]], np.uint8)
+    mask_png.check_is_no_mask(few)
+    with pytest.raises(ImageError, match="holds only 189 and 243"):
+        mask_png.check_is_no_mask(np.repeat(few, 50, 0))

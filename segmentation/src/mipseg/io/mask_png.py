@@ -16,6 +16,8 @@ from mipseg.io.png import SIGNATURE, check_png
 from mipseg.metrics import dice_score
 from mipseg.types import BinaryMask, GreyImage
 
+_FEW_PIXELS = 100  # below, two grey levels may be chance
+
 
 def decode_rgb(data: bytes, max_pixels: int = MAX_PIXELS) -> npt.NDArray[np.uint8]:
     """Decode a PNG of any kind: palettes and grey become RGB, alpha is dropped, of 16 bits the upper 8 are kept.
@@ -119,10 +121,10 @@ def check_is_no_mask(image: npt.NDArray[np.generic]) -> None:
         image: of whole numbers.
 
     Raises:
-        ImageError: it has two grey levels.
+        ImageError: it has two grey levels, and more pixels than may have so by chance.
     """
     low, high = image.min(), image.max()
-    if low < high and ((image == low) | (image == high)).all():
+    if low < high and image.size >= _FEW_PIXELS and ((image == low) | (image == high)).all():
         raise ImageError(f"the image holds only {low} and {high}, as a mask does and PET does not")
 
 
