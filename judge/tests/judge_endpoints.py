@@ -178,6 +178,7 @@ def gzip_bomb() -> bytes:
     return gzip.compress(bytes(8 << 20)) * 128
 
 
+@cache
 def image_bomb() -> bytes:
     """A PNG of a few kilobytes that claims 40,000 x 40,000 pixels."""
 

@@ -72,7 +72,7 @@ def test_one_image_as_a_probe_then_so_many_at_a_time(db: Database, settings: Jud
 def test_v2_every_image_of_a_hostile_endpoint_gets_a_row(db: Database, settings: JudgeSettings) -> None:
     endpoints.gzip_bomb()  # made before memory is measured
     faults = list(endpoints.FAULTS.values())
-    count, deadline_s = -2, 10.0 if FULL else 1.0
+    count, deadline_s = -2, 10.0 if FULL else 3.0  # a busy machine may take a second for a sound answer
 
     def resolver(
         host: str, _: int
