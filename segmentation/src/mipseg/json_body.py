@@ -5,8 +5,6 @@ from typing import Any
 
 REQUEST_PARTS = 1000  # a request has a handful; 6 MiB of `[],[],…` would take 700 MB of memory and seconds
 REPLY_PARTS = 100_000  # other services may say more than is asked for
-
-
 _MAX_LINE = 300  # characters
 
 

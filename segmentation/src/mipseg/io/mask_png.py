@@ -59,8 +59,8 @@ def _opened(data: bytes, name: str, max_pixels: int) -> Iterator[PillowImage.Ima
         raise ImageError(f"{name} can't be decoded; the file is damaged") from error
 
 
-def _alpha_of(image: PillowImage.Image) -> GreyImage | None:
-    """The alpha of each pixel, where it says anything: it differs between them."""
+def alpha_of(image: PillowImage.Image) -> GreyImage | None:
+    """The alpha of each pixel, (H, W); None where it says nothing, since it is the same everywhere."""
     if "A" not in image.getbands() and "transparency" not in image.info:
         return None
     alpha = np.asarray(image.convert("RGBA"))[:, :, 3]
@@ -108,7 +108,7 @@ def decode_mask(data: bytes, name: str) -> npt.NDArray[Any]:
         ImageTooLargeError: more pixels than are decoded.
     """
     with _opened(data, name, MAX_PIXELS) as image:
-        if _alpha_of(image) is not None:
+        if alpha_of(image) is not None:
             raise ImageError(f"{name} is transparent in a part, which a mask must not be; save it without transparency")
         image.info.pop("transparency", None)
         return np.asarray(image if image.mode.startswith("I") else image.convert("L"))
@@ -155,7 +155,7 @@ def describe_mask_file(data: bytes, reference: BinaryMask) -> str:
         rgb = decode_rgb(data)
         with PillowImage.open(io.BytesIO(data), formats=["PNG"]) as image:
             mode = image.mode
-            alpha = _alpha_of(image)
+            alpha = alpha_of(image)
     except (InputError, OSError, ValueError):
         return "not a PNG that can be read"
     said = [mode]

@@ -8,7 +8,7 @@ from PIL import Image as PillowImage
 
 from mipseg.checks import validate_segmentation
 from mipseg.errors import ImageError, InputError, SegmentationError
-from mipseg.io.mask_png import decode_rgb, encode_png
+from mipseg.io.mask_png import alpha_of, decode_rgb, encode_png
 from mipseg.serving.problems import ProblemError
 from mipseg.types import Mask
 
@@ -42,6 +42,6 @@ def check_mask(data: bytes, projection: Path, max_pixels: int) -> bytes:
 def _check_alpha(data: bytes, mask: Mask) -> None:
     """Refuse a mask of which colours and alpha say different things: the tumour may be in either."""
     with PillowImage.open(io.BytesIO(data), formats=["PNG"]) as picture:
-        alpha = np.asarray(picture.convert("RGBA"))[:, :, 3]
-    if alpha.min() != alpha.max() and not np.array_equal(alpha, mask[:, :, 0]):
+        alpha = alpha_of(picture)
+    if alpha is not None and not np.array_equal(alpha, mask[:, :, 0]):
         raise ImageError("the mask's alpha is neither the same everywhere nor that of its white pixels")
