@@ -13,7 +13,7 @@ from PIL import Image as PillowImage
 from mipseg.io.write import write_png
 from tests.cli.conftest import Command
 from tests.endpoints import endpoint
-from tests.io.pet_files import write_nifti
+from tests.io.pet_files import AFFINE, PHANTOM, orientations, turned, write_nifti
 from tests.report.pages import read_page
 
 
@@ -94,6 +94,15 @@ def test_volumes_have_sizes_in_ml(mipseg: Command, tmp_path: Path) -> None:
     found = json.loads(mipseg("evaluate", reference, prediction, "--json").stdout)
     assert found["scores"] == {"mask": 1}
     assert tuple(found["lesions"][3].values()) == ("from 20 ml", 1, 1, 1, 1)
+
+
+def test_the_same_grid_may_have_its_axes_in_another_order(mipseg: Command, tmp_path: Path) -> None:
+    reference = write_nifti(tmp_path / "r.nii", (PHANTOM > 150).astype(np.uint8), AFFINE)  # of 1 to 210
+    for axes, flips in orientations():
+        array, affine = turned(axes, flips)
+        prediction = write_nifti(tmp_path / "p.nii", (array > 160).astype(np.uint8), affine)
+        found = json.loads(mipseg("evaluate", reference, prediction, "--json").stdout)
+        assert found["scores"] == {"mask": pytest.approx(2 * 50 / (60 + 50))}
 
 
 def test_masks_at_different_places_are_not_compared(mipseg: Command, tmp_path: Path) -> None:

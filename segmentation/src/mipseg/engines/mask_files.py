@@ -5,9 +5,10 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from mipseg.engines.cases import RECORD, without_suffix
 from mipseg.errors import InputError, VolumeError
@@ -15,7 +16,7 @@ from mipseg.io.codec import decode_image
 from mipseg.io.dataset import label_path
 from mipseg.io.find import file_kind, files_by_kind
 from mipseg.io.mask_png import decode_mask, marked_in
-from mipseg.io.volume import farthest_corner
+from mipseg.io.volume import farthest_corner, to_patient_frame
 from mipseg.types import BinaryMask, GreyImage
 
 MaskKind: TypeAlias = Literal["image", "nifti"]
@@ -146,22 +147,30 @@ def read_pair(reference: Reference, prediction: Path) -> tuple[BinaryMask, Binar
     Raises:
         InputError: a file can't be read or is no mask, or they do not lie on each other.
     """
-    side = 1.0
-    if reference.kind == "image":
-        found = read_mask(prediction)
-        true = reference.tumour(found.shape)
-    else:
-        from mipseg.io.nifti import read_nifti  # noqa: PLC0415 # an extra
+    if reference.kind == "nifti" and reference.mask is not None:
+        return _read_nifti_pair(reference.mask, prediction)
+    found = read_mask(prediction)
+    true = reference.tumour(found.shape)
+    _check_shapes(true, found)
+    return true, found, 1.0
 
-        files = [file for file in (reference.mask, prediction) if file is not None]
-        grids = [read_nifti(file) for file in files]
-        true, found = (marked_in(grid.array, str(file)) for grid, file in zip(grids, files, strict=True))
-        side = float(abs(np.linalg.det(grids[0].affine[:3, :3]))) / 1000
+
+def _read_nifti_pair(reference: Path, prediction: Path) -> tuple[BinaryMask, BinaryMask, float]:
+    """Two masks (Z, Y, X) in the patient's frame: files may hold one grid's axes in other orders and directions."""
+    from mipseg.io.nifti import read_nifti  # noqa: PLC0415 # an extra
+
+    files = (reference, prediction)
+    (true, place, *_), (found, other, *_) = (to_patient_frame(read_nifti(file), "nifti") for file in files)
+    _check_shapes(true, found)
+    if farthest_corner(place, other, true.shape) > _MAX_SHIFT_MM:
+        raise VolumeError("reference and prediction lie at different places")
+    voxel_ml = float(abs(np.linalg.det(place[:3, :3]))) / 1000
+    return marked_in(true, str(reference)), marked_in(found, str(prediction)), voxel_ml
+
+
+def _check_shapes(true: npt.NDArray[Any], found: npt.NDArray[Any]) -> None:
     if true.shape != found.shape:
         raise VolumeError(f"the shapes differ: reference {true.shape}, prediction {found.shape}")
-    if reference.kind == "nifti" and farthest_corner(grids[0].affine, grids[1].affine, true.shape) > _MAX_SHIFT_MM:
-        raise VolumeError("reference and prediction lie at different places")
-    return true, found, side
 
 
 def read_mask(file: Path) -> BinaryMask:
