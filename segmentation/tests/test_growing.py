@@ -113,6 +113,19 @@ def test_rays_beside_a_lesion_are_as_deep_as_it() -> None:
     assert LESION[:, beside[:, 1]].any(axis=(0, 2)).all()
 
 
+def test_rays_beside_a_lesion_with_a_cold_middle_are_not_in_its_gap() -> None:
+    hot = np.zeros(SHAPE, bool)
+    hot[25:36, 10:21, 25:36] = True
+    voxels = scan((hot, 8.0), blur=0)
+    voxels[25:36, 13:18, 25:36] = 1  # what is left in front and behind hangs together at one side
+    voxels[25:36, 10:21, 25] = 8
+    wide = np.asarray(ndimage.binary_dilation(shadow(hot), iterations=2))
+    grown = estimate(voxels, wide)
+    np.testing.assert_array_equal(shadow(grown), wide)
+    assert ndimage.label(grown, growing.NEIGHBOURS_18)[1] == 1
+    assert not grown[:, 13:18, 26:].any()
+
+
 @pytest.mark.parametrize("air", [0.0, -0.1])
 def test_a_mask_of_air_is_one_voxel_deep_on_its_rays(air: float) -> None:
     rays = np.zeros((60, 60), bool)

@@ -220,15 +220,21 @@ class _Part:
         tumour[region.box] |= region.inside
 
     def _add_other_rays(self, tumour: BinaryVoxels, rays: BinaryMask) -> None:
-        """Add one voxel on each of these rays, as deep as the middle of the tumour on the nearest other ray."""
+        """Add one voxel on each of these rays, as deep as the tumour on the nearest other ray: nearest to its middle.
+
+        The middle itself may be a gap, as in a lesion with a cold centre.
+        """
         z, x = np.nonzero(rays)
         if z.size:
             first, behind = tumour.argmax(axis=1), tumour.shape[1] - tumour[:, ::-1].argmax(axis=1)
-            depth = (first + behind) // 2
             near = ndimage.distance_transform_edt(
                 ~tumour.any(axis=1), self.spacing[::2], return_distances=False, return_indices=True
             )
-            tumour[z, depth[tuple(near[:, z, x])], x] = True
+            near_z, near_x = near[:, z, x]
+            middle = ((first + behind) // 2).astype(np.int16)[near_z, near_x, None]
+            depth = np.arange(tumour.shape[1], dtype=np.int16)  # small, since many
+            gap = np.where(tumour[near_z, :, near_x], np.abs(depth - middle), depth.size)
+            tumour[z, gap.argmin(axis=1), x] = True
 
     def _free(self, level: float, near: BinaryVoxels, tumour: BinaryVoxels, box: Box) -> BinaryVoxels:
         """The voxels of a box that are hot enough, near enough and in no lesion yet."""
