@@ -125,6 +125,19 @@ def test_mask_lies_on_the_input_in_all_orientations(tmp_path: Path, kind: str) -
             np.testing.assert_allclose(image.affine, nib.Nifti1Image.from_filename(path).affine, atol=1e-5)
 
 
+@pytest.mark.parametrize(("shear", "code"), [(0.0, 1), (0.001, 1), (0.015, 0)])
+def test_a_qform_is_left_out_where_a_shear_would_move_it(shear: float, code: int, tmp_path: Path) -> None:
+    affine = np.diag([2.0, 2, 2, 1])
+    affine[0, 2] = 2 * shear
+    values = np.random.default_rng(0).uniform(0, 8, (8, 8, 100)).astype(np.float32)
+    volume = read_volume(input_nifti(tmp_path / "in.nii", values, affine), unit="suv")
+    write_nifti(tmp_path / "out.nii", volume.voxels, volume.source)
+    assert nib.Nifti1Image.from_filename(tmp_path / "out.nii").get_qform(coded=True)[1] == code
+    again = read_volume(tmp_path / "out.nii", unit="suv")
+    np.testing.assert_array_equal(again.voxels, volume.voxels)
+    np.testing.assert_allclose(again.affine, volume.affine, atol=1e-5)
+
+
 def test_the_same_array_gives_the_same_bytes(tmp_path: Path) -> None:
     volume = read_volume(input_nifti(tmp_path / "in.nii"), unit="suv")
     files = [tmp_path / "a.nii.gz", tmp_path / "b.nii.gz"]

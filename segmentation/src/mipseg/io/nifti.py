@@ -18,7 +18,7 @@ from mipseg.io.volume import Affine, Grid, check_affine, check_finite, check_siz
 _CHUNK = 1 << 24
 _LPS_OF_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _MILLIMETRES = {"meter": 1000.0, "mm": 1.0, "micron": 0.001}
-_MAX_DISAGREEMENT = 0.5  # between sform and qform at a corner, in sides of the smallest voxel
+MAX_DISAGREEMENT = 0.5  # between sform and qform at a corner, in sides of the smallest voxel
 _MAX_STRETCH = 0.01  # between the sides of a voxel by pixdim and by the matrix
 
 
@@ -85,7 +85,7 @@ def _affine(header: Any, shape: tuple[int, ...], name: str) -> Affine:
         raise VolumeError(f"{name} has no orientation (sform_code and qform_code are 0); left and right are unknown")
     if sform is not None and qform is not None:
         apart = farthest_corner(sform, qform, shape)
-        if not apart <= _MAX_DISAGREEMENT * float(sides.min()):
+        if not apart <= MAX_DISAGREEMENT * float(sides.min()):
             raise VolumeError(f"{name}: sform and qform disagree by up to {apart:.1f} mm; set one of the codes to 0")
     placed = np.linalg.norm(affine[:3, :3], axis=0)
     if not np.allclose(placed, sides, rtol=_MAX_STRETCH, atol=0):

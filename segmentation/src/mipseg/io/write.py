@@ -15,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image as PillowImage
 
 from mipseg.errors import InputError
-from mipseg.io.volume import Source
+from mipseg.io.volume import Source, farthest_corner, spacing_of
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet's formula may begin with
 _RAS_OF_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -138,11 +138,15 @@ def write_nifti(file: Path, array: npt.NDArray[Any], source: Source) -> None:
     """
     import nibabel as nib  # noqa: PLC0415 # an extra
 
+    from mipseg.io.nifti import MAX_DISAGREEMENT  # noqa: PLC0415 # needs it, too
+
     own, affine = source.to_own_axes(array), source.affine
     if source.kind != "nifti":  # (slice, row, column) or (k, j, i)
         own, affine = np.transpose(own), affine[:, [2, 1, 0, 3]]
     image = nib.Nifti1Image(own, None)
     for set_form in (image.set_sform, image.set_qform):
         set_form(_RAS_OF_LPS @ affine, code="scanner")
+    if farthest_corner(image.get_sform(), image.get_qform(), own.shape) > MAX_DISAGREEMENT * min(spacing_of(affine)):
+        image.set_qform(None)  # it can't hold a shear
     image.header.set_xyzt_units("mm")
     nib.save(image, file)
