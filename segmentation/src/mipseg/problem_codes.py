@@ -65,6 +65,7 @@ PROBLEMS: dict[str, Problem] = {
     "not-ready": Problem(503, "the service is still starting", _AGAIN),
     "busy": Problem(503, "too many requests at once", _AGAIN),
     "deadline": Problem(503, "the prediction took too long", _AGAIN),
+    "service-error": Problem(500, "the service failed", _SEE_LOG),
     "stuck": Problem(503, "earlier predictions do not end", "look into its log; if they never end, restart it"),
     # The judge.
     "judge-starting": Problem(503, "the judge is still starting", _AGAIN),

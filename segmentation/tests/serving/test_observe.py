@@ -1,5 +1,6 @@
 """Nothing that was sent gets into logs, metrics or errors; one event is one JSON line."""
 
+import asyncio
 import json
 import re
 import uuid
@@ -7,9 +8,14 @@ from http import HTTPMethod
 from pathlib import Path
 from typing import Any
 
+import httpx
+import numpy as np
 import pytest
 
 from mipseg import serving
+from mipseg.model.segmenter import load_segmenter
+from mipseg.serving.app import create_app
+from mipseg.settings import Settings
 from tests.serving import served_app
 from tests.serving.answers import GOOD, assert_problem
 from tests.serving.images import b64, good_png
@@ -108,6 +114,20 @@ def test_any_other_request_id_is_replaced(service: Server, given: str) -> None:
     answer = service.client.get("/nowhere", headers={"X-Request-ID": given})
     assert_problem(answer, 404)
     assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"])
+
+
+def test_an_error_that_nobody_foresaw_counts_as_500(tmp_path: Path) -> None:
+    app = create_app(np.zeros_like, load_segmenter(), Settings(jobs_dir=tmp_path))
+    app.add_api_route("/broken", lambda: 1 / 0)
+
+    async def ask() -> tuple[httpx.Response, str]:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://t") as client:
+            return await client.get("/broken"), (await client.get("/metrics")).text
+
+    answer, metrics = asyncio.run(ask())
+    assert_problem(answer, 500, "service-error")
+    assert 'mipseg_requests_total{method="GET",route="/broken",status="500"} 1.0' in metrics
 
 
 def test_metrics_count_by_route_pattern(service: Server) -> None:

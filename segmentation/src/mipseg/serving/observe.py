@@ -58,6 +58,9 @@ class Observe:
 
         try:
             await self._app(scope, receive, watch)
+        except Exception:
+            status = status or 500  # which is answered outside of every middleware
+            raise
         finally:
             # The route's pattern, never the path that was sent: nothing from outside gets into logs and labels.
             route = getattr(scope.get("route"), "path", "unknown")

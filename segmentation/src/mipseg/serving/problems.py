@@ -65,7 +65,7 @@ def as_problem(error: Exception) -> ProblemError:
         return ProblemError("invalid-prediction", str(error)[:500])
     if isinstance(error, errors.ModelError):
         return ProblemError("model-unavailable", "the model can't be loaded; see the log", {"Retry-After": "5"})
-    return ProblemError("prediction-failed", "the prediction function raised an error; see the log")
+    return ProblemError("service-error", "an error that nobody foresaw; see the log")
 
 
 def add_request_ids(app: FastAPI) -> None:

@@ -208,7 +208,7 @@ def _call(predict: Predict, image: Image) -> Mask:
         mask = predict(image.copy())
     except ModelError:
         raise
-    except Exception as error:  # its own InputError as well: what it says is not about the request
+    except (Exception, SystemExit) as error:  # its own InputError as well: what it says is not about the request
         _log.exception("predict_failed")
         detail = "the prediction function raised an error; see the log"
         raise ProblemError("prediction-failed", detail) from error

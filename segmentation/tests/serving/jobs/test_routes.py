@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -189,6 +190,16 @@ def test_results(tmp_path: Path) -> None:
     for name in ("mask.png", "job.json", "upload", "..\\job.json"):
         assert_problem(ask("GET", f"/v1/jobs/{job.id}/result/{name}"), 404, "unknown-result")
     assert_problem(ask("GET", f"/v1/jobs/{job.id}/result/..%2F..%2Fjob.json"), 404, "not-found")
+
+
+def test_results_that_were_removed_from_the_disk(tmp_path: Path) -> None:
+    store, ask = routes_alone(tmp_path)
+    job = add_done(store)
+    shutil.rmtree(store.folder_of(job))
+    answers = ask("GET", f"/v1/jobs/{job.id}/result/mip.png"), put(ask, f"/v1/jobs/{job.id}", png(MASK))
+    for answer in answers:
+        assert_problem(answer, 404, "unknown-result")
+        assert answer.json()["detail"] == "the file was removed from the service's disk; send the volume again"
 
 
 def png(pixels: np.ndarray, mode: str | None = None) -> bytes:

@@ -74,9 +74,12 @@ def result(folder: Path, job: Job, name: str) -> Path:
     """
     if job.state != "done":
         raise ProblemError("job-not-done", f"the job is {job.state}, so it has no files")
-    if name not in {file.name for file in job.files}:
+    file = folder / job.results / UPLOAD / name
+    if name not in {listed.name for listed in job.files}:
         raise ProblemError("unknown-result", "the job has no file of this name")
-    return folder / job.results / UPLOAD / name
+    if not file.is_file():
+        raise ProblemError("unknown-result", "the file was removed from the service's disk; send the volume again")
+    return file
 
 
 def projection(folder: Path, job: Job) -> Path:
