@@ -108,8 +108,8 @@ def test_a_date_that_can_not_be_kept_is_an_error(
     judge: RunJudge, capsys: pytest.CaptureFixture[str], date: str
 ) -> None:
     line = judge("admin", "open-evaluation", "--at", date, status=2).splitlines()[-1]
-    assert line.startswith("judge admin open-evaluation: error: argument --at: ")
-    assert repr(date) in line
+    wanted = "a date from 1970 on is needed, such as 2026-12-01T12:00+01:00"
+    assert line == f"judge admin open-evaluation: error: argument --at: {date!r}; {wanted}"
 
 
 def test_wrong_settings_and_databases_are_one_line(judge: RunJudge, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from threading import Event
 from typing import NoReturn
@@ -94,16 +95,14 @@ def _parse() -> argparse.Namespace:
 
 
 def _moment(text: str) -> datetime:
-    """A date that can be kept as seconds since 1970 and shown again; argparse turns the error into a line."""
-    try:
+    """A date that can be kept as seconds since 1970 and shown again; without a time zone it is this machine's time."""
+    with suppress(ValueError, OverflowError, OSError):  # the latter two beyond the years that the system knows
         date = datetime.fromisoformat(text).astimezone()
         seconds = date.timestamp()
         datetime.fromtimestamp(seconds, UTC)
-    except (OverflowError, OSError) as error:  # beyond the years that the system knows
-        raise ValueError from error
-    if seconds < 0:
-        raise ValueError
-    return date
+        if seconds >= 0:
+            return date
+    raise argparse.ArgumentTypeError(f"{text!r}; a date from 1970 on is needed, such as 2026-12-01T12:00+01:00")
 
 
 def _serve(_: argparse.Namespace, settings: JudgeSettings) -> None:
