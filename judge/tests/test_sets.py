@@ -8,7 +8,9 @@ import numpy.typing as npt
 import pytest
 from judge_running import SIZE
 from PIL import Image
+from structlog.testing import capture_logs
 
+from mipjudge.service import Judge
 from mipjudge.sets import PHANTOM_VERSION, Sets, build_sets
 from mipjudge.settings import JudgeSettings
 from mipseg.errors import DatasetError
@@ -28,6 +30,18 @@ def test_the_sets_are_disjoint_seeded_and_as_large_as_they_can_be(tmp_path: Path
     assert make(tmp_path, data_dir, seed=1).validation.fingerprint != sets.validation.fingerprint
     assert sets.validation.fingerprint != sets.test.fingerprint
     assert len(make(tmp_path, data_dir, set_size=5).test) == 5
+
+
+@pytest.mark.parametrize(("changes", "warned"), [
+    ({"host": "0.0.0.0"}, True), ({"host": "0.0.0.0", "seed": 1945}, False), ({}, False),
+])  # fmt: skip
+def test_a_judge_for_others_on_phantoms_that_anybody_can_draw_says_so(
+    tmp_path: Path, changes: dict[str, Any], *, warned: bool
+) -> None:
+    with capture_logs() as logs:
+        opened = Judge(JudgeSettings(_env_file=None, dir=tmp_path, data_dir=tmp_path, **changes)).open()
+    opened.db.close()
+    assert [entry["event"] for entry in logs if entry["log_level"] == "warning"] == ["known_seed"] * warned
 
 
 @pytest.mark.parametrize("file", ["imgs/patient", "labels/segmentation"])

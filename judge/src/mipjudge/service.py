@@ -18,7 +18,7 @@ from mipjudge.errors import JudgeError, RateLimitError
 from mipjudge.lookups import Lookups
 from mipjudge.models import Attempt, Team
 from mipjudge.runner import Worker, WorkerPool
-from mipjudge.sets import Sets, build_sets
+from mipjudge.sets import PHANTOMS, Sets, build_sets
 from mipjudge.settings import JudgeSettings
 from mipjudge.target import AddressPolicy
 from mipseg.local_secret import make_secret
@@ -76,7 +76,10 @@ class Judge:
                 make_secret(self.settings.dir)  # now, as clients read it before they call
             except OSError as error:
                 _log.warning("no_local_teams", error=type(error).__name__)
-        self._resources = Resources(Database(self.settings.sqlalchemy_url), build_sets(self.settings))
+        sets = build_sets(self.settings)
+        if not self.settings.is_local and sets.source == PHANTOMS and "seed" not in self.settings.model_fields_set:
+            _log.warning("known_seed", advice="teams can draw these phantoms; set MIPSEG_JUDGE_SEED to a secret number")
+        self._resources = Resources(Database(self.settings.sqlalchemy_url), sets)
         return self._resources
 
     def team(self, token: str | None) -> Team:
