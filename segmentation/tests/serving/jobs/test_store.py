@@ -44,7 +44,8 @@ def add(store: JobStore, content: bytes = NRRD, **options: Any) -> Job:
 def write_results(store: JobStore, job: Job, number: int = 0, kind: str = "dicom") -> Path:
     folder = store.folder_of(job) / f"results-{number}/upload"
     folder.mkdir(parents=True)
-    (folder / "mask.nii.gz").write_bytes(b"abc")
+    for name in ("mask.nii.gz", "mip.png"):
+        (folder / name).write_bytes(b"abc")
     (folder / "measurements.json").write_text(json.dumps({"kind": kind, "files": ["mip.png"]}))
     (store.folder_of(job) / "tmp").mkdir()
     return folder / "mask.nii.gz"
@@ -155,6 +156,7 @@ def test_all_jobs_are_bounded_in_size(make_store: MakeStore) -> None:
     assert_refused("disk-full", store.check_room, 1.5 * MIN_ROOM)
     store.check_room(1)  # the rest is for one of the smallest
     store.begin_next()
+    write_results(store, job)
     store.finish(job.id, FILES)
     assert store.get(job.id).room == len(large) + 3
     assert (store.folder_of(job) / "upload").exists()
