@@ -37,6 +37,17 @@ def test_a_local_judge_may_refuse_that(
     assert result.err == f"error: {judge.url} gives out no token for a local team ({status}); set EVAL_API_TOKEN\n"
 
 
+def test_a_local_judge_that_can_not_answer_now(
+    judge: StandIn, run_validate: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("EVAL_API_TOKEN")
+    answer = Answer({"code": "database-unavailable", "detail": "the disk is full"}, 503)
+    judge.will(LOCAL_TEAM, answer)
+    result = run_validate()
+    assert result.code == 2
+    assert result.err == "error: the judge's database is busy or away (503): the disk is full\n"
+
+
 def test_the_judges_secret_shows_that_this_user_runs_it(
     judge: StandIn, run_validate: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -57,6 +57,8 @@ class JudgeClient:
         secret, reply = self._ask_for_local_team(folder)
         if read_secret(folder) != secret:  # the judge has just made it, on its first start
             secret, reply = self._ask_for_local_team(folder)
+        if reply.status >= 500:  # a token would not help
+            raise self._refusal(reply)
         if not reply.ok:
             advice = "set EVAL_API_TOKEN"
             if answers.read_code(reply.content, reply.status) == "local-secret":
