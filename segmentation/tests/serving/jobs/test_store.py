@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import stat
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -116,6 +117,19 @@ def test_nothing_but_the_reason_stays_of_what_failed(make_store: MakeStore) -> N
     assert [path.name for path in store.folder_of(job).iterdir()] == ["job.json"]
     assert (store.get(job.id).state, store.get(job.id).problem) == ("failed", PROBLEM)
     assert_refused("job-not-done", store.result, job.id, "mask.nii.gz")
+
+
+def test_a_folder_that_somebody_removed_is_made_again(make_store: MakeStore) -> None:
+    store = make_store()
+    first = add(store)
+    store.begin_next()
+    shutil.rmtree(store.folder_of(first).parent)
+    assert_refused("unknown-job", store.get, first.id)
+    store.finish(first.id, FILES)  # its process has not noticed
+    second = add(store)
+    assert store.folder_of(second).parent.stat().st_mode & 0o777 == 0o700
+    assert store.begin_next() == store.get(second.id)
+    assert_refused("unknown-job", store.get, first.id)
 
 
 @pytest.mark.parametrize("job_id", ["0" * 32, "", "..", "../jobs", "lock"])

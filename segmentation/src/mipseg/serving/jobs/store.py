@@ -45,6 +45,8 @@ class JobStore:
     def open(self, *, create: bool = False) -> None:
         """Take the folder and read its jobs, unless that has happened; a job that was running is queued again.
 
+        A folder that was removed meanwhile is left, and its jobs are forgotten.
+
         Args:
             create: whether to make the folder where there is none.
 
@@ -52,7 +54,11 @@ class JobStore:
             ProblemError: another service has it, or it can't be used.
         """
         with self._lock:
-            if self._owner is not None or not (create or self._folder.is_dir()):
+            is_there = self._folder.is_dir()
+            if self._owner is not None and not is_there:  # somebody removed it with all jobs
+                self._owner.release()
+                self._owner, self._jobs = None, {}
+            if self._owner is not None or not (create or is_there):
                 return
             try:
                 self._folder.mkdir(0o700, parents=True, exist_ok=True)
