@@ -4,7 +4,6 @@ import pytest
 from mipseg.io.arrays import intensity_of_image
 from mipseg.model.preprocess import (
     BODY_LEVEL,
-    GRAIN,
     LOG_MEAN,
     MARGIN,
     MAX_BRIGHTENING,
@@ -12,14 +11,11 @@ from mipseg.model.preprocess import (
     MAX_TILE,
     MIN_WIDTH,
     MULTIPLE,
-    SMOOTH,
     TOLERANCE,
     body_columns,
     match_window,
     pad,
-    smoothness,
     tiles,
-    with_grain,
 )
 from mipseg.phantom import make_phantom
 from mipseg.types import Intensity
@@ -79,38 +75,6 @@ def test_images_of_two_windows_come_together() -> None:
 @pytest.mark.parametrize("intensity", [np.zeros((9, 9)), np.ones((9, 9)), np.eye(300)])
 def test_images_without_a_body_are_left_alone(intensity: Intensity) -> None:
     np.testing.assert_array_equal(match_window(intensity.astype(np.float32)), intensity)
-
-
-def test_an_image_with_the_usual_grain_is_left_alone() -> None:
-    intensity = intensity_of_image(make_phantom(1).mip)
-    assert 0.1 < smoothness(intensity) < 0.2
-    assert with_grain(intensity) is intensity
-
-
-def test_a_smooth_image_gets_the_same_grain_each_time_in_its_body_alone() -> None:
-    intensity = body(0, saturated=True)
-    assert smoothness(intensity) > 0.9
-    first, second = with_grain(intensity), with_grain(intensity)
-    np.testing.assert_array_equal(first, second)
-    assert first.dtype == np.float32
-    inside = intensity > BODY_LEVEL
-    np.testing.assert_array_equal(first[~inside], 0)
-    assert (first - intensity)[inside & (intensity < 1)].std() == pytest.approx(GRAIN, rel=0.03)
-    assert first.max() == 1
-
-
-def test_what_is_a_little_too_smooth_gets_less_grain() -> None:
-    intensity = body(0)
-    intensity[20:145, 40:120] += 0.1 * np.random.default_rng(1).standard_normal((125, 80), np.float32)
-    share = (smoothness(intensity) - SMOOTH[0]) / (SMOOTH[1] - SMOOTH[0])
-    assert 0.4 < share < 0.7
-    added = (with_grain(intensity) - intensity)[146:180, 40:120]
-    assert added.std() == pytest.approx(share * GRAIN, rel=0.05)
-
-
-@pytest.mark.parametrize("size", [0, 1, 2])
-def test_an_image_without_tissue_is_not_smooth(size: int) -> None:
-    assert smoothness(np.full((5, size), 0.3, np.float32)) == 0
 
 
 @pytest.mark.parametrize("left", [0, 3, 90, 180, 270])

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mipseg.model.preprocess import body_columns, match_window, pad, tiles, with_grain
+from mipseg.model.preprocess import body_columns, match_window, pad, tiles
+from mipseg.model.texture import sharpened, with_grain
 from mipseg.types import Intensity, Probability
 
 Answer = tuple[npt.NDArray[np.float32], float]
@@ -41,7 +42,7 @@ def infer(intensity: Intensity, networks: Sequence[Network], pool: Executor | No
     Returns:
         (H, W) float32 tumour probability, 0 outside of the body's columns; and the logit of being a patient.
     """
-    intensity = with_grain(match_window(intensity))
+    intensity = with_grain(sharpened(match_window(intensity)))
     columns = body_columns(intensity)
     part = intensity[:, columns]
     answers = (map if pool is None else pool.map)(_run, networks, repeat(part))

@@ -21,12 +21,6 @@ MAX_BRIGHTENING = 0.6  # largest correction of a level that is too low
 MAX_PALING = 0.15
 MIN_BODY_PIXELS = 2000  # pixels of body that a level can be told from
 SATURATION = 20  # how sharply the correction of a narrow window ends at the window's top
-TISSUE = 0.06, 0.6  # intensities of what is neither air nor hot, which has a grain in every real image
-EVEN = 1.5 / 255  # a second difference below this is none to the eye
-# Share of even tissue from which grain is added, and from which all of it is; 0.09 to 0.24 in the data set, 0.2 at most
-# in 98 of 100 images of it. JPEG of quality 40 has 0.20 to 0.37, a blur of 1 px 0.35 to 0.52.
-SMOOTH = 0.20, 0.25
-GRAIN = 5 / 255  # standard deviation of the intensity
 
 
 def match_window(intensity: Intensity) -> Intensity:
@@ -52,39 +46,6 @@ def match_window(intensity: Intensity) -> Intensity:
     if factor < 1:
         return np.asarray(factor * intensity + (1 - factor) * intensity**SATURATION)
     return np.asarray(np.minimum(factor * intensity, np.float32(1)))
-
-
-def smoothness(intensity: Intensity) -> float:
-    """Share of a body's tissue that is even from pixel to pixel, which blurring, JPEG and few grey levels make it.
-
-    Args:
-        intensity: (H, W) in [0, 1].
-
-    Returns:
-        In [0, 1]; 0 where there is no tissue.
-    """
-    middle = intensity[:, 1:-1]
-    bend = np.abs(intensity[:, 2:] - 2 * middle + intensity[:, :-2])[(middle > TISSUE[0]) & (middle < TISSUE[1])]
-    return float((bend < EVEN).mean()) if bend.size else 0.0
-
-
-def with_grain(intensity: Intensity) -> Intensity:
-    """Give an image that is too smooth a grain like that of the training's images.
-
-    The networks take an image without any for something that they never saw, and mark what JPEG's blocks leave in it.
-
-    Args:
-        intensity: (H, W) in [0, 1].
-
-    Returns:
-        The same, or a copy with noise in the body, the same noise for the same image.
-    """
-    strength = float(np.clip((smoothness(intensity) - SMOOTH[0]) / (SMOOTH[1] - SMOOTH[0]), 0, 1))
-    if strength == 0:
-        return intensity
-    noise = np.random.default_rng(0).standard_normal(intensity.shape, np.float32)
-    noisy = (intensity + np.float32(strength * GRAIN) * noise).clip(0, 1)
-    return np.where(intensity > BODY_LEVEL, noisy, intensity)
 
 
 def body_columns(intensity: Intensity) -> slice:

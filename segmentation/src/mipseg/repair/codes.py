@@ -47,8 +47,8 @@ PLAIN = {
     InputWarning.NO_BODY: "No body was found, so the mask is empty.",
     InputWarning.NO_AIR: "There is hardly any air around the body. This may not be a MIP-PET; the mask may be wrong.",
     InputWarning.NOISE: "The image is very noisy; the mask may be wrong.",
-    InputWarning.SMOOTH: "The image is much smoother than PET at 2 mm per pixel, or has few grey levels; lesions may "
-    "be missed, and outlines wrong.",
+    InputWarning.SMOOTH: "The image is much smoother than PET at 2 mm per pixel, or has few grey levels. It was "
+    "sharpened as far as it can be; lesions may be missed, and outlines wrong.",
     InputWarning.SMALL: "The image is smaller than 100 pixels along a side; the mask may be wrong.",
     InputWarning.IMPLAUSIBLE: "The mask covers more than half of the body, so it is probably wrong. This may not "
     "be a MIP-PET.",
@@ -59,7 +59,7 @@ OF_VOLUME = {
     InputWarning.ORIENTATION: "the body does not seem to stand upright with its head up; the header may be wrong",
     InputWarning.SCALE: "the body is unusually large, small, long or wide; the header's spacing may be wrong, or this "
     "is a child",
-    InputWarning.SMOOTH: "the projection is much smoother than what the model knows, as coarse voxels make it; lesions "
-    "may be missed, and outlines wrong",
+    InputWarning.SMOOTH: "the projection is much smoother than what the model knows, as coarse voxels make it; it was "
+    "sharpened for the prediction as far as it can be, but lesions may be missed, and outlines wrong",
     InputWarning.WINDOW: "the body is unusually faint or bright; the SUV may be wrong, or the window unusual",
 }

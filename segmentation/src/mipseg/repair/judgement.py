@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mipseg.model.preprocess import match_window, smoothness
+from mipseg.model.preprocess import match_window
+from mipseg.model.texture import smoothness
 from mipseg.repair import bodies, scale, window
 from mipseg.repair.coarse import halved
 from mipseg.repair.codes import InputWarning

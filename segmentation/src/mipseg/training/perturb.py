@@ -117,7 +117,7 @@ PERTURBATIONS: dict[str, Perturbation] = {  # the unchanged image first: the oth
     "inverted": _inverted,
     "100 px of black at both sides": _bordered,
     **{f"JPEG of quality {quality}": _jpeg(quality) for quality in (75, 40, 20)},
-    **{f"blurred by {sigma} px": _blurred(sigma) for sigma in (1, 2)},
+    **{f"blurred by {sigma} px": _blurred(sigma) for sigma in (1, 2, 3)},
     "16 grey levels": _with_levels(16),
     **{f"noise of {sigma} grey values": _noisy(sigma) for sigma in (5, 10)},
 }

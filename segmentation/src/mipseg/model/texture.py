@@ -1,0 +1,132 @@
+"""Images that are smoother than those of the training are made like them before the networks see them."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+from mipseg.model.preprocess import BODY_LEVEL
+from mipseg.types import Intensity
+
+TISSUE = 0.06, 0.6  # intensities of what is neither air nor hot, which has a grain in every real image
+EVEN = 1.5 / 255  # a second difference below this is none to the eye
+# Share of even tissue from which grain is added, and from which all of it is; 0.09 to 0.24 in the data set, 0.2 at most
+# in 98 of 100 images of it. JPEG of quality 40 has 0.20 to 0.37, a blur of 1 px 0.35 to 0.52.
+SMOOTH = 0.20, 0.25
+GRAIN = 5 / 255  # standard deviation of the intensity
+
+# Logs of the detail over 1 px as a share of that over 3 px, and over 2 px of that over 4 px, from which an image is
+# blurred. They are -1.25 to -0.75 and -0.55 to -0.2 in the data set. Noise and JPEG, which sharpening would bring up,
+# keep the first one up, and down to a quality of 20 the second one too.
+BLURRED = -1.15, -0.62
+# The first one below which a blurred image has none of them: -1.95 to -1.65 after a blur of 2 px alone, and -1.7 to
+# -1.35 if JPEG of quality 75 came after it.
+CLEAN = -1.7
+# The second one after Gaussian blurs of so many px: medians of the data set.
+BLURS = {-0.45: 0.5, -0.59: 0.75, -0.72: 1.0, -0.94: 1.5, -1.08: 2.0, -1.18: 3.0}
+USUAL = 0.9  # px of blur that the networks stand, and that is left
+TINY = 1e-6  # detail of what is even
+SHARPENINGS = 4, 15  # see `sharpened`; of any image, and of one that is clean
+
+
+class Blur(NamedTuple):
+    """How much more blurred an image is than those of the training.
+
+    Attributes:
+        down, across: standard deviations of a Gaussian, px, at most 3; 0: about as sharp as they are, or too noisy to
+            be sharpened.
+        is_clean: nothing came after the blur, such as noise or JPEG, that sharpening would bring up.
+    """
+
+    down: float
+    across: float
+    is_clean: bool
+
+
+def smoothness(intensity: Intensity) -> float:
+    """Share of a body's tissue that is even from pixel to pixel, which blurring, JPEG and few grey levels make it.
+
+    Args:
+        intensity: (H, W) in [0, 1].
+
+    Returns:
+        In [0, 1]; 0 where there is no tissue.
+    """
+    middle = intensity[:, 1:-1]
+    bend = np.abs(intensity[:, 2:] - 2 * middle + intensity[:, :-2])[(middle > TISSUE[0]) & (middle < TISSUE[1])]
+    return float((bend < EVEN).mean()) if bend.size else 0.0
+
+
+def with_grain(intensity: Intensity) -> Intensity:
+    """Give an image that is too smooth a grain like that of the training's images.
+
+    The networks take an image without any for something that they never saw, and mark what JPEG's blocks leave in it.
+
+    Args:
+        intensity: (H, W) in [0, 1].
+
+    Returns:
+        The same, or a copy with noise in the body, the same noise for the same image.
+    """
+    strength = float(np.clip((smoothness(intensity) - SMOOTH[0]) / (SMOOTH[1] - SMOOTH[0]), 0, 1))
+    if strength == 0:
+        return intensity
+    noise = np.random.default_rng(0).standard_normal(intensity.shape, np.float32)
+    noisy = (intensity + np.float32(strength * GRAIN) * noise).clip(0, 1)
+    return np.where(intensity > BODY_LEVEL, noisy, intensity)
+
+
+def blur(intensity: Intensity) -> Blur:
+    """Measure how blurred an image is, by how its detail falls from scale to scale.
+
+    Args:
+        intensity: (H, W) in [0, 1].
+    """
+    sides = np.ascontiguousarray(intensity[:, ::2].T), intensity[::2]
+    fine = [_log_share(rows, 1, 3) for rows in sides]
+    down, across = (
+        _sigma(_log_share(rows, 2, 4)) if log < BLURRED[0] else 0.0 for rows, log in zip(sides, fine, strict=True)
+    )
+    return Blur(down, across, min(fine) < CLEAN)
+
+
+def _log_share(rows: Intensity, step: int, of: int) -> float:
+    """Log of the detail over some pixels as a share of that over more."""
+    return math.log(max(_detail(rows, step), TINY) / max(_detail(rows, of), TINY))
+
+
+def _sigma(coarse: float) -> float:
+    if coarse >= BLURRED[1]:
+        return 0.0
+    found = float(np.interp(-coarse, [-log for log in BLURS], list(BLURS.values())))
+    return math.sqrt(max(0.0, found**2 - USUAL**2))
+
+
+def _detail(rows: Intensity, step: int) -> float:
+    """Mean second difference of tissue between columns that are so far apart; 0 where there is none."""
+    middle = rows[:, step:-step]
+    bend = np.abs(rows[:, 2 * step :] - 2 * middle + rows[:, : -2 * step])
+    found = bend[(middle > TISSUE[0]) & (middle < TISSUE[1])]
+    return float(found.mean()) if found.size else 0.0
+
+
+def sharpened(intensity: Intensity) -> Intensity:
+    """Undo what an image is more blurred than those of the training: by its reconstruction, its voxels, or resampling.
+
+    What the result, blurred again, lacks of the image is added some times, the more often the nearer they come (van
+    Cittert 1931, Z Phys 69:298-308).
+
+    Args:
+        intensity: (H, W) in [0, 1].
+
+    Returns:
+        The same, or a sharper copy.
+    """
+    down, across, is_clean = blur(intensity)
+    if not down and not across:
+        return intensity
+    sharp = intensity
+    for _ in range(SHARPENINGS[is_clean]):
+        sharp = (sharp + intensity - ndimage.gaussian_filter(sharp, (down, across), truncate=3)).clip(0, 1)
+    return np.asarray(sharp)
