@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from mipseg.constants import WINDOW_TOP_SUV
 from mipseg.errors import ArgumentError
 from mipseg.io.volume import Box, Volume
 from mipseg.metrics import NEIGHBOURS
@@ -54,7 +55,8 @@ def grow(
         volume: the volume.
         mip: its projection.
         mask: (H, W) bool, of the projection.
-        rule: `41%max`: 41 % of the lesion's own peak, at least SUV 2.5; `suv4`: SUV 4; `liver`: `liver_level`.
+        rule: `41%max`: 41 % of the lesion's own peak, at least SUV 2.5, or without SUV as much of the window, which is
+            taken for one that ends at SUV 6; `suv4`: SUV 4; `liver`: `liver_level`.
         liver_level: the level of a rule `liver`; see `mipseg.measure.regions.percist_level`.
 
     Returns:
@@ -63,7 +65,7 @@ def grow(
     Raises:
         ArgumentError: an unknown rule, or one that needs SUV or a liver where there is none; a mask of another shape.
     """
-    level = _level_of(rule, volume, liver_level)
+    level = _level_of(rule, volume, mip, liver_level)
     rays = mip.rays_of(mask)
     tumour = np.zeros(volume.voxels.shape, bool)
     labels, _ = ndimage.label(rays, NEIGHBOURS)
@@ -78,11 +80,12 @@ def grow(
     return tumour
 
 
-def _level_of(rule: str, volume: Volume, liver_level: float | None) -> Level:
+def _level_of(rule: str, volume: Volume, mip: Mip, liver_level: float | None) -> Level:
     if rule not in RULES:
         raise ArgumentError(f"the rule must be one of {', '.join(RULES)}, not {rule!r}")
     if rule == "41%max":
-        floor = FLOOR_SUV if volume.unit == "suv" else 0.0
+        # A window that was chosen where there is no SUV is what SUV 6 would be.
+        floor = FLOOR_SUV if volume.unit == "suv" else FLOOR_SUV / WINDOW_TOP_SUV * mip.window_top
         return lambda peak: max(SHARE_OF_PEAK * peak, floor)
     if volume.unit != "suv":
         raise ArgumentError(f"the rule {rule} needs SUV; {volume.suv_reason}")
