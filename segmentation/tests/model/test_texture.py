@@ -8,7 +8,7 @@ from scipy import ndimage
 from mipseg.io.arrays import intensity_of_image
 from mipseg.model.preprocess import BODY_LEVEL
 from mipseg.model.texture import GRAIN, SMOOTH, USUAL, blur, sharpened, smoothness, with_grain
-from mipseg.phantom import make_phantom
+from mipseg.phantom import SPACING_MM, make_phantom, make_volume_phantom
 from mipseg.types import Intensity
 
 PHANTOM = intensity_of_image(make_phantom(1).mip)
@@ -92,6 +92,15 @@ def test_what_jpeg_left_in_a_blurred_image_is_hardly_brought_up() -> None:
     assert not found.is_clean
     before, brought_up = (np.abs(np.diff(image, 2)).mean() for image in (after, sharpened(after)))
     assert 2 < brought_up / before < 5  # all of them would bring it up tenfold
+
+
+@pytest.mark.parametrize("filter_mm", [8, 10])
+def test_the_projection_of_a_blurred_volume_is_not_sharpened(filter_mm: float) -> None:
+    suv = make_volume_phantom(3, height=300).suv
+    sigmas = [filter_mm / 2.355 / spacing for spacing in SPACING_MM]
+    blurred = ndimage.gaussian_filter(suv, sigmas).max(axis=1)[::-1] / np.float32(6)
+    assert blur(ndimage.gaussian_filter((suv.max(axis=1) / np.float32(6)).clip(0, 1), 2))[:2] != (0, 0)
+    assert blur(blurred.clip(0, 1))[:2] == (0, 0)
 
 
 @pytest.mark.parametrize("quality", [75, 40, 20])
