@@ -2,8 +2,10 @@
 //
 //   node clicks.mjs FOLDER [--examples FILE] [--drag]
 //
-// FOLDER/cases.json is a list of {id, fold, width, height, rule}; FOLDER/ID.{reference,intensity,probability,mask} hold one
-// byte per pixel. A case without a rule is corrected perfectly: the whole error is repaired by its click.
+// FOLDER/cases.json is a list of {id, fold, width, height, rule, miss}; FOLDER/ID.{reference,intensity,probability,mask}
+// hold one byte per pixel. A case without a rule is corrected perfectly: the whole error is repaired by its click. Clicks
+// are at most `miss` pixels from the centre of the error, and in it.
+import { createHash } from "node:crypto";
 import { openSync, readFileSync, writeSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { signedDistance } from "../shared/src/mipserve/static/viewer/correct/distance.js";
@@ -15,7 +17,7 @@ const CLICKS = 10;
 const EXAMPLES = { least: 4, rows: 400, rim: 5, far: 0.02 }; // of errors of at least so many pixels; see below
 const DRAG = [0, -1.5, -0.75, 0.75, 1.5]; // how far a hand may drag an outline, in log odds
 
-/** The components of an error, the largest first, with the click at the centre of each. */
+/** The components of both kinds of error, the largest first. */
 function errorsOf({ reference, mask, width }) {
   const errors = [];
   for (const adds of [true, false]) {
@@ -45,9 +47,20 @@ function centreOf({ labels, id, bbox: [top, left, bottom, right] }, width) {
   return { x: left - 2 + column, y: top - 2 + (deepest - column) / columns };
 }
 
+/** A pixel of a component that is drawn from those at most `miss` pixels from its centre. */
+function drawnFrom({ labels, id, bbox: [top, left, bottom, right] }, centre, { width, miss, random }) {
+  const places = [];
+  for (let y = top; y < bottom; y++) {
+    for (let x = left; x < right; x++) {
+      if (labels[y * width + x] === id && Math.hypot(x - centre.x, y - centre.y) <= miss) places.push({ x, y });
+    }
+  }
+  return places[Math.floor(random() * places.length)];
+}
+
 /** Random numbers from 0 to 1, the same for the same name; xorshift (Marsaglia 2003, J Stat Softw 8(14)). */
 function makeRandom(name) {
-  let state = [...name].reduce((sum, letter) => (31 * sum + letter.charCodeAt(0)) | 0, 1);
+  let state = createHash("sha256").update(name).digest().readInt32LE() | 1; // so that numbers for similar names are unlike
   return () => {
     for (const shift of [(value) => value << 13, (value) => value >>> 17, (value) => value << 5]) state ^= shift(state);
     return (state >>> 0) / 2 ** 32;
@@ -69,13 +82,12 @@ function corrected(mask, { adds, pixels }) {
   return after;
 }
 
-/** The mask after a click; with `drag`, of the outlines that a hand can drag to, the best. */
-function click(state, error, drag, times) {
-  const { x, y } = centreOf(error, state.width);
+/** The mask after a click on an error; with `drag`, of the outlines that a hand can drag to, the best. */
+function click(state, error, { x, y }, drag, times) {
   if (!state.rule) {
     const mask = state.mask.slice();
     for (let pixel = 0; pixel < mask.length; pixel++) if (error.labels[pixel] === error.id) mask[pixel] ^= 1;
-    return { x, y, mask };
+    return mask;
   }
   const masks = (drag ? DRAG : [0]).map((more) => {
     const start = performance.now(), correction = correctionAt(state, x, y, more, state.rule);
@@ -83,12 +95,12 @@ function click(state, error, drag, times) {
     return corrected(state.mask, correction);
   });
   const dice = masks.map((mask) => diceOf(state.reference, mask));
-  return { x, y, mask: masks[dice.indexOf(Math.max(...dice))] };
+  return masks[dice.indexOf(Math.max(...dice))];
 }
 
-/** Write rows of FEATURES numbers, and whether the pixel is wrong, for pixels near the click and the mask's outlines. */
-function writeExamples(file, state, error, index) {
-  const { x, y } = centreOf(error, state.width), around = new Neighbourhood(state, x, y);
+/** Write rows of FEATURES numbers, and whether the pixel is wrong, for pixels near a click and the mask's outlines. */
+function writeExamples(file, state, error, { x, y }, index) {
+  const around = new Neighbourhood(state, x, y);
   const own = around.removes ? 1 : 0, near = 2 * Math.sqrt(error.area) + 6, wanted = [];
   for (let pixel = 0; pixel < around.mask.length; pixel++) {
     if (around.mask[pixel] !== own) continue;
@@ -115,20 +127,23 @@ const { values: options, positionals: [folder] } = parseArgs({
   allowPositionals: true, options: { examples: { type: "string" }, drag: { type: "boolean", default: false } },
 });
 const file = options.examples && openSync(options.examples, "w"), index = [], times = [], cases = {};
-for (const { id, fold, width, height, rule } of JSON.parse(readFileSync(`${folder}/cases.json`, "utf8"))) {
+for (const { id, fold, width, height, rule, miss } of JSON.parse(readFileSync(`${folder}/cases.json`, "utf8"))) {
   const read = (name) => new Uint8Array(readFileSync(`${folder}/${id}.${name}`));
   const state = {
-    fold, width, height, rule, clicks: [], random: makeRandom(id),
+    fold, width, height, rule, miss, clicks: [], random: makeRandom(id),
     ...Object.fromEntries(["reference", "intensity", "probability", "mask"].map((name) => [name, read(name)])),
   };
   cases[id] = [diceOf(state.reference, state.mask)];
   for (let n = 0; n < CLICKS; n++) {
-    const errors = errorsOf(state);
-    if (errors.length) {
-      if (file && errors[0].area >= EXAMPLES.least) writeExamples(file, state, errors[0], index);
-      const { x, y, mask } = click(state, errors[0], options.drag, times);
-      state.clicks.push({ x, y, adds: errors[0].adds });
-      state.mask = mask;
+    const [error] = errorsOf(state);
+    if (error) {
+      const centre = centreOf(error, width), place = drawnFrom(error, centre, state);
+      if (file && error.area >= EXAMPLES.least) {
+        for (const at of miss ? [centre, place] : [centre]) writeExamples(file, state, error, at, index);
+      }
+      const after = click(state, error, place, options.drag, times);
+      state.clicks.push({ ...place, adds: error.adds });
+      state.mask = after;
     }
     cases[id].push(diceOf(state.reference, state.mask));
   }

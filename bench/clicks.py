@@ -5,8 +5,9 @@ out-of-fold probabilities of cross-validated networks: for each patient's id its
 judged; maps of single networks, which saw other folds too, make the copies that a rule learns from more varied.
 
 A simulated reader follows the protocol of autoPET IV: each click is at the centre (farthest from the edge) of the
-largest error, false negatives and false positives alike, at most ten. A patient's clicks are judged by a rule that was
-fitted to the other folds, on networks that did not see the patient either.
+largest error, false negatives and false positives alike, at most ten. Two others miss the centre: one by up to
+3 pixels, one clicks anywhere in the error. A rule learns from all three. A patient's clicks are judged by a rule that
+was fitted to the other folds, on networks that did not see the patient either.
 """
 
 import argparse
@@ -27,7 +28,9 @@ from mipseg.evaluation import interval
 HERE = Path(__file__).parent
 RULE = HERE.parent / "shared/src/mipserve/static/viewer/correct/rule.js"
 FOLDS = json.loads((HERE.parent / "segmentation/src/mipseg/training/folds.json").read_text())
-COPIES = 0, 3, 3  # of each patient in each round of fitting; from the second on, clicks follow those of the rule so far
+ROUNDS = 3  # of fitting; from the second on, clicks follow those of the rule so far, on copies of the patients too
+ANYWHERE = 1000  # pixels: farther than any pixel of an error is from its centre
+READERS = {"at the centre": 0, "up to 3 pixels off": 3, "anywhere in the error": ANYWHERE}  # miss it by so many pixels
 SHOWN = (0, 1, 2, 3, 5, 10)  # clicks
 
 
@@ -44,28 +47,33 @@ def main() -> None:
 
 def run(folder: Path, patients: Sequence[Patient], *, write: bool) -> None:
     """Fit and measure in a folder for files that pass between Python and Node."""
-    cases = [write_patient(folder, patient) for patient in patients]
+    cases = [write_patient(folder, patient) | {"miss": 0} for patient in patients]
     folds = sorted({patient.fold for patient in patients})
     rules: dict[int, Rule] = {}
     files = []
-    for number, copies in enumerate(COPIES):
-        drawn = write_copies(folder, patients, copies, number)
+    for number in range(ROUNDS):
+        drawn = write_copies(folder, patients, number) if number else []
         file = folder / f"examples_{number}.bin"
         answer = simulate(folder, cases + drawn, rules, examples=file)
         show(f"round {number}", cases, answer)
         files.append((file, answer["index"]))
         examples = read_examples(files)
         rules = {fold: fit_rule(examples, examples.fold != fold) for fold in folds}
-    show("clicks", cases, simulate(folder, cases, rules))
-    show("clicks, outlines dragged", cases, simulate(folder, cases, rules, drag=True))
+    for reader, miss in READERS.items():
+        show(f"clicks {reader}", cases, simulate(folder, [case | {"miss": miss} for case in cases], rules))
+    show("clicks at the centre, outlines dragged", cases, simulate(folder, cases, rules, drag=True))
     if write:
         write_rule(fit_rule(examples, np.ones(len(examples.fold), bool)), RULE)
 
 
-def write_copies(folder: Path, patients: Sequence[Patient], copies: int, seed: int) -> list[dict[str, Any]]:
-    """Write altered copies of all patients."""
+def write_copies(folder: Path, patients: Sequence[Patient], seed: int) -> list[dict[str, Any]]:
+    """Write altered copies of all patients, one for each reader."""
     draw = np.random.default_rng(seed)
-    return [write_copy(folder, f"{patient.id}_{n}", patient, draw) for patient in patients for n in range(copies)]
+    return [
+        write_copy(folder, f"{patient.id}_{n}", patient, draw) | {"miss": miss}
+        for patient in patients
+        for n, miss in enumerate(READERS.values())
+    ]
 
 
 def simulate(
