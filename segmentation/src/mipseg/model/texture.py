@@ -5,10 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage, stats
+from scipy import ndimage
 
 from mipseg.model.preprocess import BODY_LEVEL
 from mipseg.types import Intensity
+
+Bends = npt.NDArray[np.float32]
 
 TISSUE = 0.06, 0.6  # intensities of what is neither air nor hot, which has a grain in every real image
 EVEN = 1.5 / 255  # a second difference below this is none to the eye
@@ -88,26 +90,31 @@ def blur(intensity: Intensity) -> Blur:
         intensity: (H, W) in [0, 1].
     """
     sides = np.ascontiguousarray(intensity[:, ::2].T), intensity[::2]
-    fine = [_log_share(rows, 1, 3) for rows in sides]
+    fine = [_log_share(_bends(rows, 1), _bends(rows, 3)) for rows in sides]
     down, across = (_sigma(rows) if log < BLURRED[0] else 0.0 for rows, log in zip(sides, fine, strict=True))
     return Blur(down, across, min(fine) < CLEAN)
 
 
-def _log_share(rows: Intensity, step: int, of: int) -> float:
-    """Log of the detail, the mean bend, over some pixels as a share of that over more."""
-    some, more = (np.abs(_bends(rows, pixels)) for pixels in (step, of))
-    return math.log(max(some.mean(), TINY) / max(more.mean(), TINY)) if more.size else 0.0
+def _log_share(some: Bends, more: Bends) -> float:
+    """Log of the detail, the mean size of the bends, over some pixels as a share of that over more."""
+    return math.log(max(np.abs(some).mean(), TINY) / max(np.abs(more).mean(), TINY)) if more.size else 0.0
 
 
 def _sigma(rows: Intensity) -> float:
-    coarse, bends = _log_share(rows, 2, 4), _bends(rows, 2)
-    if coarse >= BLURRED[1] or stats.skew(bends) > CREASED:
+    bends = _bends(rows, 2)
+    coarse = _log_share(bends, _bends(rows, 4))
+    if coarse >= BLURRED[1] or _skewness(bends) > CREASED:
         return 0.0
     found = float(np.interp(-coarse, [-log for log in BLURS], list(BLURS.values())))
     return math.sqrt(max(0.0, found**2 - USUAL**2))
 
 
-def _bends(rows: Intensity, step: int) -> npt.NDArray[np.float32]:
+def _skewness(bends: Bends) -> float:
+    deviation = bends - bends.mean(dtype=np.float64)
+    return float((deviation**3).mean() / max(deviation.std(), TINY) ** 3)
+
+
+def _bends(rows: Intensity, step: int) -> Bends:
     """Second differences of tissue between columns that are so far apart."""
     middle = rows[:, step:-step]
     bends = rows[:, 2 * step :] - 2 * middle + rows[:, : -2 * step]
