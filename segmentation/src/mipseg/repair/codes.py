@@ -59,7 +59,7 @@ OF_VOLUME = {
     InputWarning.ORIENTATION: "the body does not seem to stand upright with its head up; the header may be wrong",
     InputWarning.SCALE: "the body is unusually large, small, long or wide; the header's spacing may be wrong, or this "
     "is a child",
-    InputWarning.SMOOTH: "the projection is much smoother than what the model knows, as coarse voxels make it; it was "
-    "sharpened for the prediction as far as it can be, but lesions may be missed, and outlines wrong",
+    InputWarning.SMOOTH: "the projection is much smoother than what the model knows, as coarse voxels make it; lesions "
+    "may be missed, and outlines wrong",
     InputWarning.WINDOW: "the body is unusually faint or bright; the SUV may be wrong, or the window unusual",
 }
