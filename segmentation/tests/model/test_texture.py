@@ -9,7 +9,7 @@ from mipseg.io.arrays import intensity_of_image
 from mipseg.model.preprocess import BODY_LEVEL
 from mipseg.model.texture import GRAIN, SMOOTH, USUAL, blur, sharpened, smoothness, with_grain
 from mipseg.phantom import SPACING_MM, make_phantom, make_volume_phantom
-from mipseg.types import Intensity
+from mipseg.types import GreyImage, Intensity
 
 PHANTOM = intensity_of_image(make_phantom(1).mip)
 
@@ -21,6 +21,13 @@ def flat_body(*, saturated: bool = False) -> Intensity:
     if saturated:
         intensity[60:80, 60:80] = 1
     return intensity
+
+
+def after_jpeg(image: GreyImage, quality: int) -> GreyImage:
+    """What JPEG makes of it."""
+    buffer = io.BytesIO()
+    PillowImage.fromarray(image).save(buffer, "JPEG", quality=quality)
+    return np.asarray(PillowImage.open(buffer))
 
 
 def test_an_image_with_the_usual_grain_is_left_alone() -> None:
@@ -83,10 +90,8 @@ def test_a_blurred_image_gets_nearer_to_what_it_was(sigma: float) -> None:
 
 
 def test_what_jpeg_left_in_a_blurred_image_is_hardly_brought_up() -> None:
-    buffer = io.BytesIO()
     blurred = ndimage.gaussian_filter(PHANTOM, 2)
-    PillowImage.fromarray((255 * blurred).round().astype(np.uint8)).save(buffer, "JPEG", quality=50)
-    after = (np.asarray(PillowImage.open(buffer)) / 255).astype(np.float32)
+    after = (after_jpeg((255 * blurred).round().astype(np.uint8), 50) / 255).astype(np.float32)
     found = blur(after)
     assert found[:2] == pytest.approx((1.2, 1.2), abs=0.3)
     assert not found.is_clean
@@ -105,9 +110,7 @@ def test_the_projection_of_a_blurred_volume_is_not_sharpened(filter_mm: float) -
 
 @pytest.mark.parametrize("quality", [75, 40, 20])
 def test_jpeg_is_not_sharpened(quality: int) -> None:
-    buffer = io.BytesIO()
-    PillowImage.fromarray(make_phantom(1).mip).save(buffer, "JPEG", quality=quality)
-    assert blur(intensity_of_image(np.asarray(PillowImage.open(buffer))))[:2] == (0, 0)
+    assert blur(intensity_of_image(after_jpeg(make_phantom(1).mip, quality)))[:2] == (0, 0)
 
 
 def test_noise_on_a_blurred_image_is_not_sharpened() -> None:
