@@ -221,7 +221,7 @@ def test_little_of_an_upload_is_in_memory() -> None:
     tracemalloc.start()
     try:
         answer, _ = upload_while_others_arrive(app, 20, 1_000_000)
-        assert tracemalloc.get_traced_memory()[1] < 8_000_000
+        assert tracemalloc.get_traced_memory()[1] < 4_500_000
     finally:
         tracemalloc.stop()
     assert_problem(answer, 422, "invalid-image")

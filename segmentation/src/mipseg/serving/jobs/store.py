@@ -116,7 +116,7 @@ class JobStore:
         job = Job(id=secrets.token_hex(16), created=_now(), options=options, room=max(size, MIN_ROOM))
         with self._arrival(job), folders.new_folder(self.folder_of(job)) as folder:
             with (folder / UPLOAD).open("xb") as kept:
-                shutil.copyfileobj(upload, kept, 2**20)
+                shutil.copyfileobj(upload, kept)  # in small parts: many uploads may end at once
             if file_kind(folder / UPLOAD) is None:
                 raise ProblemError("invalid-volume", "the file is neither DICOM, NIfTI, MHA, NRRD nor ZIP")
             folders.write_record(folder, job)
