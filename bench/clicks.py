@@ -23,7 +23,7 @@ import numpy as np
 from bench.clicks_cases import Patient, read_patients, write_copy, write_patient
 from bench.clicks_fit import Rule, fit_rule, read_examples, write_rule
 
-from mipseg.evaluation import interval
+from mipseg.evaluation.summary import interval
 
 HERE = Path(__file__).parent
 RULE = HERE.parent / "shared/src/mipserve/static/viewer/correct/rule.js"

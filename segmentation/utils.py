@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mipseg.checks import validate_segmentation
-from mipseg.figure import plot_prediction
 from mipseg.io import codec
 from mipseg.io.codec import encode_request
 from mipseg.metrics import dice_score
+from mipseg.report.figure import plot_prediction
 from mipseg.types import Image
 
 __all__ = [

@@ -18,7 +18,7 @@ from mipjudge.database import Database
 from mipjudge.sets import build_sets
 from mipjudge.settings import JudgeSettings
 from mipjudge.target import AddressPolicy
-from mipseg.local_secret import HEADER, make_secret
+from mipseg.http.local_secret import HEADER, make_secret
 
 BASE = "/api/v1/usecases/tumor-segmentation"
 # The reliability plan's own numbers take half an hour, and `--timeout 2400`.

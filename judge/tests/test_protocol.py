@@ -13,7 +13,7 @@ from mipjudge import store
 from mipjudge.sets import build_sets
 from mipjudge.settings import JudgeSettings
 from mipjudge.target import AddressPolicy
-from mipseg.local_secret import HEADER, make_secret
+from mipseg.http.local_secret import HEADER, make_secret
 
 UUID = re.compile(r"[0-9a-f]{32}")
 

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from mipjudge import store
 from mipjudge.settings import JudgeSettings
-from mipseg.local_secret import HEADER, make_secret
+from mipseg.http.local_secret import HEADER, make_secret
 
 CANARY = "canary-7f3a91"
 

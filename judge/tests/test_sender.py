@@ -15,8 +15,8 @@ from mipjudge.scoring import score_reply
 from mipjudge.sender import Reply, Sender
 from mipjudge.settings import JudgeSettings
 from mipjudge.target import AddressPolicy, parse_endpoint
+from mipseg.endpoint.reply import request_body
 from mipseg.io.dataset import Case
-from mipseg.reply import request_body
 
 SETTINGS = JudgeSettings(_env_file=None, deadline_s=1.0)
 LOCAL = AddressPolicy(SETTINGS.allowed_networks)

@@ -19,8 +19,8 @@ from PIL import Image
 
 import example
 import utils
-from mipseg import figure
 from mipseg.errors import SegmentationError
+from mipseg.report import figure
 
 FOLDER = Path(example.__file__).parent
 ENVIRONMENT = {**os.environ, "MIPSEG_THREADS": "1"}

@@ -9,7 +9,7 @@ from mipjudge.about import read_about
 from mipjudge.database import Database
 from mipjudge.models import DONE, EVALUATION, FAILED, QUEUED, RUNNING, Attempt, Result
 from mipjudge.sets import describe_images
-from mipseg.problem_codes import PROBLEMS
+from mipseg.http.problem_codes import PROBLEMS
 
 USECASE = "tumor-segmentation"
 MAX_ERRORS = 200

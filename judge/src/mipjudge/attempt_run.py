@@ -12,7 +12,7 @@ from mipjudge.scoring import score_reply
 from mipjudge.sender import TIMEOUT, UNREACHABLE, Reply, Sender
 from mipjudge.sets import ImageSet
 from mipjudge.settings import JudgeSettings
-from mipseg.reply import request_body
+from mipseg.endpoint.reply import request_body
 from mipseg.types import BinaryMask
 
 DOWN_AFTER = 5  # images at the start that reach nobody, or images in a row that time out; then the endpoint is down

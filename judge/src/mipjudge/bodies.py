@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
-from mipseg.json_body import REQUEST_PARTS, JsonError, read_json
+from mipseg.http.json_body import REQUEST_PARTS, JsonError, read_json
 from mipseg.serving.problems import ProblemError
 
 MAX_BYTES = 64 * 1024  # a URL or a name

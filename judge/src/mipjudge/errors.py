@@ -18,7 +18,7 @@ class JudgeError(MipsegError):
     """Base of every error that the judge raises on purpose.
 
     Attributes:
-        code: short stable name, one of `mipseg.problem_codes`.
+        code: short stable name, one of `mipseg.http.problem_codes`.
     """
 
     code = "judge-error"

@@ -5,7 +5,7 @@ import hmac
 from fastapi import Request
 
 from mipjudge.settings import JudgeSettings
-from mipseg.local_secret import HEADER, read_secret
+from mipseg.http.local_secret import HEADER, read_secret
 from mipseg.serving.callers import is_from_here
 from mipseg.serving.problems import ProblemError
 

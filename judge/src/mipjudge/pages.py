@@ -140,7 +140,7 @@ def _text(name: str) -> str:
 
 
 def _draw(judge: Judge, position: int, mask: bytes) -> bytes:
-    from mipseg.figure import agreement_image  # noqa: PLC0415  # imports matplotlib, which serving does without
+    from mipseg.report.figure import agreement_image  # noqa: PLC0415  # imports matplotlib, which serving does without
 
     case = judge.sets.validation.case(position)
     return encode_png(agreement_image(case.image, case.mask, decode_binary(mask)))

@@ -19,11 +19,11 @@ from mipjudge.sender import UNREACHABLE, Reply, Sender
 from mipjudge.service import Json, Judge, JudgeRoute, Token, no_store
 from mipjudge.sets import DATASET, describe_images
 from mipjudge.target import MAX_URL, parse_endpoint
+from mipseg.endpoint.reply import judge_reply
+from mipseg.http.problem_codes import PROBLEMS
 from mipseg.io.codec import encode_request
 from mipseg.io.dataset import SAMPLE_PHANTOM
 from mipseg.phantom import make_phantom
-from mipseg.problem_codes import PROBLEMS
-from mipseg.reply import judge_reply
 from mipseg.serving.problems import ProblemError
 
 MAX_LISTED = 100  # of a team's attempts

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from mipjudge.models import Attempt, Result
 from mipjudge.service import Judge
 from mipjudge.sets import describe_images
-from mipseg.evaluation import interval, time_report
+from mipseg.evaluation.scoring import Picture, score_case
+from mipseg.evaluation.summary import interval, time_report
 from mipseg.io.mask_png import decode_binary
 from mipseg.report.answers import AnswerRow, answers_page
-from mipseg.scoring import Picture, score_case
 from mipseg.types import BinaryMask
 
 

@@ -2,9 +2,9 @@
 
 from mipjudge.attempt_queue import Scored
 from mipjudge.sender import Reply
+from mipseg.endpoint.reply import judge_reply
 from mipseg.io.mask_png import encode_png
 from mipseg.metrics import dice_score
-from mipseg.reply import judge_reply
 from mipseg.types import BinaryMask
 
 

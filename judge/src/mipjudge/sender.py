@@ -17,8 +17,8 @@ from mipjudge.about import read_about
 from mipjudge.errors import TargetError
 from mipjudge.settings import JudgeSettings
 from mipjudge.target import AddressPolicy, Endpoint, parse_endpoint
-from mipseg.addresses import is_loopback
-from mipseg.json_body import describe_status
+from mipseg.http.addresses import is_loopback
+from mipseg.http.json_body import describe_status
 
 UNREACHABLE, TIMEOUT = "unreachable", "timeout"
 ABOUT_S, MAX_ABOUT_BYTES = 2.0, 4096  # what an endpoint says of itself or its errors is worth no more

@@ -21,7 +21,7 @@ from mipjudge.runner import Worker, WorkerPool
 from mipjudge.sets import PHANTOMS, Sets, build_sets
 from mipjudge.settings import JudgeSettings
 from mipjudge.target import AddressPolicy
-from mipseg.local_secret import make_secret
+from mipseg.http.local_secret import make_secret
 from mipseg.serving.problems import ProblemError
 
 Token = Annotated[str | None, Header(alias="x-token", description="the team's token")]

@@ -6,8 +6,8 @@ from pathlib import Path
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from mipseg.addresses import is_loopback
 from mipseg.constants import MAX_BODY_BYTES, PORT, REPLY_DEADLINE_S
+from mipseg.http.addresses import is_loopback
 from mipseg.settings import JudgeFolder, ProjectSettings, Settings
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network

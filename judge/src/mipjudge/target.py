@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from mipjudge.errors import TargetError
 from mipjudge.settings import Network
-from mipseg.addresses import as_destination, is_public, parse_ip, split_url
+from mipseg.http.addresses import as_destination, is_public, parse_ip, split_url
 
 MAX_URL = 2048
 DEFAULT_PORTS = {"http": 80, "https": 443}

@@ -25,7 +25,7 @@ class InputError(MipsegError):
     """What was sent can't be used.
 
     Attributes:
-        code: short stable name, one of `mipseg.problem_codes`.
+        code: short stable name, one of `mipseg.http.problem_codes`.
     """
 
     code = "invalid-request"

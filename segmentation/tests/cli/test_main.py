@@ -9,7 +9,7 @@ from mipseg.cli.main import VERBS, load_verb
 from tests.cli.conftest import Command
 
 HEAVY = {"numpy", "scipy", "pydantic", "PIL", "pydicom", "highdicom", "nibabel", "SimpleITK", "openvino", "onnxruntime"}
-HEAVY |= {"scipy.stats", "mipseg.phantom", "mipseg.evaluation", "mipseg.report.case", "rich.progress"}
+HEAVY |= {"scipy.stats", "mipseg.phantom", "mipseg.evaluation.summary", "mipseg.report.case", "rich.progress"}
 
 
 def imported(code: str) -> set[str]:

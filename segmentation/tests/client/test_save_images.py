@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from mipseg.figure import FALSE_POSITIVE, TRUE_POSITIVE, side_by_side
 from mipseg.io.mask_png import describe_mask_file, encode_png
+from mipseg.report.figure import FALSE_POSITIVE, TRUE_POSITIVE, side_by_side
 from tests.client.conftest import Command
 from tests.client.judge import UUID, VALIDATE, VERIFY, StandIn
 from tests.data_sets import squares, write_dataset

@@ -3,8 +3,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from mipseg import addresses
-from mipseg.local_secret import make_secret
+from mipseg.http import addresses
+from mipseg.http.local_secret import make_secret
 from tests.client.conftest import Command
 from tests.client.judge import CANARY, LOCAL_TEAM, VALIDATE, VALIDATION, Answer, Request, StandIn
 

@@ -8,7 +8,7 @@ from pydicom import Dataset
 from pydicom.dataelem import DataElement
 
 from mipseg.io.dicom_headers import number, numbers, suv_header, text, texts
-from mipseg.suv import NoSuv, SuvFactor, suv_factor
+from mipseg.suv.factor import NoSuv, SuvFactor, suv_factor
 from tests.io.pet_files import FACTOR, make_slices, set_attribute
 
 

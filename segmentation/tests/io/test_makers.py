@@ -9,7 +9,7 @@ from pydicom.dataelem import DataElement
 from pydicom.uid import EnhancedPETImageStorage, ImplicitVRLittleEndian
 
 from mipseg.io.describe import InputDescription, describe_input
-from mipseg.suv_times import average_count_time
+from mipseg.suv.times import average_count_time
 from tests.io.pet_files import PHANTOM, make_slices
 
 F18 = 6586.2

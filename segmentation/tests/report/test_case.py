@@ -11,9 +11,9 @@ import pytest
 from pypdf import PdfReader
 
 from mipseg.errors import ReportError
-from mipseg.figure import FALSE_POSITIVE
 from mipseg.io.write import write_png
 from mipseg.report.case import Figure, case_page, make_figure, read_figure
+from mipseg.report.figure import FALSE_POSITIVE
 from mipseg.report.pdf import write_pdf
 from tests.report.pages import Page, read_page
 from tests.report.pango import need_pango

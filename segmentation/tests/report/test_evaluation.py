@@ -5,13 +5,13 @@ from io import BytesIO
 import numpy as np
 from PIL import Image as PillowImage
 
-from mipseg.evaluation import compare_cases, evaluate
-from mipseg.figure import FALSE_NEGATIVE, FALSE_POSITIVE, TRUE_POSITIVE
+from mipseg.evaluation.scoring import Scores, score_case
+from mipseg.evaluation.summary import compare_cases, evaluate
 from mipseg.report.evaluation import evaluation_page
+from mipseg.report.figure import FALSE_NEGATIVE, FALSE_POSITIVE, TRUE_POSITIVE
 from mipseg.report.html import MISSING
-from mipseg.scoring import Scores, score_case
+from tests.evaluation.test_summary import CONTROL, PATIENT, mask
 from tests.report.pages import Page, read_page
-from tests.test_evaluation import CONTROL, PATIENT, mask
 
 MADE = datetime(2026, 12, 1, tzinfo=UTC)
 HALF = mask((0, 0, 4), (30, 30, 4))

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import structlog
 
-from mipseg.addresses import as_destination
+from mipseg.http.addresses import as_destination
 
 TERM_S, KILL_S = 5.0, 3.0
 ASK_S = 2.0  # for a holder's answer to /api, whatever the holder is

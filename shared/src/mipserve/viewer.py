@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from mipseg.problem_codes import PROBLEMS
+from mipseg.http.problem_codes import PROBLEMS
 from mipseg.repair.codes import PLAIN
 from mipseg.serving.pages import TYPES, add_content, add_file
 

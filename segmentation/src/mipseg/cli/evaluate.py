@@ -15,11 +15,11 @@ from mipseg.cli.progress import progress_bar
 from mipseg.constants import REPLY_DEADLINE_S
 from mipseg.engines.evaluate_masks import score_endpoint, score_files
 from mipseg.engines.mask_files import Reference, find_references
-from mipseg.evaluation import Comparison, Evaluation, Interval, compare_cases
-from mipseg.evaluation import evaluate as put_together
+from mipseg.evaluation.scoring import Scores
+from mipseg.evaluation.summary import Comparison, Evaluation, Interval, compare_cases
+from mipseg.evaluation.summary import evaluate as put_together
 from mipseg.io.write import write_text
 from mipseg.metrics import CLEAN
-from mipseg.scoring import Scores
 
 
 def evaluate(  # noqa: PLR0913 # the options of a command

@@ -11,7 +11,7 @@ import typer
 
 from mipseg.command import extra_of, package_of
 from mipseg.errors import MipsegError
-from mipseg.suv import MIN_DOSE_BQ, MIN_WEIGHT_KG
+from mipseg.suv.factor import MIN_DOSE_BQ, MIN_WEIGHT_KG
 
 Unit = Literal["suv", "bqml"]
 Engine = Literal["local", "ray"]

@@ -8,8 +8,8 @@ from typing import Any
 from uuid import UUID
 
 from mipseg.client.errors import AnswerError
-from mipseg.json_body import REPLY_PARTS, JsonError, read_json
-from mipseg.problem_codes import PROBLEMS, code_of
+from mipseg.http.json_body import REPLY_PARTS, JsonError, read_json
+from mipseg.http.problem_codes import PROBLEMS, code_of
 
 Redact = Callable[[str], str]
 """Takes the token out of a text, and what a terminal would obey."""

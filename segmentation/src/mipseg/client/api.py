@@ -13,8 +13,8 @@ from mipseg.client.answers import Attempt, Kind, Verification
 from mipseg.client.errors import AnswerError, RefusalError, TransportError, UsageError
 from mipseg.client.settings import can_be_sent
 from mipseg.client.transport import Reply, Transport
-from mipseg.local_secret import HEADER, read_secret
-from mipseg.problem_codes import PROBLEMS
+from mipseg.http.local_secret import HEADER, read_secret
+from mipseg.http.problem_codes import PROBLEMS
 
 LOCAL_TEAM = "/api/v1/local/team"
 VERIFY = "/api/v1/usecases/tumor-segmentation/verify"

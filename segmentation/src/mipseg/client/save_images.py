@@ -6,16 +6,16 @@ from itertools import islice
 from pathlib import Path
 from urllib.parse import quote
 
-from mipseg.endpoint import Answer, EndpointClient
-from mipseg.evaluation import Evaluation, evaluate
-from mipseg.figure import side_by_side
+from mipseg.endpoint.ask import Answer, EndpointClient
+from mipseg.evaluation.scoring import Scores, score_case
+from mipseg.evaluation.summary import Evaluation, evaluate
 from mipseg.io.dataset import Case, installed_dataset, iter_cases
 from mipseg.io.mask_png import describe_mask_file
 from mipseg.io.write import write_bytes, write_png, write_text
 from mipseg.phantom import make_phantom
 from mipseg.report.answers import AnswerRow, answers_page
 from mipseg.report.evaluation import facts_of
-from mipseg.scoring import Scores, score_case
+from mipseg.report.figure import side_by_side
 from mipseg.settings import Settings
 
 IMAGES, PHANTOMS = 20, 5  # that are sent; a phantom takes half a second to draw

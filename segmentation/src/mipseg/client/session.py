@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from mipseg.addresses import Scope, scope_of
 from mipseg.client.answers import parse_uuid
 from mipseg.client.api import JudgeClient
 from mipseg.client.errors import UsageError
 from mipseg.client.output import Output
 from mipseg.client.settings import ClientSettings
 from mipseg.client.transport import Transport
+from mipseg.http.addresses import Scope, scope_of
 from mipseg.settings import JudgeFolder
 
 

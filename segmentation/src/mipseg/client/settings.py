@@ -8,9 +8,9 @@ from pydantic import SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import SettingsConfigDict
 
-from mipseg.addresses import Scope, predict_url, scope_of_literal, split_url
 from mipseg.client.errors import UsageError
 from mipseg.constants import PORT
+from mipseg.http.addresses import Scope, predict_url, scope_of_literal, split_url
 from mipseg.settings import ProjectSettings, describe
 
 

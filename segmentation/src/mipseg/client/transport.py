@@ -12,10 +12,10 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 from pydantic import SecretStr
 
-from mipseg.bounded import read_bounded
 from mipseg.client.errors import AnswerError, TransportError, UsageError
 from mipseg.client.settings import ClientSettings
-from mipseg.json_body import one_line
+from mipseg.http.bounded import read_bounded
+from mipseg.http.json_body import one_line
 
 CONNECT_S = 10.0
 ANSWER_S = 30.0

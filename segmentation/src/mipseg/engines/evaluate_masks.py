@@ -14,7 +14,7 @@ from mipseg.engines.mask_files import (
     read_pair,
 )
 from mipseg.errors import InputError
-from mipseg.scoring import Scores, score_case
+from mipseg.evaluation.scoring import Scores, score_case
 from mipseg.types import BinaryMask, GreyImage
 
 UNITS = {"image": "px", "nifti": "ml"}  # of the sizes of lesions
@@ -69,7 +69,7 @@ def score_endpoint(references: Sequence[Reference], url: str, advance: Callable[
     """
     if all(reference.image is None for reference in references):
         raise InputError("there are no images to send; --images names their folder")
-    from mipseg.endpoint import EndpointClient  # noqa: PLC0415 # an extra
+    from mipseg.endpoint.ask import EndpointClient  # noqa: PLC0415 # an extra
 
     scores = Scores("px")
     with EndpointClient(url) as endpoint:

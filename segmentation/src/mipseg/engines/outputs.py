@@ -13,7 +13,6 @@ import numpy.typing as npt
 from mipseg.engines.cases import PROJECTION
 from mipseg.engines.plan import Options, Plan
 from mipseg.engines.rotation_files import INTENSITY, LESIONS, write_rotation
-from mipseg.figure import overlay_image
 from mipseg.io.arrays import image_of_intensity, image_of_probability
 from mipseg.io.find import FileKind
 from mipseg.io.volume import Volume
@@ -21,6 +20,7 @@ from mipseg.io.write import write_nifti, write_png
 from mipseg.measure.lesions_2d import Lesion
 from mipseg.pipeline import Result
 from mipseg.projection import Mip
+from mipseg.report.figure import overlay_image
 from mipseg.types import BinaryMask, GreyImage, Probability
 from mipseg.volume_pipeline import VolumeResult
 

@@ -11,8 +11,8 @@ from mipseg.io.dicom_headers import number, refusal, suv_header, text, tracer_te
 from mipseg.io.dicom_volume import Selection, read_dicom_volume, select_series
 from mipseg.io.read import find_input, read_volume
 from mipseg.io.volume import Unit, Volume, spacing_of
-from mipseg.nuclides import find_nuclide
-from mipseg.suv import NoSuv, suv_factor, uptake_seconds
+from mipseg.suv.factor import NoSuv, suv_factor, uptake_seconds
+from mipseg.suv.nuclides import find_nuclide
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from pydicom.uid import (
 )
 
 from mipseg.io.dicom_file import value
-from mipseg.nuclides import find_nuclide, nuclide_of_half_life
-from mipseg.suv import SuvHeader
-from mipseg.suv_times import Frame, Times
+from mipseg.suv.factor import SuvHeader
+from mipseg.suv.nuclides import find_nuclide, nuclide_of_half_life
+from mipseg.suv.times import Frame, Times
 
 PET = PositronEmissionTomographyImageStorage
 ENHANCED = (EnhancedPETImageStorage, LegacyConvertedEnhancedPETImageStorage)

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from mipseg.body_size import is_height
 from mipseg.errors import VolumeError
 from mipseg.io.dicom import on_even_grid, read_stack
 from mipseg.io.dicom_headers import suv_header
 from mipseg.io.dicom_select import Series, choose_series, index_files
 from mipseg.io.volume import Grid, Unit, Volume, body_median, spacing_of, to_patient_frame
-from mipseg.nuclides import other_tracer
-from mipseg.suv import NoSuv, is_weight, judge_median, suv_factor
+from mipseg.suv.body_size import is_height
+from mipseg.suv.factor import NoSuv, is_weight, judge_median, suv_factor
+from mipseg.suv.nuclides import other_tracer
 
 
 @dataclass(frozen=True, eq=False)

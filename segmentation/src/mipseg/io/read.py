@@ -17,8 +17,8 @@ from mipseg.io.find import FileKind, file_kind, files_by_kind
 from mipseg.io.metaimage import read_metaimage_header
 from mipseg.io.nrrd import read_nrrd_header
 from mipseg.io.volume import Grid, Kind, Unit, Volume, body_median, spacing_of, to_patient_frame
-from mipseg.suv import dose_becquerel, judge_median, weight_gram
-from mipseg.suv_times import NoSuvError
+from mipseg.suv.factor import dose_becquerel, judge_median, weight_gram
+from mipseg.suv.times import NoSuvError
 from mipseg.types import Voxels
 
 _NAMES = {"nifti": "NIfTI", "mha": "MHA", "nrrd": "NRRD"}

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mipseg.evaluation.scoring import Picture
 from mipseg.report.charts import dice_histogram
 from mipseg.report.evaluation import show
 from mipseg.report.html import fixed, render
-from mipseg.scoring import Picture
 
 
 @dataclass(frozen=True)

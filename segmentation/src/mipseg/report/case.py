@@ -9,9 +9,9 @@ from typing import Any
 
 from mipseg.constants import PITCH_MM
 from mipseg.errors import ReportError
-from mipseg.figure import overlay_image
 from mipseg.io.codec import decode_image
 from mipseg.io.mask_png import tumour_of
+from mipseg.report.figure import overlay_image
 from mipseg.report.html import body_columns, data_url, fixed, render
 from mipseg.report.measures import Table, lesion_table, missing_measures, patient_values
 from mipseg.report.words import IMAGE_LIMITS, LIMITS, VOLUME_LIMITS, plain_warnings

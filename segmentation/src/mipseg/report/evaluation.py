@@ -5,13 +5,13 @@ from datetime import datetime
 from typing import Any
 
 from mipseg.constants import REPLY_DEADLINE_S
-from mipseg.evaluation import Comparison, Evaluation, Interval
-from mipseg.figure import agreement_image
+from mipseg.evaluation.scoring import Picture, ScoredCase, Scores
+from mipseg.evaluation.summary import Comparison, Evaluation, Interval
 from mipseg.metrics import CLEAN
 from mipseg.report.charts import calibration_square, comparison_square, dice_histogram
+from mipseg.report.figure import agreement_image
 from mipseg.report.html import MISSING, body_columns, data_url, fixed, render
 from mipseg.report.words import anonymous
-from mipseg.scoring import Picture, ScoredCase, Scores
 
 
 def evaluation_page(

@@ -4,7 +4,7 @@ import re
 
 from fastapi import Request
 
-from mipseg.addresses import is_loopback
+from mipseg.http.addresses import is_loopback
 
 # As it was sent: frameworks repair a malformed host, and then it may look like ours.
 _HOST = re.compile(rb"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)

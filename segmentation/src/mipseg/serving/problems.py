@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from mipseg import errors
-from mipseg.problem_codes import code_of, status_of, title_of
+from mipseg.http.problem_codes import code_of, status_of, title_of
 
 REQUEST_ID = re.compile(r"[0-9A-Fa-f-]{32,36}")  # what a client may choose; all else is replaced
 FIELD_NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")  # looks like a program's, and not like what a person wrote
@@ -22,7 +22,7 @@ class ProblemError(Exception):
     """An error that already knows its answer.
 
     Attributes:
-        code: short stable name for programs, one of `mipseg.problem_codes`.
+        code: short stable name for programs, one of `mipseg.http.problem_codes`.
         status: HTTP status, which the code decides.
         detail: sentence for people; must not repeat input.
         headers: further headers of the answer.

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mipseg.checks import validate_segmentation
 from mipseg.constants import MAX_SPACING_MM
 from mipseg.errors import ModelError
+from mipseg.http.json_body import REQUEST_PARTS, JsonError, read_json
 from mipseg.io.codec import decode, decode_base64, encode_request
-from mipseg.json_body import REQUEST_PARTS, JsonError, read_json
 from mipseg.model.segmenter import Segmenter
 from mipseg.pipeline import Result, analyze_bytes, noting_warnings, warnings_about
 from mipseg.repair import InputWarning

@@ -9,7 +9,7 @@ from mipseg.growing import DEFAULT_RULE, Rule
 from mipseg.projection import MIN_WINDOW
 from mipseg.serving.problems import ProblemError, repeatable
 from mipseg.serving.routes import Millimetres
-from mipseg.suv import MIN_DOSE_BQ, MIN_WEIGHT_KG
+from mipseg.suv.factor import MIN_DOSE_BQ, MIN_WEIGHT_KG
 
 OF_IMAGES = {"pixel_spacing"}
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mipseg.figure import plot_prediction
+from mipseg.report.figure import plot_prediction
 from mipseg.training.evaluate import DEFAULT_SPACE
 from mipseg.training.model_selection import cross_validate, load_answers
 from mipseg.training.runs import Run

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mipseg.evaluation import SIZES
+from mipseg.evaluation.summary import SIZES
 from mipseg.metrics import match_lesions, size_classes
 from mipseg.types import BinaryMask
 

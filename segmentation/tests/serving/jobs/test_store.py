@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mipseg.engines.plan import Options
-from mipseg.problem_codes import title_of
+from mipseg.http.problem_codes import title_of
 from mipseg.serving.jobs import store as module
 from mipseg.serving.jobs.job import Job, JobProblem, ResultFile
 from mipseg.serving.jobs.store import MIN_ROOM, JobStore

@@ -9,7 +9,7 @@ from threading import Event, Lock, Thread, Timer
 import structlog
 from pydantic import ValidationError
 
-from mipseg.problem_codes import title_of
+from mipseg.http.problem_codes import title_of
 from mipseg.serving.jobs.job import CORRECTION, Job, JobProblem
 from mipseg.serving.jobs.store import JobStore
 from mipseg.serving.jobs.worker import Message, Order

@@ -12,9 +12,9 @@ from typing import Any, BinaryIO
 from filelock import FileLock, Timeout
 
 from mipseg.engines.plan import Options
+from mipseg.http.problem_codes import title_of
 from mipseg.io.find import file_kind
 from mipseg.io.write import write_bytes
-from mipseg.problem_codes import title_of
 from mipseg.serving.jobs import folders
 from mipseg.serving.jobs.job import CORRECTION, UPLOAD, Job, JobProblem, ResultFile
 from mipseg.serving.problems import ProblemError

@@ -7,9 +7,9 @@ decay. Rules: QIBA FDG-PET/CT profile (vendor-neutral pseudo-code) and IBSI's dr
 from dataclasses import dataclass
 from datetime import datetime
 
-from mipseg.body_size import body_size, is_height
-from mipseg.nuclides import find_nuclide, fits, nuclide_of_half_life
-from mipseg.suv_times import MAX_HALF_LIVES, NoSuvError, Times, average_count_time, find_injection, find_reference
+from mipseg.suv.body_size import body_size, is_height
+from mipseg.suv.nuclides import find_nuclide, fits, nuclide_of_half_life
+from mipseg.suv.times import MAX_HALF_LIVES, NoSuvError, Times, average_count_time, find_injection, find_reference
 
 MIN_WEIGHT_KG, MIN_DOSE_BQ = 0.1, 1.0  # that may be given; what is not plausible leads to no SUV, with the reason
 WEIGHTS_KG = (0.5, 650.0)

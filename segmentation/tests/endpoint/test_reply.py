@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from mipseg.endpoint.reply import judge_reply
 from mipseg.io.mask_png import as_rgb_png, decode_rgb, encode_png
-from mipseg.reply import judge_reply
 
 TUMOUR = np.zeros((9, 7), bool)
 TUMOUR[2:5, 1:4] = True

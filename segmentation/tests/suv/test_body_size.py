@@ -2,7 +2,7 @@
 
 import pytest
 
-from mipseg.body_size import body_size
+from mipseg.suv.body_size import body_size
 
 
 @pytest.mark.parametrize(

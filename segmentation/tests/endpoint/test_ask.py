@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mipseg import bounded
-from mipseg import endpoint as module
-from mipseg.endpoint import Answer, EndpointClient
+from mipseg.endpoint import ask as module
+from mipseg.endpoint.ask import Answer, EndpointClient
 from mipseg.errors import InputError
+from mipseg.http import bounded
 from tests.endpoints import Pixels, Reply, endpoint, hottest, masked
 
 IMAGE = np.full((9, 7), 200, np.uint8)

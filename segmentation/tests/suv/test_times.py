@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mipseg.suv_times import Frame, NoSuvError, Times, average_count_time, find_injection, find_reference
+from mipseg.suv.times import Frame, NoSuvError, Times, average_count_time, find_injection, find_reference
 
 F18 = 6586.2
 DAY = datetime(2025, 1, 1)

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from mipseg.problem_codes import PROBLEMS, code_of, status_of, title_of
+from mipseg.http.problem_codes import PROBLEMS, code_of, status_of, title_of
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SOURCES = [
     path
     for folder in ("segmentation/src", "shared/src", "judge/src")
     for path in sorted((ROOT / folder).rglob("*.py"))
     # What volumes say of a missing SUV is called a reason as well, but it is a sentence.
-    if path.name != "problem_codes.py" and "io" not in path.parts and not path.name.startswith("suv")
+    if path.name != "problem_codes.py" and not {"io", "suv"} & set(path.parts)
 ]
 # What takes a code, and as which argument. Names such as `code` and `reason` take one as well.
 TAKES_A_CODE = {

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mipseg.constants import REPLY_DEADLINE_S
+from mipseg.evaluation.scoring import ScoredCase, Scores
 from mipseg.metrics import CalibrationBin, bootstrap_interval, calibration_bins, size_classes
-from mipseg.scoring import ScoredCase, Scores
 
 SIZES = {"px": (1.0, 10.0, 50.0, 250.0), "ml": (0.0, 1.0, 5.0, 20.0)}  # where the classes of lesions begin
 

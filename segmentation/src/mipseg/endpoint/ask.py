@@ -8,15 +8,15 @@ from typing import Self
 import httpx
 import numpy as np
 
-from mipseg.addresses import predict_url
-from mipseg.bounded import read_bounded
 from mipseg.constants import MAX_BODY_BYTES, REPLY_DEADLINE_S
+from mipseg.endpoint.reply import judge_reply, request_body
 from mipseg.errors import InputError
+from mipseg.http.addresses import predict_url
+from mipseg.http.bounded import read_bounded
+from mipseg.http.json_body import describe_status
+from mipseg.http.problem_codes import PROBLEMS
 from mipseg.io.codec import decode_base64
 from mipseg.io.mask_png import encode_png
-from mipseg.json_body import describe_status
-from mipseg.problem_codes import PROBLEMS
-from mipseg.reply import judge_reply, request_body
 from mipseg.types import BinaryMask, GreyImage
 
 DEADLINE_S = 30.0  # so that it can be told how late an answer is

@@ -1,6 +1,6 @@
 """Synthetic whole-body FDG-PET phantoms: a volume or its MIP image, with the exact tumour mask.
 
-The anatomy is a drawing of a reference adult, varied by seed; see `mipseg.phantom_anatomy` for its coordinates.
+The anatomy is a drawing of a reference adult, varied by seed; see `mipseg.phantom.anatomy` for its coordinates.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from mipseg.constants import PITCH_MM, WINDOW_TOP_SUV
-from mipseg.phantom_anatomy import ARTERY, BOWEL, LEG, LEG_RADII, ORGANS, SITES, TRUNK, Organ, Point
+from mipseg.phantom.anatomy import ARTERY, BOWEL, LEG, LEG_RADII, ORGANS, SITES, TRUNK, Organ, Point
 
 Volume = npt.NDArray[np.float32]
 Vector = Sequence[float] | npt.NDArray[np.float64]

@@ -4,7 +4,7 @@ import tracemalloc
 
 import pytest
 
-from mipseg.json_body import REQUEST_PARTS, JsonError, read_json
+from mipseg.http.json_body import REQUEST_PARTS, JsonError, read_json
 from tests.serving.answers import GOOD, JSON, assert_problem, assert_still_serves
 from tests.serving.server import Server
 

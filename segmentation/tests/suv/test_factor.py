@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from mipseg.suv import NoSuv, SuvFactor, SuvHeader, judge_median, suv_factor, uptake_seconds
-from mipseg.suv_times import Frame, Times, average_count_time
+from mipseg.suv.factor import NoSuv, SuvFactor, SuvHeader, judge_median, suv_factor, uptake_seconds
+from mipseg.suv.times import Frame, Times, average_count_time
 
 HALF_LIFE = 3600.0
 SCAN = datetime(2025, 1, 1, 11)

@@ -8,9 +8,9 @@ import numpy as np
 from mipseg.checks import validate_segmentation
 from mipseg.constants import MAX_PIXELS
 from mipseg.errors import Base64Error, InputError, SegmentationError
+from mipseg.http.json_body import REPLY_PARTS, JsonError, read_json
 from mipseg.io.codec import decode_base64
 from mipseg.io.mask_png import decode_rgb
-from mipseg.json_body import REPLY_PARTS, JsonError, read_json
 from mipseg.types import Mask
 
 MAX_DETAIL = 300

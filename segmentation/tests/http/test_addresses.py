@@ -2,7 +2,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from mipseg.addresses import Scope, is_loopback, is_public, parse_ip, scope_of, split_url
+from mipseg.http.addresses import Scope, is_loopback, is_public, parse_ip, scope_of, split_url
 
 
 @pytest.mark.parametrize(("url", "scope"), [

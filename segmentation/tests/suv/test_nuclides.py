@@ -2,7 +2,7 @@
 
 import pytest
 
-from mipseg.nuclides import find_nuclide, nuclide_of_half_life, other_tracer
+from mipseg.suv.nuclides import find_nuclide, nuclide_of_half_life, other_tracer
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from mipseg.evaluation import compare_cases, evaluate, interval, time_report
-from mipseg.scoring import SHOWN_PATIENTS, ScoredCase, Scores, score_case
+from mipseg.evaluation.scoring import SHOWN_PATIENTS, ScoredCase, Scores, score_case
+from mipseg.evaluation.summary import compare_cases, evaluate, interval, time_report
 
 
 def mask(*boxes: tuple[int, int, int]) -> npt.NDArray[np.bool_]:

@@ -1,0 +1,1 @@
+"""An endpoint of the championship: one image to it, and its reply as the judge reads it."""

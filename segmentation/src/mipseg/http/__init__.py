@@ -1,0 +1,1 @@
+"""What the service, its client and the judge share when they talk: addresses, limits, JSON and error codes."""
