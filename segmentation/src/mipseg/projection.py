@@ -28,7 +28,8 @@ class Mip:
 
     Attributes:
         intensity: (H, 400) float32 in [0, 1], pixels of 2 mm; 0 is air, 1 the top of the window or more.
-        depth: (Z, X) int16: of each ray of the volume's own grid, the index along axis 1 of the voxel that is hottest.
+        hottest: (Z, X) float32: of each ray of the volume's own grid, the highest value.
+        depth: (Z, X) int16: of each ray, the index along axis 1 of the voxel that has it.
         rows: (H,) float64: the place of each image row on axis 0 of the volume; whole numbers are voxel centres.
         columns: (400,) float64: the place of each image column on axis 2.
         window_top: the value, in the volume's unit, that is shown as 1.
@@ -36,6 +37,7 @@ class Mip:
     """
 
     intensity: Intensity
+    hottest: npt.NDArray[np.float32]
     depth: npt.NDArray[np.int16]
     rows: npt.NDArray[np.float64]
     columns: npt.NDArray[np.float64]
@@ -93,18 +95,41 @@ def project(volume: Volume, window_top: float | None = None) -> Mip:
     """
     top = _checked_window(volume, window_top)
     hottest, depth = _hottest(volume.voxels)
-    (dz, _, dx), (planes, columns) = volume.spacing, hottest.shape
+    dz, (planes, columns) = volume.spacing[0], hottest.shape
     if planes * dz > MAX_HEIGHT_MM:
         raise VolumeError(f"the volume is {planes * dz:.0f} mm tall; at most {MAX_HEIGHT_MM:.0f} mm are read")
-    height = max(1, round(planes * dz / PITCH_MM))
-    down = _places(planes, dz, height)[::-1]
-    across = _places(columns, dx, WIDTH)
-    image = ndimage.map_coordinates(hottest, np.meshgrid(down, across, indexing="ij"), order=1, mode="nearest")
-    image[:, (across < -0.5) | (across > columns - 0.5)] = 0
+    down, across = _pixels(hottest.shape, volume.spacing)
     beyond = hottest[:, (np.arange(columns) < across[0] - 1) | (np.arange(columns) > across[-1] + 1)]
     cut = beyond.max(initial=0) > AIR * top
     warnings = (f"cropped: what lies beyond {WIDTH * PITCH_MM:.0f} mm was cut off",) if cut else ()
-    return Mip(np.clip(image / np.float32(top), 0, 1), depth, down, across, top, warnings)
+    return Mip(draw(hottest, volume.spacing, top), hottest, depth, down, across, top, warnings)
+
+
+def draw(
+    hottest: npt.NDArray[np.float32], spacing: tuple[float, float, float], window_top: float, order: int = 1
+) -> Intensity:
+    """Draw a projection on a volume's own grid as an image: pixels of 2 mm, the head up, air beside it.
+
+    Args:
+        hottest: (Z, X); see `Mip`.
+        spacing: of the volume, mm.
+        window_top: the value that becomes 1.
+        order: of the splines that interpolate; 1: linear.
+
+    Returns:
+        (H, 400) float32 in [0, 1].
+    """
+    down, across = _pixels(hottest.shape, spacing)
+    image = ndimage.map_coordinates(hottest, np.meshgrid(down, across, indexing="ij"), order=order, mode="nearest")
+    image[:, (across < -0.5) | (across > hottest.shape[1] - 0.5)] = 0
+    return np.asarray(np.clip(image / np.float32(window_top), 0, 1))
+
+
+def _pixels(shape: tuple[int, ...], spacing: tuple[float, float, float]) -> tuple[npt.NDArray[np.float64], ...]:
+    """Where the image's rows and columns lie on the axes of a projection on the volume's own grid."""
+    (planes, columns), (dz, _, dx) = shape, spacing
+    height = max(1, round(planes * dz / PITCH_MM))
+    return _places(planes, dz, height)[::-1], _places(columns, dx, WIDTH)
 
 
 def _checked_window(volume: Volume, window_top: float | None) -> float:

@@ -16,7 +16,8 @@ from mipseg.measure.regions import References, find_references, percist_level
 from mipseg.model.segmenter import Segmentation, Segmenter
 from mipseg.projection import Mip, project
 from mipseg.repair import EMPTY, OF_VOLUME, InputWarning, doubts, judge
-from mipseg.types import Origin
+from mipseg.sharpening import filter_of, sharp_view
+from mipseg.types import Intensity, Origin
 
 CORRECTED = "corrected: the mask was corrected by hand"
 
@@ -39,8 +40,9 @@ class VolumeResult:
     """Everything that is known about a volume.
 
     Attributes:
-        mip: the image that the networks saw.
-        segmentation: their mask of it, probabilities, and the probability of a tumour anywhere.
+        mip: the projection.
+        segmentation: the networks' mask of it, probabilities, and the probability of a tumour anywhere. Of a volume
+            that is smoother than what they know they saw a sharper projection; see `mipseg.sharpening`.
         labels: (Z, Y, X) uint16 of the volume's grid, an estimate from one projection: each lesion's number, 0 outside.
         lesions: one for each number, the largest first.
         patient: all lesions together.
@@ -78,14 +80,15 @@ def analyze_volume(volume: Volume, segmenter: Segmenter, options: VolumeOptions 
         organs = beside.submit(find_references, volume)
         mip = project(volume, chosen.window_top)
         judged = judge(mip.intensity)
-        segmentation = segmenter.segment(mip.intensity) if EMPTY.isdisjoint(judged) else _nothing(mip)
+        view, sharpened = _view(volume, mip)
+        segmentation = segmenter.segment(view) if EMPTY.isdisjoint(judged) else _nothing(mip)
         level = _liver_level(organs.result()) if chosen.rule == "liver" else None  # other rules need not wait for it
         labels = label_lesions(grow(volume, mip, segmentation.tumour, chosen.rule, level))
         lesions = measure_volume(volume, labels)
     references = organs.result()
     patient = measure_patient(lesions, volume.weight_kg, volume.height_m)
     doubtful = [*_worded(judged), *doubts(mip.intensity, segmentation.tumour)]
-    warnings = [*volume.warnings, *mip.warnings, *doubtful]
+    warnings = [*volume.warnings, *mip.warnings, *sharpened, *doubtful]
     origins: dict[int, Origin] = {lesion.id: "automatic" for lesion in lesions}
     return VolumeResult(mip, segmentation, labels, lesions, patient, references, origins, warnings)
 
@@ -122,6 +125,18 @@ def correct_volume(
         origins=origins,
         warnings=[*result.warnings, CORRECTED],
     )
+
+
+def _view(volume: Volume, mip: Mip) -> tuple[Intensity, list[str]]:
+    """What the networks see of a volume, and what is said of it."""
+    found = filter_of(volume, mip)
+    if not any(found):
+        return mip.intensity, []
+    warning = (
+        f"sharpened: the volume is smoother than those that the model knows, as after a filter of {max(found):.0f} mm; "
+        "the model saw it sharpened. It is measured as it is"
+    )
+    return sharp_view(volume, mip, found), [warning]
 
 
 def _liver_level(references: References) -> float | None:

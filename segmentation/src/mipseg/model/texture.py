@@ -89,10 +89,25 @@ def blur(intensity: Intensity) -> Blur:
     Args:
         intensity: (H, W) in [0, 1].
     """
-    sides = np.ascontiguousarray(intensity[:, ::2].T), intensity[::2]
+    sides = _sides(intensity)
     fine = [_log_share(_bends(rows, 1), _bends(rows, 3)) for rows in sides]
     down, across = (_sigma(rows) if log < BLURRED[0] else 0.0 for rows, log in zip(sides, fine, strict=True))
     return Blur(down, across, min(fine) < CLEAN)
+
+
+def coarse_detail(intensity: Intensity) -> tuple[float, float]:
+    """Log of an image's detail over 2 px as a share of that over 4 px, down and across; 0 where there is no tissue.
+
+    Args:
+        intensity: (H, W) in [0, 1].
+    """
+    down, across = (_log_share(_bends(rows, 2), _bends(rows, 4)) for rows in _sides(intensity))
+    return down, across
+
+
+def _sides(intensity: Intensity) -> tuple[Intensity, Intensity]:
+    """Every other column, lying, and every other row: enough to look along each of the image's sides."""
+    return np.ascontiguousarray(intensity[:, ::2].T), intensity[::2]
 
 
 def _log_share(some: Bends, more: Bends) -> float:
