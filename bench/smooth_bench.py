@@ -1,6 +1,6 @@
 """What coarse voxels and filters cost, and what sharpening the volume gives back, on phantoms: a table in Markdown.
 
-`uv run --all-packages python bench/smooth_bench.py [first seed] [phantoms]`
+`uv run --all-packages python -m bench.smooth_bench [first seed] [phantoms]`
 """
 
 import sys

@@ -47,7 +47,7 @@ def test_the_nearest_env_counts_and_none_above_the_project(project: Path, monkey
     assert Settings().threads == 0
     (project / ".env").write_text("MIPSEG_THREADS=6\nMIPSEG_MODEL=other\n")
     (project / "segmentation/.env").write_text("MIPSEG_THREADS=7\n")
-    assert (Settings().threads, Settings().model) == (7, "unet_v18")
+    assert (Settings().threads, Settings().model) == (7, "unet_v20")
     monkeypatch.chdir(project.parent)  # elsewhere it is the working directory's
     assert Settings().threads == 5
     monkeypatch.chdir(project.parent.parent)

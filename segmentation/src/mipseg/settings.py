@@ -102,7 +102,7 @@ class Settings(ProjectSettings):
 
     data_dir: Path = Field(default_factory=lambda: project_root() / "data/raw/tumor-segmentation")
     unlabelled_dir: Path | None = None
-    model: str = Field("unet_v18", pattern=r"^[\w-]{1,64}$")
+    model: str = Field("unet_v20", pattern=r"^[\w-]{1,64}$")
     min_patient: float | None = Field(None, ge=0, le=1)
     bfloat16: bool = True
     threads: int = Field(0, ge=0, le=256)

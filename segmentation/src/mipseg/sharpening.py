@@ -18,7 +18,8 @@ from mipseg.types import Intensity, Voxels
 # The coarse detail of a projection, see `coarse_detail`, after a Gaussian filter of so many mm FWHM: means of phantoms,
 # down and across. The data set's images have -0.50 to -0.24.
 FILTERS = {-0.36: 0.0, -0.49: 4.0, -0.65: 6.0, -0.81: 8.0}
-SMOOTH = -0.5  # from here on it is smoother than what the networks know
+SMOOTH = -0.55  # from here on it is smoother than what the networks know
+LEFT = 3.5  # mm FWHM of the filter that they stand, and that is left
 TIMES = 8  # see `_sharpened`
 REACH = 6  # standard deviations of the filter beyond which a voxel has no say
 SLAB = 32  # planes that are sharpened at once, beside those within reach
@@ -33,7 +34,7 @@ def filter_of(volume: Volume, mip: Mip) -> tuple[float, float]:
         mip: its projection.
 
     Returns:
-        FWHM in mm, along the body and across it, of the Gaussian filter that would explain it; 0: it is not smoother.
+        FWHM in mm, along the body and across it, of the Gaussian filter that explains it; 0: it is hardly smoother.
     """
     down, across = coarse_detail(draw(mip.hottest, volume.spacing, mip.window_top, order=3))
     return _filter(down), _filter(across)
@@ -44,7 +45,7 @@ def _filter(detail: float) -> float:
 
 
 def sharp_view(volume: Volume, mip: Mip, found: tuple[float, float]) -> Intensity:
-    """Project a volume after its filter was undone, slab by slab, where there is more than air.
+    """Project a volume after its filter was undone, but for what is left, slab by slab, where there is more than air.
 
     Args:
         volume: SUV, or what the window is given for.
@@ -54,9 +55,9 @@ def sharp_view(volume: Volume, mip: Mip, found: tuple[float, float]) -> Intensit
     Returns:
         (H, 400) in [0, 1], as `mip.intensity`, interpolated by cubic splines, which smooth coarse voxels less.
     """
-    along, across = found
+    along, across = (math.sqrt(max(0.0, mm**2 - LEFT**2)) / FWHM for mm in found)
     dz, dy, dx = volume.spacing
-    sigmas = along / FWHM / dz, across / FWHM / dy, across / FWHM / dx
+    sigmas = along / dz, across / dy, across / dx
     reach = [math.ceil(REACH * sigma) for sigma in sigmas]
     sharp = mip.hottest.copy()
     for start in range(0, len(sharp), SLAB):

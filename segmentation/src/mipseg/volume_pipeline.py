@@ -17,7 +17,7 @@ from mipseg.model.segmenter import Segmentation, Segmenter
 from mipseg.projection import Mip, project
 from mipseg.repair import EMPTY, OF_VOLUME, InputWarning, doubts, judge
 from mipseg.sharpening import filter_of, sharp_view
-from mipseg.types import Intensity, Origin
+from mipseg.types import Origin
 
 CORRECTED = "corrected: the mask was corrected by hand"
 
@@ -80,8 +80,8 @@ def analyze_volume(volume: Volume, segmenter: Segmenter, options: VolumeOptions 
         organs = beside.submit(find_references, volume)
         mip = project(volume, chosen.window_top)
         judged = judge(mip.intensity)
-        view, sharpened = _view(volume, mip)
-        segmentation = segmenter.segment(view) if EMPTY.isdisjoint(judged) else _nothing(mip)
+        seen = _segment(volume, mip, segmenter) if EMPTY.isdisjoint(judged) else (_nothing(mip), [])
+        segmentation, sharpened = seen
         level = _liver_level(organs.result()) if chosen.rule == "liver" else None  # other rules need not wait for it
         labels = label_lesions(grow(volume, mip, segmentation.tumour, chosen.rule, level))
         lesions = measure_volume(volume, labels)
@@ -127,16 +127,16 @@ def correct_volume(
     )
 
 
-def _view(volume: Volume, mip: Mip) -> tuple[Intensity, list[str]]:
-    """What the networks see of a volume, and what is said of it."""
+def _segment(volume: Volume, mip: Mip, segmenter: Segmenter) -> tuple[Segmentation, list[str]]:
+    """What the networks find, and what is said of the view that they had."""
     found = filter_of(volume, mip)
     if not any(found):
-        return mip.intensity, []
+        return segmenter.segment(mip.intensity), []
     warning = (
         f"sharpened: the volume is smoother than those that the model knows, as after a filter of {max(found):.0f} mm; "
         "the model saw it sharpened. It is measured as it is"
     )
-    return sharp_view(volume, mip, found), [warning]
+    return segmenter.segment(sharp_view(volume, mip, found)), [warning]
 
 
 def _liver_level(references: References) -> float | None:

@@ -1,20 +1,27 @@
 """A real patient, STS_001: the contour of a sarcoma of the left thigh against what is known of it."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from scipy import ndimage
 
+from mipseg.constants import PITCH_MM
 from mipseg.growing import grow
 from mipseg.io.read import read_volume
 from mipseg.io.volume import Volume
 from mipseg.measure.lesions_3d import label_lesions, measure_volume
 from mipseg.measure.regions import DIAMETER_MM, Reference, find_liver
 from mipseg.metrics import dice_score
+from mipseg.model.segmenter import Segmenter
 from mipseg.projection import project
+from mipseg.volume_pipeline import analyze_volume
 from tests.io.test_reference_data import DATA, contour_mask, needs_data
-from tests.volumes import image_of_rays, shadow
+from tests.volumes import image_of_rays, make_volume, shadow
 
 pytestmark = needs_data
 FOLDER = DATA / "pet" / "STS_001"
@@ -70,3 +77,45 @@ def test_the_liver_is_on_the_right_and_as_bright_as_in_the_data_set() -> None:
     near = np.ix_(*(np.abs(places - at) * side < DIAMETER_MM / 2 for places, at, side in (
         (mip.rows, k, volume.spacing[0]), (mip.columns, i, volume.spacing[2]))))  # fmt: skip
     assert 0.40 < np.median(mip.intensity[near]) < 0.60  # in 100 controls: 0.51, quartiles 0.46 and 0.55
+
+
+def scaled(factor: float) -> Callable[[Volume], Volume]:
+    return lambda volume: replace(volume, voxels=volume.voxels * np.float32(factor))
+
+
+def filtered(volume: Volume) -> Volume:
+    """By a Gaussian of 5 mm FWHM."""
+    sigmas = [5 / 2.355 / step for step in volume.spacing]
+    return replace(volume, voxels=ndimage.gaussian_filter(volume.voxels, sigmas))
+
+
+def noisy(volume: Volume) -> Volume:
+    """With noise that grows as the root of the counts does."""
+    noise = np.random.default_rng(0).standard_normal(volume.voxels.shape, np.float32)
+    return replace(volume, voxels=(volume.voxels + 0.1 * np.sqrt(volume.voxels.clip(0)) * noise).clip(0))
+
+
+def resampled(order: int) -> Callable[[Volume], Volume]:
+    """To voxels of 2 mm, by splines of an order."""
+
+    def change(volume: Volume) -> Volume:
+        return make_volume(to_pitch(volume.voxels, volume, order), (PITCH_MM, PITCH_MM, PITCH_MM))
+
+    return change
+
+
+def to_pitch(array: npt.NDArray[Any], volume: Volume, order: int) -> npt.NDArray[Any]:
+    return np.asarray(ndimage.zoom(array, [step / PITCH_MM for step in volume.spacing], order=order))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [scaled(1), scaled(0.8), scaled(1.25), filtered, noisy, resampled(1), resampled(3)],
+    ids=["as it is", "paler", "darker", "filtered", "noisy", "resampled linearly", "resampled by cubic splines"],
+)
+def test_the_networks_mark_it_however_it_is_drawn(change: Callable[[Volume], Volume], segmenter: Segmenter) -> None:
+    volume, inside = change(patient()), tumour()
+    if volume.voxels.shape != inside.shape:
+        inside = to_pitch(inside.astype(np.uint8), patient(), 0) > 0
+    result = analyze_volume(volume, segmenter)
+    assert dice_score(image_of_rays(shadow(inside), result.mip), result.segmentation.tumour) > 0.6

@@ -336,7 +336,7 @@ def test_lesions_anywhere_get_a_texture_and_others_none(
 
     assert unevenness(anywhere=0.0, texture=0.5) < 0.01
     assert unevenness(anywhere=1.0, texture=0.0) < 0.01
-    assert 0.08 < unevenness(anywhere=1.0, texture=0.5) < 0.25
+    assert 0.1 < unevenness(anywhere=1.0, texture=0.5) < 0.35
 
 
 def test_the_cold_grains_of_a_texture_belong_to_the_lesion(
@@ -354,7 +354,7 @@ def test_the_cold_grains_of_a_texture_belong_to_the_lesion(
     assert torch.equal((uneven - even)[even == 0], torch.zeros_like(even[even == 0]))
 
 
-def test_a_texture_has_grains_of_two_sizes(plain: Config, still: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_texture_has_grains_of_several_sizes(plain: Config, still: None, monkeypatch: pytest.MonkeyPatch) -> None:
     cases = wide_lesion_and_control()
     composed = replace(plain, patient_fraction=0.0, compose_controls=1.0, anywhere=1.0)
     monkeypatch.setattr(module, "EXTENTS", (24.0, 32.0))
@@ -370,8 +370,8 @@ def test_a_texture_has_grains_of_two_sizes(plain: Config, still: None, monkeypat
         pairs = inside[..., 4:] & inside[..., :-4]
         return float((log[..., 4:] * log[..., :-4])[pairs].mean() / (log[inside] ** 2).mean())
 
-    coarse, fine, both = (likeness(grains) for grains in ((8,), (4,), module.GRAINS))
-    assert fine + 0.05 < both < coarse - 0.05
+    coarse, fine, mixed = (likeness(grains) for grains in ((8,), (2,), module.GRAINS))
+    assert fine + 0.05 < mixed < coarse - 0.05
 
 
 def test_lesions_of_one_tumour_stay_together_anywhere(

@@ -71,23 +71,23 @@ def call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, split: Split) -> Call:
 def two(tmp_path: Path) -> str:
     """A run that is averaged with another."""
     file = tmp_path / "two.toml"
-    file.write_text('name = "two"\nensemble = ["unet_v19"]\n')
+    file.write_text('name = "two"\nensemble = ["unet_v18"]\n')
     return str(file)
 
 
 def test_run_does_everything_in_order(call: Call, two: str) -> None:
-    folds = [("train", name, fold) for name in ("two", "unet_v19") for fold in range(5)]
-    shipped = [("train", name, None) for name in ("two", "unet_v19")]
+    folds = [("train", name, fold) for name in ("two", "unet_v18") for fold in range(5)]
+    shipped = [("train", name, None) for name in ("two", "unet_v18")]
     assert call("run", two).work == [*folds, ("evaluate", "two"), *shipped, ("export", "two")]
 
 
 def test_what_ships_is_the_default(call: Call) -> None:
-    assert call("evaluate").work == [("evaluate", "unet_v18")]
+    assert call("evaluate").work == [("evaluate", "unet_v20")]
 
 
 @pytest.mark.parametrize("name", ["refit", "final"])
 def test_refit_trains_what_ships_on_all_cases(call: Call, two: str, name: str) -> None:
-    assert call(name, two).work == [("train", "two", None), ("train", "unet_v19", None)]
+    assert call(name, two).work == [("train", "two", None), ("train", "unet_v18", None)]
 
 
 def test_one_fold(call: Call, two: str) -> None:
@@ -149,13 +149,13 @@ def test_old_names_are_understood_and_not_shown(call: Call, capsys: pytest.Captu
 
 @pytest.mark.parametrize("name", ["failure-cases", "worst"])
 def test_failure_cases_prints_its_list(call: Call, capsys: pytest.CaptureFixture[str], name: str) -> None:
-    assert call(name, "--count", "4").work == [("draw_failure_cases", "unet_v18", 4)]
+    assert call(name, "--count", "4").work == [("draw_failure_cases", "unet_v20", 4)]
     assert capsys.readouterr().out == "1. list\n"
 
 
 @pytest.mark.parametrize("name", ["robustness", "shifts"])
 def test_robustness_prints_its_table(call: Call, capsys: pytest.CaptureFixture[str], name: str) -> None:
-    assert call(name, "--device", "cpu").work == [("measure_robustness", "unet_v18", torch.device("cpu"))]
+    assert call(name, "--device", "cpu").work == [("measure_robustness", "unet_v20", torch.device("cpu"))]
     assert capsys.readouterr().out == "| table |\n"
 
 
@@ -200,8 +200,8 @@ def test_an_edited_copy_under_the_same_name_is_trained_and_kept_apart(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, split: Split, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tiny = "channels = [8, 8, 8]\npixel_unshuffle = 4\nimages = 2\nbatch = 2\nunlabelled_fraction = 0.0\n"
-    file = tmp_path / "unet_v18.toml"
-    file.write_text(f'name = "unet_v18"\nlearning_rate = 1e-3\n{tiny}')
+    file = tmp_path / "unet_v20.toml"
+    file.write_text(f'name = "unet_v20"\nlearning_rate = 1e-3\n{tiny}')
     monkeypatch.setattr(module, "project_root", lambda: tmp_path)
     monkeypatch.setattr(module, "load_dataset", lambda _: split.cases)
     monkeypatch.setattr(module, "read_folds", lambda _: split.folds)
@@ -210,13 +210,13 @@ def test_an_edited_copy_under_the_same_name_is_trained_and_kept_apart(
     trained = load_run(file, tmp_path / "runs")
     probabilities = trained.network_folder(0) / PROBABILITIES
     assert read_probabilities(probabilities, trained.identity(split, 0))
-    file.write_text(f'name = "unet_v18"\nlearning_rate = 5e-4\n{tiny}')
+    file.write_text(f'name = "unet_v20"\nlearning_rate = 5e-4\n{tiny}')
     with pytest.raises(SystemExit) as failed:
         module.main()
     assert failed.value.code == 1
     assert "config.learning_rate is 0.001, not 0.0005" in capsys.readouterr().err
     monkeypatch.delenv("MIPSEG_UNLABELLED_DIR", raising=False)
-    monkeypatch.setattr(sys, "argv", ["training", "fold", str(CONFIGS / "unet_v18.toml"), "--fold", "0"])
+    monkeypatch.setattr(sys, "argv", ["training", "fold", str(CONFIGS / "unet_v20.toml"), "--fold", "0"])
     monkeypatch.setattr(module, "train_network", lambda *_: None)
     module.main()
     assert "MIPSEG_UNLABELLED_DIR names no patients without masks" in capsys.readouterr().err

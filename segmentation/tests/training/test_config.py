@@ -28,7 +28,7 @@ def test_every_field_is_read(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     other = {
         "name": "mine", "ensemble": ("other",), "seed": 7, "views": ("mirrored",), "encoder": "half",
-        "pixel_unshuffle": 2,
+        "smoothing": 1.5, "pixel_unshuffle": 2,
         "channels": (8, 16, 24, 32, 8), "images": 1000, "batch": 8,
         "learning_rate": 1e-3, "weight_decay": 0.5, "warmup_steps": 3, "ema_decay": 0.5, "patient_fraction": 0.9,
         "unlabelled_fraction": 0.1, "label_at": (0.5,), "window_jitter": 0.1, "compose_patients": 0.2,
@@ -60,6 +60,7 @@ def test_steps_and_those_of_labelling_follow_from_the_images() -> None:
         ("channels = [8, 8]", "channels: Tuple should have at least 3 items"),
         ('encoder = "half"\npixel_unshuffle = 4', "a pretrained network has pixel_unshuffle 2 and five channels"),
         ('encoder = "full"\nchannels = [8, 8, 8]', "a pretrained network has pixel_unshuffle 2 and five channels"),
+        ("smoothing = 1.0", "smoothing is for what a pretrained encoder sees"),
         ("patient_fraction = 1.5", "patient_fraction: Input should be less than or equal to 1"),
         ("seed 8", "line 2"),
     ],

@@ -83,8 +83,20 @@ def folder(tmp_path: Path) -> Path:
     }
     (tmp_path / "config.json").write_text(json.dumps(config))
     architectures = {
-        "mine": {"encoder": "random", "channels": [16, 32, 64], "pixel_unshuffle": 2, "parameters": 1_940_000},
-        "other": {"encoder": "full", "channels": [8, 16, 32], "pixel_unshuffle": 2, "parameters": 520_000},
+        "mine": {
+            "encoder": "random",
+            "smoothing": 0,
+            "channels": [16, 32, 64],
+            "pixel_unshuffle": 2,
+            "parameters": 1_940_000,
+        },
+        "other": {
+            "encoder": "half",
+            "smoothing": 1.0,
+            "channels": [8, 16, 32],
+            "pixel_unshuffle": 2,
+            "parameters": 520_000,
+        },
     }
     identities = {"mine": [IDENTITY] * 2, "other": [IDENTITY] * 2}
     report = card_report(REPORT_OF_RUN | {"identities": identities, "robustness": MEASURED}, architectures)
@@ -137,8 +149,8 @@ def test_the_networks_are_described(folder: Path) -> None:
     assert card.startswith("# Model card: mine\n")
     assert "- **Networks**: 2 U-Nets" in card
     assert "| `network-0.onnx` | mine | no |\n| `network-1.onnx` | other | yes |\n" in card
-    assert "| mine | residual blocks | 2 x 2 | 16-32-64 | 1.9 million |\n" in card
-    assert "| other | EfficientNet-Lite2 at the full resolution | 2 x 2 | 8-16-32 | 0.5 million |\n" in card
+    assert "| mine | residual blocks | none | 2 x 2 | 16-32-64 | 1.9 million |\n" in card
+    assert "| other | EfficientNet-Lite2 at half of the resolution | 1 px | 2 x 2 | 8-16-32 | 0.5 million |\n" in card
     assert "(temperature 0.4, least peak 0.3, least probability of a tumour 0.05)" in card
     assert "Cross-validation in 2 folds on 142 patients and 342 controls" in card
 

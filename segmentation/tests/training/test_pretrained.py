@@ -3,6 +3,7 @@ import sys
 import numpy as np
 import onnxruntime
 import pytest
+from scipy import ndimage
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: uv sync --extra train")
 pytest.importorskip("onnxscript", reason="onnxscript is not installed: uv sync --extra train")
@@ -18,10 +19,10 @@ from mipseg.training.pretrained import MIN_INTENSITY, PACKAGE, PretrainedUNet, w
 CHANNELS = 8, 8, 8, 8, 8
 
 
-@pytest.fixture(params=["half", "full"])
+@pytest.fixture(params=[("half", 0), ("full", 0), ("half", 1)], ids=["half", "full", "half, smoothed"])
 def network(request: pytest.FixtureRequest) -> PretrainedUNet:
     torch.manual_seed(0)
-    return PretrainedUNet(CHANNELS, request.param).eval()
+    return PretrainedUNet(CHANNELS, *request.param).eval()
 
 
 def test_shapes_follow_the_input(network: PretrainedUNet) -> None:
@@ -57,6 +58,18 @@ def test_colours_are_intensity_root_and_share_of_the_highest_nearby(encoder: Pre
     assert root.tolist() == pytest.approx([0.9, 0.5, 0.5], abs=1e-6)
     pairs = [(0.81, 0.81), (0.25, 0.81), (0.25, 0.25)]
     assert share.tolist() == pytest.approx([one / (highest + MIN_INTENSITY) for one, highest in pairs], abs=1e-6)
+
+
+def test_smoothing_is_for_what_the_encoder_sees_alone() -> None:
+    network, seen = PretrainedUNet(CHANNELS, "full", smoothing=1.5).eval(), []
+    network.stem.register_forward_pre_hook(lambda _, inputs: seen.append((inputs[0][0, 0] + 1) / 2))
+    network.pixels.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    image = torch.rand(1, 1, 2 * MULTIPLE, MULTIPLE)
+    network(image)
+    pixels, smooth = sorted(seen, key=torch.Tensor.dim, reverse=True)
+    assert torch.equal(torch.nn.functional.pixel_shuffle(pixels, 2), image)
+    wanted = ndimage.gaussian_filter(image[0, 0].numpy(), 1.5, mode="nearest", radius=5)
+    np.testing.assert_allclose(smooth.numpy(), wanted, atol=1e-5)
 
 
 def test_the_whole_way_down_starts_from_photographs(network: PretrainedUNet) -> None:

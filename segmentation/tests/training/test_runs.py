@@ -25,21 +25,21 @@ def semi(run: Run) -> Run:
 
 
 def test_the_file_that_is_given_is_the_one_that_is_read(tmp_path: Path) -> None:
-    file = tmp_path / "unet_v19.toml"
-    file.write_text((CONFIGS / "unet_v19.toml").read_text().replace("1.5e-3", "5e-4"))
+    file = tmp_path / "unet_v18.toml"
+    file.write_text((CONFIGS / "unet_v18.toml").read_text().replace("1.5e-3", "5e-4"))
     run = load_run(file, tmp_path / "runs")
     assert run.config.learning_rate == 5e-4
-    assert load_run(CONFIGS / "unet_v19.toml", tmp_path / "runs").config.learning_rate == 1.5e-3
-    assert run.folder == tmp_path / "runs/unet_v19"
+    assert load_run(CONFIGS / "unet_v18.toml", tmp_path / "runs").config.learning_rate == 1.5e-3
+    assert run.folder == tmp_path / "runs/unet_v18"
 
 
 def test_other_runs_are_found_beside_it_or_among_those_that_ship(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
-    file.write_text('name = "mine"\nensemble = ["unet_v19", "near"]\n')
+    file.write_text('name = "mine"\nensemble = ["unet_v18", "near"]\n')
     (tmp_path / "near.toml").write_text('name = "near"\nseed = 77\n')
     run = load_run(file, tmp_path / "runs")
-    assert [member.config.name for member in run.members] == ["mine", "unet_v19", "near"]
-    assert [member.config.seed for member in run.ensemble] == [32, 77]
+    assert [member.config.name for member in run.members] == ["mine", "unet_v18", "near"]
+    assert [member.config.seed for member in run.ensemble] == [33, 77]
     assert run.ensemble[1].folder == tmp_path / "runs/near"
 
 

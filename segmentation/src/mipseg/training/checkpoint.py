@@ -18,7 +18,12 @@ from mipseg.training.network import SegmentationNetwork, UNet
 from mipseg.training.pretrained import PretrainedUNet
 
 CHECKPOINT = "checkpoint.pt"
-ARCHITECTURE = "encoder", "channels", "pixel_unshuffle"  # fields of the configuration that make the network
+ARCHITECTURE = (
+    "encoder",
+    "smoothing",
+    "channels",
+    "pixel_unshuffle",
+)  # fields of the configuration that make the network
 
 
 @dataclass
@@ -48,15 +53,17 @@ class State:
 
 def make_network(config: Config) -> SegmentationNetwork:
     """A network with random weights; a pretrained encoder's are those that it learned from photographs."""
-    network = build_network(config.encoder, config.channels, config.pixel_unshuffle)
+    network = build_network(config.encoder, config.channels, config.pixel_unshuffle, config.smoothing)
     if isinstance(network, PretrainedUNet):
         network.load_photographs()
     return network
 
 
-def build_network(encoder: Encoder, channels: Sequence[int], pixel_unshuffle: int) -> SegmentationNetwork:
+def build_network(
+    encoder: Encoder, channels: Sequence[int], pixel_unshuffle: int, smoothing: float = 0
+) -> SegmentationNetwork:
     """A network of the architecture that these fields of a configuration say, see `ARCHITECTURE`."""
-    return UNet(channels, pixel_unshuffle) if encoder == "random" else PretrainedUNet(channels, encoder)
+    return UNet(channels, pixel_unshuffle) if encoder == "random" else PretrainedUNet(channels, encoder, smoothing)
 
 
 def save_checkpoint(state: State, folder: Path, identity: Identity) -> None:

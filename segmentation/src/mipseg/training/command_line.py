@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("command", choices=COMMANDS, type=lambda name: OLD_NAMES.get(name, name))
     parser.add_argument(
-        "config", type=Path, nargs="?", default=CONFIGS / "unet_v18.toml", help="TOML file of the experiment"
+        "config", type=Path, nargs="?", default=CONFIGS / "unet_v20.toml", help="TOML file of the experiment"
     )
     parser.add_argument("--fold", type=int, help="which fold `fold` leaves out, from 0")
     parser.add_argument("--count", type=int, default=10, help="how many patients `failure-cases` draws")

@@ -35,6 +35,8 @@ class Config:
             weight in an ensemble.
         encoder: "random" for a `UNet`, whose weights all start at random; "full" or "half" for a `PretrainedUNet`, the
             encoder of which learned from photographs and sees the image at its full or at half of its resolution.
+        smoothing: standard deviation, px, of the Gaussian that smooths what a pretrained encoder sees, so that fine
+            texture does not matter to it; outlines are drawn from the image as it is.
         pixel_unshuffle: pixels per side that the network folds into channels, see `UNet`; a pretrained one has 2.
         channels: feature channels of each level of the network; of a pretrained one those on the way up.
         images: how many augmented images a network sees.
@@ -61,6 +63,7 @@ class Config:
     seed: int = 11
     views: Annotated[tuple[View, ...], Field(min_length=1, max_length=2)] = BOTH
     encoder: Encoder = "random"
+    smoothing: Annotated[float, Field(ge=0, le=4)] = 0
     pixel_unshuffle: Positive = 2
     channels: Annotated[tuple[Positive, ...], Field(min_length=3)] = (16, 32, 64, 128, 256)
     images: Positive = 90_000
@@ -84,6 +87,8 @@ class Config:
     def _check_pretrained(self) -> Self:
         if self.encoder != "random" and (self.pixel_unshuffle, len(self.channels)) != (2, 5):
             raise ValueError("a pretrained network has pixel_unshuffle 2 and five channels, those on the way up")
+        if self.encoder == "random" and self.smoothing:
+            raise ValueError("smoothing is for what a pretrained encoder sees")
         return self
 
     @property

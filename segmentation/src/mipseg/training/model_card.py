@@ -135,13 +135,24 @@ def _architecture_table(architectures: Mapping[str, Mapping[str, Any]]) -> str:
         (
             run,
             ENCODERS[network["encoder"]],
+            f"{network['smoothing']:g} px" if network["smoothing"] else "none",
             "{0} x {0}".format(network["pixel_unshuffle"]),
             "-".join(map(str, network["channels"])),
             f"{network['parameters'] / 1e6:.1f} million",
         )
         for run, network in architectures.items()
     ]
-    return _table(("Run", "Way down", "Pixels folded into channels", "Channels of the levels", "Parameters"), rows)
+    return _table(
+        (
+            "Run",
+            "Way down",
+            "Smoothed for it by",
+            "Pixels folded into channels",
+            "Channels of the levels",
+            "Parameters",
+        ),
+        rows,
+    )
 
 
 def _measure_table(report: Mapping[str, Any]) -> str:
@@ -235,7 +246,7 @@ def _identity_table(identities: Mapping[str, Mapping[str, Any]]) -> str:
 def main() -> None:
     """Command line: `python -m mipseg.training.model_card [folder]` writes a model folder's card anew."""
     parser = argparse.ArgumentParser(prog="python -m mipseg.training.model_card", description=main.__doc__)
-    parser.add_argument("folder", type=Path, nargs="?", default=MODELS / "unet_v18", help="the model folder")
+    parser.add_argument("folder", type=Path, nargs="?", default=MODELS / "unet_v20", help="the model folder")
     write_card(parser.parse_args().folder)
 
 

