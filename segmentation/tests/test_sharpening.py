@@ -62,6 +62,14 @@ def test_air_and_what_is_even_have_no_filter() -> None:
     assert filter_of(make_volume(voxels), project(make_volume(voxels))) == (0, 0)
 
 
+def test_a_piece_with_little_tissue_has_no_filter() -> None:
+    volume = filtered(phantom(), (6, 6))
+    piece = replace(volume, voxels=volume.voxels[200:210])
+    assert filter_of(piece, project(piece)) == (0, 0)
+    larger = replace(volume, voxels=volume.voxels[200:300])
+    assert filter_of(larger, project(larger)) == pytest.approx((6, 6), abs=1.5)
+
+
 @pytest.mark.parametrize("change", [lambda volume: filtered(volume, (6, 6)), lambda volume: coarse(volume, 2)])
 def test_the_sharp_view_has_the_detail_of_the_volume_before_its_filter(change: object) -> None:
     before = phantom()

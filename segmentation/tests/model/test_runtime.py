@@ -42,7 +42,7 @@ def test_both_runtimes_give_nearly_the_same(bfloat16: Network, float32: Network,
     probability, logit = infer(intensity, [bfloat16])
     reference, reference_logit = infer(intensity, [float32])
     assert np.abs(probability - reference).mean() < 1e-3
-    assert logit == pytest.approx(reference_logit, abs=0.1)
+    assert logit == pytest.approx(reference_logit, rel=0.02, abs=0.1)  # bfloat16 has 8 bits
     assert dice_score(binarise(reference, 0.4, 0.3), binarise(probability, 0.4, 0.3)) > 0.95
 
 

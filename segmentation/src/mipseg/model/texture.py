@@ -33,6 +33,7 @@ BLURS = {-0.45: 0.5, -0.59: 0.75, -0.72: 1.0, -0.94: 1.5, -1.08: 2.0, -1.18: 3.0
 # in the data set after a blur of 1 px and more, 3.0 to 5.6 in projections of volumes after filters of 8 and 10 mm.
 CREASED = 2.6
 USUAL = 0.9  # px of blur that the networks stand, and that is left
+MIN_BENDS = 2000  # fewer tell little of a volume; the data set has 20,000 and more
 TINY = 1e-6  # detail of what is even
 SHARPENINGS = 4, 15  # see `sharpened`; of any image, and of one that is clean
 
@@ -96,13 +97,18 @@ def blur(intensity: Intensity) -> Blur:
 
 
 def coarse_detail(intensity: Intensity) -> tuple[float, float]:
-    """Log of an image's detail over 2 px as a share of that over 4 px, down and across; 0 where there is no tissue.
+    """Log of an image's detail over 2 px as a share of that over 4 px, down and across; 0 where it has little tissue.
 
     Args:
         intensity: (H, W) in [0, 1].
     """
-    down, across = (_log_share(_bends(rows, 2), _bends(rows, 4)) for rows in _sides(intensity))
+    down, across = (_coarse_share(rows) for rows in _sides(intensity))
     return down, across
+
+
+def _coarse_share(rows: Intensity) -> float:
+    more = _bends(rows, 4)
+    return _log_share(_bends(rows, 2), more) if more.size >= MIN_BENDS else 0.0
 
 
 def _sides(intensity: Intensity) -> tuple[Intensity, Intensity]:
