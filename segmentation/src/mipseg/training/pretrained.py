@@ -90,12 +90,16 @@ class PretrainedUNet(SegmentationNetwork):
         smoothing: standard deviation, px, of the Gaussian that smooths what it sees; 0: none.
     """
 
+    _kernel: Tensor | None
+
     def __init__(self, channels: Sequence[int], encoder: PretrainedEncoder, smoothing: float = 0) -> None:
         levels = [STAGES[level].channels for level in LEVELS]
         full = encoder == "full"
         features = [channels[0] + levels[0], *levels[1:], DEEPEST] if full else [channels[0], *levels]
         super().__init__(features, channels, UNSHUFFLE)
-        self._full, self._kernel = full, _gaussian(smoothing) if smoothing else None
+        self._full = full
+        # A buffer goes to the device with the network, once; it is no part of what was learned.
+        self.register_buffer("_kernel", _gaussian(smoothing) if smoothing else None, persistent=False)
         self.pixels = convolution(UNSHUFFLE**2, channels[0])  # the image itself, for sharp outlines
         self.stem = _activated(nn.Conv2d(3, STEM, 3, 2, 1, bias=False))
         self.stages = nn.ModuleList()
@@ -128,8 +132,7 @@ class PretrainedUNet(SegmentationNetwork):
         if self._kernel is not None:
             side = len(self._kernel) // 2
             edged = F.pad(x, (side, side, side, side), mode="replicate")
-            kernel = self._kernel.to(x)
-            x = F.conv2d(F.conv2d(edged, kernel[None, None, :, None]), kernel[None, None, None, :])
+            x = F.conv2d(F.conv2d(edged, self._kernel[None, None, :, None]), self._kernel[None, None, None, :])
         intensity = x if self._full else F.avg_pool2d(x, 2)
         half, reach = F.max_pool2d(x, 2) if self._full else intensity, NEARBY // 2
         # Along each axis in turn: the same as in the square at once, for a fraction of the work.
