@@ -13,12 +13,13 @@ import numpy as np
 from bench.volume_bench import as_volume, true_mask
 from scipy import ndimage
 
+from mipseg.constants import FWHM
 from mipseg.io.volume import Volume
 from mipseg.metrics import dice_score, is_clean, match_lesions
 from mipseg.model.segmenter import Segmenter, load_segmenter
 from mipseg.phantom import make_volume_phantom
 from mipseg.projection import project
-from mipseg.sharpening import FWHM, filter_of, sharp_view
+from mipseg.sharpening import filter_of, sharp_view
 from mipseg.types import BinaryMask, Intensity
 
 
@@ -36,9 +37,9 @@ class Scores(NamedTuple):
     clean: list[tuple[bool, bool]]
 
 
-def filtered(volume: Volume, mm: float) -> Volume:
-    """After a Gaussian filter of so many mm FWHM."""
-    sigmas = [mm / FWHM / step for step in volume.spacing]
+def filtered(volume: Volume, along: float, across: float) -> Volume:
+    """After a Gaussian filter of so many mm FWHM, along the body and across it."""
+    sigmas = [mm / FWHM / step for mm, step in zip((along, across, across), volume.spacing, strict=True)]
     return replace(volume, voxels=ndimage.gaussian_filter(volume.voxels, sigmas))
 
 
@@ -55,11 +56,11 @@ def coarse(volume: Volume, times: int) -> Volume:
 
 KINDS: dict[str, Callable[[Volume], Volume]] = {
     "as drawn": lambda volume: volume,
-    "filter of 4 mm": lambda volume: filtered(volume, 4),
-    "filter of 6 mm": lambda volume: filtered(volume, 6),
-    "filter of 8 mm": lambda volume: filtered(volume, 8),
+    "filter of 4 mm": lambda volume: filtered(volume, 4, 4),
+    "filter of 6 mm": lambda volume: filtered(volume, 6, 6),
+    "filter of 8 mm": lambda volume: filtered(volume, 8, 8),
     "voxels of 4 mm": lambda volume: coarse(volume, 2),
-    "voxels of 4 mm after a filter of 6 mm": lambda volume: coarse(filtered(volume, 6), 2),
+    "voxels of 4 mm after a filter of 6 mm": lambda volume: coarse(filtered(volume, 6, 6), 2),
     "voxels of 6 mm": lambda volume: coarse(volume, 3),
 }
 

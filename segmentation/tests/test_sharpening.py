@@ -5,6 +5,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from bench.smooth_bench import coarse, filtered
 from scipy import ndimage
 
 from mipseg.io.volume import Volume
@@ -12,7 +13,7 @@ from mipseg.metrics import dice_score
 from mipseg.model.segmenter import Segmenter
 from mipseg.phantom import make_volume_phantom
 from mipseg.projection import project
-from mipseg.sharpening import FWHM, SLAB, filter_of, sharp_view
+from mipseg.sharpening import SLAB, filter_of, sharp_view
 from mipseg.volume_pipeline import analyze_volume
 from tests.volumes import make_volume, volume_of_phantom
 
@@ -20,21 +21,6 @@ from tests.volumes import make_volume, volume_of_phantom
 @cache
 def phantom(seed: int = 3021) -> Volume:
     return volume_of_phantom(make_volume_phantom(seed))
-
-
-def filtered(volume: Volume, fwhm: tuple[float, float]) -> Volume:
-    """After a Gaussian filter of so many mm along the body and across it."""
-    along, across = fwhm
-    sigmas = [mm / FWHM / step for mm, step in zip((along, across, across), volume.spacing, strict=True)]
-    return replace(volume, voxels=ndimage.gaussian_filter(volume.voxels, sigmas))
-
-
-def coarse(volume: Volume, times: int) -> Volume:
-    """Voxels that are so many times as large, each the mean of those that it holds."""
-    z, y, x = (side // times for side in volume.voxels.shape)
-    voxels = volume.voxels[: z * times, : y * times, : x * times]
-    voxels = voxels.reshape(z, times, y, times, x, times).mean((1, 3, 5))
-    return make_volume(voxels, tuple(step * times for step in volume.spacing))  # type: ignore[arg-type]
 
 
 def detail(image: np.ndarray) -> float:
@@ -51,7 +37,7 @@ def test_what_is_as_sharp_as_the_data_set_is_left_alone() -> None:
 
 @pytest.mark.parametrize("fwhm", [(6.0, 6.0), (7.5, 5.0), (0.0, 6.0), (6.0, 0.0)])
 def test_the_filter_is_found_along_the_body_and_across_it(fwhm: tuple[float, float]) -> None:
-    volume = filtered(phantom(), fwhm)
+    volume = filtered(phantom(), *fwhm)
     assert filter_of(volume, project(volume)) == pytest.approx(fwhm, abs=1.3)
 
 
@@ -63,14 +49,14 @@ def test_air_and_what_is_even_have_no_filter() -> None:
 
 
 def test_a_piece_with_little_tissue_has_no_filter() -> None:
-    volume = filtered(phantom(), (6, 6))
+    volume = filtered(phantom(), 6, 6)
     piece = replace(volume, voxels=volume.voxels[200:210])
     assert filter_of(piece, project(piece)) == (0, 0)
     larger = replace(volume, voxels=volume.voxels[200:300])
     assert filter_of(larger, project(larger)) == pytest.approx((6, 6), abs=1.5)
 
 
-@pytest.mark.parametrize("change", [lambda volume: filtered(volume, (6, 6)), lambda volume: coarse(volume, 2)])
+@pytest.mark.parametrize("change", [lambda volume: filtered(volume, 6, 6), lambda volume: coarse(volume, 2)])
 def test_the_sharp_view_has_the_detail_of_the_volume_before_its_filter(change: object) -> None:
     before = phantom()
     after: Volume = change(before)  # type: ignore[operator]
@@ -85,7 +71,7 @@ def test_the_sharp_view_has_the_detail_of_the_volume_before_its_filter(change: o
 
 
 def test_slabs_and_boxes_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    volume = filtered(phantom(), (6, 6))
+    volume = filtered(phantom(), 6, 6)
     mip = project(volume)
     view = sharp_view(volume, mip, (6, 6))
     assert len(mip.hottest) > 3 * SLAB
@@ -96,7 +82,7 @@ def test_slabs_and_boxes_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_the_networks_see_it_sharpened_and_it_is_measured_as_it_is(segmenter: Segmenter) -> None:
     truth = make_volume_phantom(3021)
-    volume = filtered(volume_of_phantom(truth), (6, 6))
+    volume = filtered(volume_of_phantom(truth), 6, 6)
     result = analyze_volume(volume, segmenter)
     (warning,) = (warning for warning in result.warnings if warning.startswith("sharpened"))
     assert "as after a filter of " in warning

@@ -7,3 +7,4 @@ MAX_BODY_BYTES = 6 * 2**20  # of a request or a reply
 MAX_PIXELS = 2_000_000  # of an image
 MAX_SPACING_MM = 100.0  # what is larger was given in another unit
 PORT = 8000  # of the service, and of a judge that runs alone
+FWHM = 2.3548  # full width at half maximum of a Gaussian with a standard deviation of 1

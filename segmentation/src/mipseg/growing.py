@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from mipseg.constants import WINDOW_TOP_SUV
+from mipseg.constants import FWHM, WINDOW_TOP_SUV
 from mipseg.errors import ArgumentError
 from mipseg.io.volume import Box, Volume
 from mipseg.metrics import NEIGHBOURS
@@ -210,7 +210,7 @@ class _Part:
 
     def _add_hottest_place(self, tumour: BinaryVoxels) -> None:
         """Add what is around the hottest place of the smoothed volume."""
-        sigma = [RESOLUTION_MM / 2.3548 / side for side in self.spacing]
+        sigma = [RESOLUTION_MM / FWHM / side for side in self.spacing]
         smooth = np.where(self.rays[:, None], ndimage.gaussian_filter(self.values, sigma), -np.inf)
         place = np.unravel_index(smooth.argmax(), smooth.shape)
         seed = int(place[0]), int(place[1]), int(place[2])

@@ -7,11 +7,10 @@ over from another, and sharpening the image would bring these up.
 import math
 
 import numpy as np
-import numpy.typing as npt
-from scipy import ndimage
 
+from mipseg.constants import FWHM
 from mipseg.io.volume import Volume
-from mipseg.model.texture import coarse_detail
+from mipseg.model.texture import beyond, blur_of_detail, coarse_detail, unblurred
 from mipseg.projection import AIR, Mip, draw
 from mipseg.types import Intensity, Voxels
 
@@ -20,10 +19,9 @@ from mipseg.types import Intensity, Voxels
 FILTERS = {-0.36: 0.0, -0.49: 4.0, -0.65: 6.0, -0.81: 8.0}
 SMOOTH = -0.55  # from here on it is smoother than what the networks know
 LEFT = 3.5  # mm FWHM of the filter that they stand, and that is left
-TIMES = 8  # see `_sharpened`
+TIMES = 8  # see `unblurred`
 REACH = 6  # standard deviations of the filter beyond which a voxel has no say
 SLAB = 32  # planes that are sharpened at once, beside those within reach
-FWHM = math.sqrt(8 * math.log(2))  # of a Gaussian with a standard deviation of 1
 
 
 def filter_of(volume: Volume, mip: Mip) -> tuple[float, float]:
@@ -41,7 +39,7 @@ def filter_of(volume: Volume, mip: Mip) -> tuple[float, float]:
 
 
 def _filter(detail: float) -> float:
-    return float(np.interp(-detail, [-log for log in FILTERS], list(FILTERS.values()))) if detail < SMOOTH else 0.0
+    return blur_of_detail(detail, FILTERS) if detail < SMOOTH else 0.0
 
 
 def sharp_view(volume: Volume, mip: Mip, found: tuple[float, float]) -> Intensity:
@@ -55,7 +53,7 @@ def sharp_view(volume: Volume, mip: Mip, found: tuple[float, float]) -> Intensit
     Returns:
         (H, 400) in [0, 1], as `mip.intensity`, interpolated by cubic splines, which smooth coarse voxels less.
     """
-    along, across = (math.sqrt(max(0.0, mm**2 - LEFT**2)) / FWHM for mm in found)
+    along, across = (beyond(mm, LEFT) / FWHM for mm in found)
     dz, dy, dx = volume.spacing
     sigmas = along / dz, across / dy, across / dx
     reach = [math.ceil(REACH * sigma) for sigma in sigmas]
@@ -69,7 +67,7 @@ def sharp_view(volume: Volume, mip: Mip, found: tuple[float, float]) -> Intensit
         kept = slice(start, start + SLAB)
         part = slab[:, depths, columns]
         if part.size:
-            sharp[kept, columns] = _sharpened(part, sigmas)[start - first :][:SLAB].max(axis=1)
+            sharp[kept, columns] = unblurred(part, sigmas, TIMES)[start - first :][:SLAB].max(axis=1)
     return draw(sharp, volume.spacing, mip.window_top, order=3)
 
 
@@ -77,11 +75,3 @@ def _beyond_air(voxels: Voxels, others: tuple[int, int], level: float, reach: in
     """From where to where there is more than air along the axis that is not one of the others, and within reach."""
     found = np.flatnonzero(voxels.max(axis=others) > level)
     return slice(max(0, found[0] - reach), found[-1] + reach + 1) if found.size else slice(0)
-
-
-def _sharpened(voxels: Voxels, sigmas: tuple[float, float, float]) -> npt.NDArray[np.float32]:
-    """Add what the result, filtered again, lacks of the volume some times (van Cittert 1931, Z Phys 69:298-308)."""
-    sharp = voxels
-    for _ in range(TIMES):
-        sharp = (sharp + voxels - ndimage.gaussian_filter(sharp, sigmas, truncate=3)).clip(0)
-    return sharp

@@ -80,8 +80,7 @@ def analyze_volume(volume: Volume, segmenter: Segmenter, options: VolumeOptions 
         organs = beside.submit(find_references, volume)
         mip = project(volume, chosen.window_top)
         judged = judge(mip.intensity)
-        seen = _segment(volume, mip, segmenter) if EMPTY.isdisjoint(judged) else (_nothing(mip), [])
-        segmentation, sharpened = seen
+        segmentation, sharpened = _segment(volume, mip, segmenter) if EMPTY.isdisjoint(judged) else (_nothing(mip), [])
         level = _liver_level(organs.result()) if chosen.rule == "liver" else None  # other rules need not wait for it
         labels = label_lesions(grow(volume, mip, segmentation.tumour, chosen.rule, level))
         lesions = measure_volume(volume, labels)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from bench.smooth_bench import filtered
 from scipy import ndimage
 
 from mipseg.constants import PITCH_MM
@@ -83,12 +84,6 @@ def scaled(factor: float) -> Callable[[Volume], Volume]:
     return lambda volume: replace(volume, voxels=volume.voxels * np.float32(factor))
 
 
-def filtered(volume: Volume) -> Volume:
-    """By a Gaussian of 5 mm FWHM."""
-    sigmas = [5 / 2.355 / step for step in volume.spacing]
-    return replace(volume, voxels=ndimage.gaussian_filter(volume.voxels, sigmas))
-
-
 def noisy(volume: Volume) -> Volume:
     """With noise that grows as the root of the counts does."""
     noise = np.random.default_rng(0).standard_normal(volume.voxels.shape, np.float32)
@@ -110,7 +105,7 @@ def to_pitch(array: npt.NDArray[Any], volume: Volume, order: int) -> npt.NDArray
 
 @pytest.mark.parametrize(
     "change",
-    [scaled(1), scaled(0.8), scaled(1.25), filtered, noisy, resampled(1), resampled(3)],
+    [scaled(1), scaled(0.8), scaled(1.25), lambda volume: filtered(volume, 5, 5), noisy, resampled(1), resampled(3)],
     ids=["as it is", "paler", "darker", "filtered", "noisy", "resampled linearly", "resampled by cubic splines"],
 )
 def test_the_networks_mark_it_however_it_is_drawn(change: Callable[[Volume], Volume], segmenter: Segmenter) -> None:

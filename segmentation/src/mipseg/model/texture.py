@@ -1,6 +1,7 @@
 """Images that are smoother than those of the training are made like them before the networks see them."""
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -35,7 +36,7 @@ CREASED = 2.6
 USUAL = 0.9  # px of blur that the networks stand, and that is left
 MIN_BENDS = 2000  # fewer tell little of a volume; the data set has 20,000 and more
 TINY = 1e-6  # detail of what is even
-SHARPENINGS = 4, 15  # see `sharpened`; of any image, and of one that is clean
+SHARPENINGS = 4, 15  # see `unblurred`; of any image, and of one that is clean
 
 
 class Blur(NamedTuple):
@@ -126,8 +127,17 @@ def _sigma(rows: Intensity) -> float:
     coarse = _log_share(bends, _bends(rows, 4))
     if coarse >= BLURRED[1] or _skewness(bends) > CREASED:
         return 0.0
-    found = float(np.interp(-coarse, [-log for log in BLURS], list(BLURS.values())))
-    return math.sqrt(max(0.0, found**2 - USUAL**2))
+    return beyond(blur_of_detail(coarse, BLURS), USUAL)
+
+
+def blur_of_detail(detail: float, table: Mapping[float, float]) -> float:
+    """The blur of an image's coarse detail, linearly between those of a table, whose details fall."""
+    return float(np.interp(-detail, [-log for log in table], list(table.values())))
+
+
+def beyond(blur: float, left: float) -> float:
+    """The Gaussian that makes one of the width `left` as wide as `blur`; 0 where it is as wide already."""
+    return math.sqrt(max(0.0, blur**2 - left**2))
 
 
 def _skewness(bends: Bends) -> float:
@@ -145,9 +155,6 @@ def _bends(rows: Intensity, step: int) -> Bends:
 def sharpened(intensity: Intensity) -> Intensity:
     """Undo what an image was blurred by after its projection, as by enlarging or smoothing it.
 
-    What the result, blurred again, lacks of the image is added some times, the more often the nearer they come (van
-    Cittert 1931, Z Phys 69:298-308).
-
     Args:
         intensity: (H, W) in [0, 1].
 
@@ -157,7 +164,24 @@ def sharpened(intensity: Intensity) -> Intensity:
     down, across, is_clean = blur(intensity)
     if not down and not across:
         return intensity
-    sharp = intensity
-    for _ in range(SHARPENINGS[is_clean]):
-        sharp = (sharp + intensity - ndimage.gaussian_filter(sharp, (down, across), truncate=3)).clip(0, 1)
-    return np.asarray(sharp)
+    return unblurred(intensity, (down, across), SHARPENINGS[is_clean], top=1)
+
+
+def unblurred(
+    values: npt.NDArray[np.float32], sigmas: Sequence[float], times: int, top: float | None = None
+) -> npt.NDArray[np.float32]:
+    """Undo a Gaussian blur.
+
+    What the result, blurred again, lacks of the values is added some times, the more often the nearer they come (van
+    Cittert 1931, Z Phys 69:298-308).
+
+    Args:
+        values: an image or a volume.
+        sigmas: standard deviation along each axis, in its steps.
+        times: how often.
+        top: the highest value that there is; none is below 0.
+    """
+    sharp = values
+    for _ in range(times):
+        sharp = (sharp + values - ndimage.gaussian_filter(sharp, sigmas, truncate=3)).clip(0, top)
+    return sharp

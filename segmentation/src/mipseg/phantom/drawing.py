@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from mipseg.constants import PITCH_MM, WINDOW_TOP_SUV
+from mipseg.constants import FWHM, PITCH_MM, WINDOW_TOP_SUV
 from mipseg.phantom.anatomy import ARTERY, BOWEL, LEG, LEG_RADII, ORGANS, SITES, TRUNK, Organ, Point
 
 Volume = npt.NDArray[np.float32]
@@ -21,7 +21,7 @@ MIN_SIDE = 64
 PLANE_MM = 5.0  # front to back
 SPACING_MM = (PITCH_MM, PLANE_MM, PITCH_MM)
 PSF_FWHM_MM = 6.0
-_PSF_SIGMA = tuple(PSF_FWHM_MM / 2.3548 / mm for mm in SPACING_MM)
+_PSF_SIGMA = tuple(PSF_FWHM_MM / FWHM / mm for mm in SPACING_MM)
 # A body fits in this many rows and columns; the rest of a larger frame is air.
 _MAX_ROWS, _PLANES, _MAX_COLUMNS = 1080, 49, 290
 
