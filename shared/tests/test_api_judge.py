@@ -160,6 +160,7 @@ def test_the_judge_comes_when_the_service_is_ready_and_early_requests_wait(
     assert httpx.get(service.url("/readyz")).status_code == 503
     early = httpx.get(service.url("/api/v1/scoreboard"), timeout=30)
     assert (early.status_code, early.json()["count"]) == (200, 0)
+    wait_for_event(service, "request")  # logged once the answer is on its way, so maybe after it came
     order = [event["event"] for event in events(service) if event["event"] in ("ready", "judge_ready", "request")]
     assert order == ["ready", "judge_ready", "request"]
     end(service)
@@ -246,11 +247,14 @@ def test_a_judge_with_wrong_settings_is_unavailable(monkeypatch: pytest.MonkeyPa
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
 
 
-def test_a_service_ends_while_its_judge_is_being_built(start: Start, port: int) -> None:
-    service = start(port, "--no-reload")
-    service.wait_until(lambda: '"event": "ready"' in service.log)
-    assert "judge_ready" not in service.log
-    end(service, signal.SIGINT)
+def test_a_service_ends_while_its_judge_is_being_built(start: Start, port: int, tmp_path: Path) -> None:
+    file = tmp_path / "judge.sqlite3"
+    with closing(sqlite3.connect(file)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")  # the judge waits for its database
+        service = start(port, "--no-reload", MIPSEG_JUDGE_DATABASE_URL=f"sqlite:///{file}")
+        wait_for_event(service, "ready")
+        assert "judge_ready" not in service.log
+        end(service, signal.SIGINT)
 
 
 @pytest.mark.long

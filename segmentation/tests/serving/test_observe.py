@@ -88,6 +88,7 @@ def test_one_request_is_one_json_line(service: Server) -> None:
 def test_every_line_of_the_log_is_json(faulty_service: Server, fault: int) -> None:
     image = served_app.faulty_image(fault)
     assert_problem(faulty_service.client.post("/predict", json={"img": image}), 500)
+    last_answered(faulty_service)
     for line in faulty_service.log().splitlines():
         assert json.loads(line)["event"]
 
