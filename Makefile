@@ -53,9 +53,9 @@ data: setup  ## put the data set in place: make data FROM=<folder of the organis
 	$(RUN) python -m mipseg.io.dataset "$(FROM)"
 
 # A step frees and takes hundreds of MB; told to keep them, the C library saves a tenth of the time on Linux.
-train: setup  ## train, evaluate and export the model; goes on where it stopped
+train: setup  ## train, evaluate and export the model, JOBS networks at once; goes on where it stopped
 	$(UV) sync --all-packages --inexact --quiet --extra train
-	MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=8589934592 $(RUN) python -m mipseg.training run
+	MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=8589934592 $(RUN) python -m mipseg.training run $(if $(JOBS),--jobs $(JOBS))
 
 bench: setup  ## latency, throughput, memory and start-up through HTTP; a whole-body volume step by step
 	$(RUN) python bench/http_bench.py

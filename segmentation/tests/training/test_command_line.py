@@ -24,11 +24,12 @@ from mipseg.training.train import Options, TimeIsUpError  # noqa: E402
 
 @dataclass
 class Called:
-    """What the command line called, in order, and the options and the data of the last training."""
+    """What the command line called, in order, and how the last training was to be done."""
 
     work: list[tuple[Any, ...]] = field(default_factory=list)
     options: Options | None = None
     split: Split | None = None
+    jobs_and_threads: tuple[int, int | None] | None = None
 
 
 Call = Callable[..., Called]
@@ -42,9 +43,11 @@ def call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, split: Split) -> Call:
     monkeypatch.setattr(module, "read_folds", lambda _: {c.id: n % 5 for n, c in enumerate(split.cases)})
     called = Called()
 
-    def train_network(run: Run, fold: int | None, split: Split, options: Options) -> None:
-        called.work.append(("train", run.config.name, fold))
-        called.options, called.split = options, split
+    def train_networks(
+        networks: list[tuple[Run, int | None]], split: Split, options: Options, *jobs_and_threads: Any
+    ) -> None:
+        called.work += [("train", run.config.name, fold) for run, fold in networks]
+        called.options, called.split, called.jobs_and_threads = options, split, jobs_and_threads
 
     def note(name: str, answer: str) -> None:
         def noted(run: Run, split: Split, *others: object) -> str:
@@ -53,7 +56,7 @@ def call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, split: Split) -> Call:
 
         monkeypatch.setattr(module, name, noted)
 
-    monkeypatch.setattr(module, "train_network", train_network)
+    monkeypatch.setattr(module, "train_networks", train_networks)
     note("evaluate", "")
     note("export", "")
     note("measure_robustness", "| table |\n")
@@ -76,9 +79,8 @@ def two(tmp_path: Path) -> str:
 
 
 def test_run_does_everything_in_order(call: Call, two: str) -> None:
-    folds = [("train", name, fold) for name in ("two", "unet_v18") for fold in range(5)]
-    shipped = [("train", name, None) for name in ("two", "unet_v18")]
-    assert call("run", two).work == [*folds, ("evaluate", "two"), *shipped, ("export", "two")]
+    networks = [("train", name, fold) for name in ("two", "unet_v18") for fold in (*range(5), None)]
+    assert call("run", two).work == [*networks, ("evaluate", "two"), ("export", "two")]
 
 
 def test_what_ships_is_the_default(call: Call) -> None:
@@ -113,6 +115,11 @@ def test_patients_without_reference_come_from_the_folder_that_is_named(
     assert (split.unlabelled[1].image == unlabelled[1].image).all()
 
 
+def test_jobs_and_threads_are_passed_on(call: Call, two: str) -> None:
+    assert call("run", two, "--jobs", "12", "--threads", "2").jobs_and_threads == (12, 2)
+    assert call("refit", two).jobs_and_threads == (1, None)
+
+
 def test_device_and_time_are_passed_on(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr("mipseg.training.command_line.time.monotonic", lambda: 1000.0)
@@ -130,6 +137,7 @@ def test_device_and_time_are_passed_on(call: Call, monkeypatch: pytest.MonkeyPat
         ["refit", "--fold", "1"],
         ["train"],
         ["run", "--minutes", "0"],
+        ["run", "--jobs", "0"],
         ["run", "--device", "x"],
     ],
 )
@@ -190,7 +198,7 @@ def test_time_that_is_up_is_no_error(
     def stop(*_: object) -> None:
         raise TimeIsUpError("stopped at step 7 of 9 of fold3")
 
-    monkeypatch.setattr(module, "train_network", stop)
+    monkeypatch.setattr(module, "train_networks", stop)
     call("fold", "--fold", "3", "--minutes", "2")
     assert capsys.readouterr().out == ("stopped at step 7 of 9 of fold3, after 2 minutes; the same command goes on\n")
 
@@ -217,6 +225,6 @@ def test_an_edited_copy_under_the_same_name_is_trained_and_kept_apart(
     assert "config.learning_rate is 0.001, not 0.0005" in capsys.readouterr().err
     monkeypatch.delenv("MIPSEG_UNLABELLED_DIR", raising=False)
     monkeypatch.setattr(sys, "argv", ["training", "fold", str(CONFIGS / "unet_v20.toml"), "--fold", "0"])
-    monkeypatch.setattr(module, "train_network", lambda *_: None)
+    monkeypatch.setattr(module, "train_networks", lambda *_: None)
     module.main()
     assert "MIPSEG_UNLABELLED_DIR names no patients without masks" in capsys.readouterr().err

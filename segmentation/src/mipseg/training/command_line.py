@@ -24,9 +24,9 @@ from mipseg.training.config import CONFIGS
 from mipseg.training.evaluate import evaluate
 from mipseg.training.export import export
 from mipseg.training.failure_cases import draw_failure_cases
-from mipseg.training.fold import train_network
 from mipseg.training.robustness import measure_robustness
 from mipseg.training.runs import Run, load_run
+from mipseg.training.side_by_side import train_networks
 from mipseg.training.split import Split, read_folds
 from mipseg.training.train import Options, TimeIsUpError, pick_device
 
@@ -45,30 +45,31 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--fold", type=int, help="which fold `fold` leaves out, from 0")
     parser.add_argument("--count", type=int, default=10, help="how many patients `failure-cases` draws")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="where networks live")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 takes every core")
+    parser.add_argument("--jobs", type=int, default=1, help="networks to train at once, each in its own process")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads of each; 0: they share all cores")
     parser.add_argument(
         "--minutes", type=float, default=math.inf, help="stop training after this time; the same command goes on"
     )
     return parser
 
 
+def _networks(command: str, run: Run, split: Split, fold: int | None) -> list[tuple[Run, int | None]]:
+    """The networks that a command trains, and the fold that each leaves out."""
+    if command == "fold":
+        return [(run, fold)]
+    folds = {"refit": (None,), "run": (*range(split.count), None)}.get(command, ())
+    return [(member, fold) for member in run.members for fold in folds]
+
+
 def _work(command: str, run: Run, split: Split, options: Options, arguments: argparse.Namespace) -> None:
     if command == "fold" and not 0 <= arguments.fold < split.count:
         raise ConfigError(f"--fold {arguments.fold}: there are folds 0 to {split.count - 1}")
-    trains = command in ("fold", "refit", "run")
-    if trains and not split.unlabelled and any(member.config.label_steps for member in run.members):
+    networks = _networks(command, run, split, arguments.fold)
+    if networks and not split.unlabelled and any(member.config.label_steps for member in run.members):
         sys.stderr.write("MIPSEG_UNLABELLED_DIR names no patients without masks: training goes on without\n")
-    if command == "fold":
-        train_network(run, arguments.fold, split, options)
-    if command == "run":
-        for member in run.members:
-            for fold in range(split.count):
-                train_network(member, fold, split, options)
+    train_networks(networks, split, options, arguments.jobs, arguments.threads or None)
     if command in ("evaluate", "run"):
         evaluate(run, split)
-    if command in ("refit", "run"):
-        for member in run.members:
-            train_network(member, None, split, options)
     if command in ("export", "run"):
         export(run, split)
     if command == "failure-cases":
@@ -83,6 +84,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if (arguments.command == "fold") != (arguments.fold is not None):
         parser.error("--fold goes with the command `fold`, and only with it")
+    if arguments.jobs < 1:
+        parser.error(f"--jobs {arguments.jobs}: at least one")
     if not arguments.minutes > 0:
         parser.error(f"--minutes {arguments.minutes:g}: it has to be more than 0")
     if arguments.threads:

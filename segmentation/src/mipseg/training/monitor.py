@@ -30,11 +30,14 @@ class Monitor:
         steps: of the whole schedule.
         validation: cases that the network does not see; none: it is not validated.
         validation_seconds: time between two validations.
+        bar: whether there is a bar on the terminal, which is not shared with other networks.
     """
 
-    def __init__(self, folder: Path, steps: int, validation: Sequence[Case], validation_seconds: float) -> None:
+    def __init__(
+        self, folder: Path, steps: int, validation: Sequence[Case], validation_seconds: float, bar: bool = True
+    ) -> None:
         self._folder, self._validation, self._pause = folder, validation, validation_seconds
-        self._log, self._bar = SummaryWriter(str(folder)), Progress()
+        self._log, self._bar = SummaryWriter(str(folder)), Progress(disable=not bar)
         self._task = self._bar.add_task(folder.name, total=steps)
         self._scores: dict[str, float] = {}
         self._validated = self._shown = time.monotonic()

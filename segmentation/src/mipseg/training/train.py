@@ -64,12 +64,14 @@ class Options:
         deadline: value of `time.monotonic` from which to stop.
         checkpoint_seconds: time between two checkpoints.
         validation_seconds: time between two validations.
+        bar: whether to show a progress bar.
     """
 
     device: torch.device
     deadline: float = math.inf
     checkpoint_seconds: float = 60
     validation_seconds: float = 300
+    bar: bool = True
 
 
 def train(task: NetworkTask, options: Options) -> SegmentationNetwork:
@@ -88,7 +90,7 @@ def train(task: NetworkTask, options: Options) -> SegmentationNetwork:
         stock = make_stock(task.cases, task.unlabelled, options.device)
         if state.labels:
             _set_labels(state, stock, task)
-        with Monitor(task.folder, config.steps, task.validation, options.validation_seconds) as monitor:
+        with Monitor(task.folder, config.steps, task.validation, options.validation_seconds, options.bar) as monitor:
             _train_on(stock, task, options, state, monitor)
     return state.ema_network
 
