@@ -6,6 +6,7 @@ The service itself keeps running, and with it the built-in networks, whose loadi
 import asyncio
 import importlib
 import logging
+import os
 import sys
 from collections.abc import AsyncIterator, Iterable
 from concurrent.futures import Future
@@ -33,6 +34,7 @@ FILE = "example.py"
 LOADING = f"{FILE} is still being loaded"
 FIRST_LOAD_S = 5.0  # the service starts without code that takes longer to import, and has it later
 DEBOUNCE_MS = 200
+FIRST_LOOK_MS = 1000  # after the watcher has begun
 SERVICE = {"mipseg", "mipserve", "mipjudge"}  # lie below the team's folder in a checkout, but are not its code
 _log = structlog.get_logger()
 
@@ -75,6 +77,7 @@ class UserCode:
     def __init__(self, folder: Path, built_in: Predict) -> None:
         self.folder, self._built_in, self._lock = folder.resolve(), built_in, Lock()
         self._version, self._last_begun, self._last_shown = Version(None, LOADING), 0, 0
+        self._at_start: dict[Path, tuple[int, int]] | None = self._stamps()
 
     def __call__(self, image: Image) -> Mask:
         """Predict with the present version.
@@ -175,13 +178,35 @@ class UserCode:
         path = folder.resolve()
         return path.is_relative_to(self.folder) and not INSTALLED & set(path.relative_to(self.folder).parts)
 
+    def _stamps(self) -> dict[Path, tuple[int, int]]:
+        """When the Python files of the folder were last saved, and how large they are."""
+        stamps = {}
+        for folder, below, names in os.walk(self.folder):
+            below[:] = [name for name in below if name not in PythonFilter.ignore_dirs and name not in INSTALLED]
+            for file in (Path(folder, name) for name in names if name.endswith(".py")):
+                with suppress(OSError):
+                    stamps[file.resolve()] = (file.stat().st_mtime_ns, file.stat().st_size)
+        return stamps
+
+    def _saved_before_the_watcher(self) -> set[Path]:
+        """The files that were saved, made or removed since the start; none at a second call."""
+        before, self._at_start = self._at_start, None
+        return set() if before is None else {file for file, _ in before.items() ^ self._stamps().items()}
+
     async def follow(self, app: FastAPI) -> None:
         """Load the code after every change that concerns it, until cancelled."""
         loading = set()  # keeps the tasks alive
-        watcher = awatch(self.folder, watch_filter=PythonFilter(), debounce=DEBOUNCE_MS, ignore_permission_denied=True)
+        watcher = awatch(
+            self.folder,
+            watch_filter=PythonFilter(),
+            debounce=DEBOUNCE_MS,
+            rust_timeout=FIRST_LOOK_MS,
+            yield_on_timeout=True,
+            ignore_permission_denied=True,
+        )
         async for changes in watcher:
-            changed = {Path(file).resolve() for _, file in changes}
-            if self.is_stale_after(changed):
+            changed = {Path(file).resolve() for _, file in changes} | self._saved_before_the_watcher()
+            if changed and self.is_stale_after(changed):
                 task = asyncio.create_task(self._load_for(app, changed))
                 loading.add(task)
                 task.add_done_callback(loading.discard)
