@@ -24,6 +24,13 @@ def test_any_representation_of_truth() -> None:
     assert dice_score(np.repeat(mask[:, :, None], 3, 2) * 255, np.repeat(mask[:, :, None], 3, 2)) == 1
 
 
+def test_of_a_volume_with_four_columns_none_is_taken_for_alpha() -> None:
+    reference, prediction = np.zeros((2, 2, 2, 4), bool)
+    reference[0, 0, 0] = True
+    prediction[0, 0, [0, 3]] = True
+    assert dice_score(reference, prediction) == pytest.approx(2 / 3)
+
+
 def test_shapes_must_agree() -> None:
     with pytest.raises(ValueError, match=r"\(2, 2\).*\(2, 3\)"):
         dice_score(np.zeros((2, 2)), np.zeros((2, 3)))

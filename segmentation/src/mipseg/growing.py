@@ -24,7 +24,7 @@ NEIGHBOURS_18 = ndimage.generate_binary_structure(3, 2)  # voxels that share a f
 
 SHARE_OF_PEAK = 0.41  # Boellaard et al. 2015, Eur J Nucl Med Mol Imaging 42:328-354
 FLOOR_SUV = 2.5  # below, 41 % of a peak is no lesion's edge but the body's background
-FIXED_SUV = 4.0  # Barrington et al. 2021, Eur J Nucl Med Mol Imaging 48:2395-2404
+FIXED_SUV = 4.0  # Barrington et al. 2021, J Nucl Med 62:332-337
 REACH = 2.0  # radii of the mask's component that a lesion may reach from the hottest voxel of each ray, along the ray
 RESOLUTION_MM = 8.0  # about a scanner's: hot spots that are smaller are noise, or belong to a lesion beside them
 AROUND_MM = 30.0  # how far around a component a hot organ is looked for

@@ -23,7 +23,7 @@ def dice_score(y_true: npt.NDArray[np.generic], y_pred: npt.NDArray[np.generic])
 
     Args:
         y_true: reference, any shape; non-zero is tumour (so 0/255 and bool both work). The alpha of (H, W, 4) is
-            ignored: it is not zero where there is no tumour.
+            ignored, but for bool: it is not zero where there is no tumour.
         y_pred: prediction, the same shape but for the alpha.
 
     Returns:
@@ -40,7 +40,8 @@ def dice_score(y_true: npt.NDArray[np.generic], y_pred: npt.NDArray[np.generic])
 
 
 def _without_alpha(mask: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-    return mask[:, :, :3] if mask.ndim == 3 and mask.shape[2] == 4 else mask
+    is_rgba = mask.ndim == 3 and mask.shape[2] == 4 and mask.dtype != np.bool_
+    return mask[:, :, :3] if is_rgba else mask
 
 
 class LesionMatch(NamedTuple):

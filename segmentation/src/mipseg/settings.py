@@ -75,7 +75,8 @@ class Settings(ProjectSettings):
 
     Attributes:
         data_dir: the data set's folder (`patients/`, `controls/`).
-        unlabelled_dir: a folder with PNGs of more patients, without masks, that training may use; unset: none.
+        unlabelled_dir: a folder with PNGs of more patients, without masks, that training may use, each person
+            once; unset: none.
         model: name of a model folder in `mipseg/models`.
         min_patient: below this probability of being a patient the mask is left empty; unset, the model decides. Higher
             values mark less in healthy people and cost some patients their masks.

@@ -1,6 +1,7 @@
 """`mipseg evaluate`: numbers that can be worked out by hand."""
 
 import json
+import shutil
 from base64 import b64decode
 from io import BytesIO
 from pathlib import Path
@@ -52,9 +53,9 @@ def test_dice_lesions_and_controls(mipseg: Command, folders: tuple[Path, Path]) 
     assert found["dice"] == {"mean": 0.75, "low": 0.5, "high": 1.0, "cases": 2}
     assert (found["controls"], found["clean_controls"], found["empty_controls"]) == (2, 2, 1)
     assert [tuple(row.values()) for row in found["lesions"]] == [
-        ("1-10 px", 0, 0, 1, 0),
-        ("10-50 px", 3, 2, 3, 2),
-        ("50-250 px", 0, 0, 0, 0),
+        ("1-9 px", 0, 0, 1, 0),
+        ("10-49 px", 3, 2, 3, 2),
+        ("50-249 px", 0, 0, 0, 0),
         ("from 250 px", 0, 0, 0, 0),
     ]
 
@@ -223,7 +224,7 @@ def test_compared_with_a_folder_and_with_an_endpoint(
     found = json.loads(mipseg("evaluate", *folders, "--compare", reference, "--json").stdout)["comparison"]
     assert found == {
         "difference": {"mean": -0.25, "low": -0.5, "high": 0.0, "cases": 2},
-        "wins": 0, "losses": 1, "ties": 1, "controls": 2, "clean": 2, "clean_other": 2,
+        "wins": 0, "losses": 1, "ties": 1, "controls": 2, "clean": 2, "clean_other": 2, "failed": {},
     }  # fmt: skip
     lines = mipseg("evaluate", reference, reference, "--compare", prediction).stdout.splitlines()
     assert lines[2:5] == [
@@ -235,6 +236,20 @@ def test_compared_with_a_folder_and_with_an_endpoint(
     with endpoint() as url:
         answer = mipseg("evaluate", labels, labels, "--compare", url, "--images", dataset / "patients/imgs", "--json")
     assert json.loads(answer.stdout)["comparison"]["difference"]["mean"] == pytest.approx((0 + 1 / 3) / 2)
+
+
+def test_what_the_other_lacks_is_named(mipseg: Command, folders: tuple[Path, Path], tmp_path: Path) -> None:
+    reference, _ = folders
+    first, *others = sorted(reference.iterdir())
+    (tmp_path / "other").mkdir()
+    shutil.copy(first, tmp_path / "other")
+    answer = mipseg("evaluate", reference, reference, "--compare", tmp_path / "other", "--json")
+    assert answer.code == 1
+    lines = [f"failed in the other: {file.stem}: there is no prediction" for file in others]
+    assert answer.stderr.splitlines() == [*lines, f"error: {len(others)} of {len(others) + 1} cases failed"]
+    found = json.loads(answer.stdout)
+    assert found["comparison"]["failed"] == {file.stem: "there is no prediction" for file in others}
+    assert found["failed"] == {}
 
 
 def test_results_of_segment_bring_probability_and_image(mipseg: Command, image: Path, tmp_path: Path) -> None:

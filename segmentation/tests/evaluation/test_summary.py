@@ -112,7 +112,8 @@ def test_comparison_is_case_by_case() -> None:
         case("x", 0, clean=False),
         case("y", 1, clean=True),
     ]
-    found = compare_cases(first, other)
+    found = compare_cases(Scores("px", first), Scores("px", other, {"d": "there is no prediction"}))
+    assert found.failed == {"d": "there is no prediction"}
     assert (found.wins, found.losses, found.ties) == (1, 1, 1)
     assert (found.controls, found.clean, found.clean_other) == (2, 2, 1)
     assert found.difference.cases == 3
@@ -122,6 +123,9 @@ def test_comparison_is_case_by_case() -> None:
 
 
 def test_a_constant_difference_has_no_width() -> None:
-    differences = compare_cases([case("a", 0.75), case("b", 0.5)], [case("a", 0.5), case("b", 0.25)]).difference
+    first, other = (Scores("px", cases) for cases in (
+        [case("a", 0.75), case("b", 0.5)], [case("a", 0.5), case("b", 0.25)],
+    ))  # fmt: skip
+    differences = compare_cases(first, other).difference
     assert (differences.mean, differences.low, differences.high) == (0.25, 0.25, 0.25)
     assert asdict(interval([])) == {"mean": None, "low": None, "high": None, "cases": 0}

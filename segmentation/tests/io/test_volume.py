@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mipseg.errors import VolumeError
+from mipseg.io import volume
 from mipseg.io.read import UNIT_TAKEN, read_volume
 from mipseg.io.volume import MAX_VOXELS, Volume, body_median, check_affine, check_finite, check_size, occupied
 from tests.io.pet_files import (
@@ -129,6 +130,13 @@ def test_the_median_of_the_body_leaves_air_out() -> None:
     voxels[0, 0, :7] = 6.0
     assert body_median(voxels) == pytest.approx(0.8)
     assert body_median(np.zeros((2, 2, 2), np.float32)) == 0
+
+
+def test_the_median_of_the_body_is_of_every_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(volume, "SAMPLE", 1000)
+    voxels = np.ones((10, 20, 40), np.float32)  # every eighth voxel would be of every eighth column
+    voxels[:, :, ::8] = 3
+    assert body_median(voxels) == 1
 
 
 def test_the_box_around_what_is_not_zero() -> None:

@@ -47,7 +47,17 @@ def test_even_uptake_is_its_own_peak() -> None:
 def test_of_a_slope_the_peak_is_the_value_at_the_farthest_centre() -> None:
     x = np.broadcast_to(np.arange(21, dtype=np.float32), (21, 21, 21))
     assert suv_peak(x, one_voxel((21, 21, 21), 10, 10, 10), (2.0, 2.0, 2.0)) == pytest.approx(10.5)
-    assert suv_peak(20 - x, one_voxel((21, 21, 21), 10, 10, 10), (2.0, 2.0, 2.0)) == pytest.approx(10)
+    assert suv_peak(20 - x, one_voxel((21, 21, 21), 10, 10, 10), (2.0, 2.0, 2.0)) == pytest.approx(10.5)
+
+
+def test_the_peak_does_not_hang_on_the_direction_of_an_axis() -> None:
+    random = np.random.default_rng(1)
+    voxels, lesion = random.random((12, 11, 13)).astype(np.float32), np.zeros((12, 11, 13), bool)
+    lesion[5:7, 4:6, 6], lesion[5, 5, 7] = True, True
+    whole = suv_peak(voxels, lesion, (4.0, 5.5, 5.5))
+    for axes in (0, 1, 2, (0, 1), (0, 2), (1, 2), (0, 1, 2)):
+        mirrored = suv_peak(np.flip(voxels, axes), np.flip(lesion, axes), (4.0, 5.5, 5.5))
+        assert mirrored == pytest.approx(whole, rel=1e-6)
 
 
 def test_of_a_paraboloid_the_peak_is_its_mean_over_the_ball() -> None:

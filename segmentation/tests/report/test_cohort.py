@@ -36,11 +36,11 @@ def test_table_has_every_case_with_its_links() -> None:
 def test_distribution_is_of_volumes_alone() -> None:
     page = page_of(volume_record("a"), volume_record("b", lesions=0), image_record("c"))
     assert page.pictures == [
-        "Total MTV (ml). Cases by the lower end of their class: 0: 1; 10: 1",
-        "Total TLG (g). Cases by the lower end of their class: 0: 1; 30: 1",
+        "Total MTV (ml) of 2 volumes. Cases by the lower end of their class: 0: 1; 10: 1",
+        "Total TLG (g) of 2 volumes. Cases by the lower end of their class: 0: 1; 30: 1",
     ]
-    assert "Total MTV (ml); median 7.5" in page.text
-    assert "Of 2 volumes; images have no volume." in page.text
+    assert "Total MTV (ml) of 2 volumes; median 7.5" in page.text
+    assert "Images have no volume, and volumes without SUV no TLG." in page.text
     assert page_of(image_record()).pictures == []
 
 

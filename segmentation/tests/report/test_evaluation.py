@@ -30,7 +30,7 @@ def scores_of(*, seconds: float | None = None, failed: bool = False) -> Scores:
 
 
 def page_of(scores: Scores, other: Scores | None = None) -> Page:
-    comparison = None if other is None else compare_cases(scores.cases, other.cases)
+    comparison = None if other is None else compare_cases(scores, other)
     return read_page(evaluation_page(scores, evaluate(scores), MADE, other, comparison))
 
 
@@ -44,9 +44,9 @@ def test_numbers_read_back() -> None:
     caption = "A lesion counts as found, or as true, where it overlaps one of the other side"
     assert page.tables[caption] == [
         ["Size", "In references", "Found", "Sensitivity", "In predictions", "True", "Positive predictive value"],
-        ["1-10 px", "0", "0", MISSING, "0", "0", MISSING],
-        ["10-50 px", "2", "2", "100%", "5", "2", "40%"],
-        ["50-250 px", "0", "0", MISSING, "0", "0", MISSING],
+        ["1-9 px", "0", "0", MISSING, "0", "0", MISSING],
+        ["10-49 px", "2", "2", "100%", "5", "2", "40%"],
+        ["50-249 px", "0", "0", MISSING, "0", "0", MISSING],
         ["from 250 px", "0", "0", MISSING, "0", "0", MISSING],
     ]
     assert page.tables["1"] == [
@@ -86,8 +86,10 @@ def test_two_predictions_compared() -> None:
     other = Scores("px")
     for name, reference, prediction in (("a", PATIENT, HALF), ("b", PATIENT, HALF), ("c", CONTROL, CONTROL)):
         other.add(score_case(name, reference, prediction), reference, prediction)
+    other.failed["e"] = "there is no prediction"
     page = page_of(scores_of(), other)
     assert page.facts["Dice minus the other's"] == "+0.167 (95 % interval +0.000 to +0.333)"
+    assert page.facts["Without a usable mask of the other"] == "1"
     assert page.facts["Better, worse, the same"] == "1, 0, 1"
     assert page.facts["Clean controls (no false lesion of 20 px or more)"] == "1, the other's 1, of 1"
     dots = [a["class"] for tag, a in page.tags if tag == "circle" and a["class"] != "dot"]
@@ -99,5 +101,5 @@ def test_one_lesion_found_by_two_true_ones() -> None:
     reference, prediction = mask((0, 0, 12)), mask((0, 0, 4), (6, 6, 4), (30, 30, 4))
     scores.add(score_case("a", reference, prediction), reference, prediction)
     rows = {row[0]: row[1:] for table in page_of(scores).tables.values() for row in table}
-    assert rows["10-50 px"] == ["0", "0", MISSING, "3", "2", "67%"]
-    assert rows["50-250 px"] == ["1", "1", "100%", "0", "0", MISSING]
+    assert rows["10-49 px"] == ["0", "0", MISSING, "3", "2", "67%"]
+    assert rows["50-249 px"] == ["1", "1", "100%", "0", "0", MISSING]

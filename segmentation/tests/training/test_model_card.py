@@ -128,7 +128,7 @@ def test_numbers_come_from_the_report(folder: Path) -> None:
         "| Patients by Dice | 0.0 to 0.25: 1; 0.25 to 0.5: 9; 0.5 to 0.75: 40; 0.75 to 1.0: 92 |",
         "| Mean Dice of the folds | 0.700, 0.810 |",
         "| Controls without a false lesion of 20 px or more | 74% of 342 |",
-        "| Lesions, any overlap | sensitivity 0.61, positive predictive value 0.72, F1 0.66 |",
+        "| Lesions of the patients, any overlap | sensitivity 0.61, positive predictive value 0.72, F1 0.66 |",
         "| 0 | 0.780 | 60% |",
         "| **0.05** (default) | 0.775 | 74% |",
         "| 1-9 px | 27% of 311 | 49% of 204 |",

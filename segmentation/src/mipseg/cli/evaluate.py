@@ -59,20 +59,24 @@ def evaluate(  # noqa: PLR0913 # the options of a command
     with stop_on_errors(2, "write", html or reference):
         references = find_references(reference, images)
         scores = _score(references, str(prediction or endpoint))
-        _name_failed(scores.failed)
+        _name_failed(scores.failed, "failed")
         if not scores.cases:
             stop(f"none of {len(references)} cases could be compared", 2)
         other = None if compare is None else _score(references, compare)
         found = put_together(scores)
-        comparison = None if other is None else compare_cases(scores.cases, other.cases)
+        comparison = None if other is None else compare_cases(scores, other)
+        failed = scores.failed
+        if comparison is not None:
+            _name_failed(comparison.failed, "failed in the other")
+            failed = {**failed, **comparison.failed}
         if html is not None:
             _write_page(html, scores, found, other, comparison)
     if as_json:
         typer.echo(json.dumps(_plain(found, comparison), indent=2, allow_nan=False))
     else:
         _show(found, comparison, timings=timings)
-    if found.failed:
-        stop(f"{len(found.failed)} of {len(references)} cases failed", 1)
+    if failed:
+        stop(f"{len(failed)} of {len(references)} cases failed", 1)
 
 
 def _score(references: Sequence[Reference], source: str) -> Scores:
@@ -99,9 +103,9 @@ def _plain(found: Evaluation, comparison: Comparison | None) -> dict[str, Any]:
     }
 
 
-def _name_failed(failed: Mapping[str, str]) -> None:
+def _name_failed(failed: Mapping[str, str], words: str) -> None:
     for name, reason in failed.items():
-        typer.echo(f"failed: {name}: {reason}", err=True)
+        typer.echo(f"{words}: {name}: {reason}", err=True)
 
 
 def _show(found: Evaluation, comparison: Comparison | None, *, timings: bool) -> None:

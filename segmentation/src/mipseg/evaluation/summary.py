@@ -1,6 +1,6 @@
 """From scored cases to what a method is worth: Dice with its interval, lesions by size, controls, times."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +34,7 @@ class SizeRow:
     """Lesions of one size.
 
     Attributes:
-        size: such as `10-50 px`.
+        size: such as `10-49 px`.
         reference: lesions of this size in the references.
         found: those of them that a predicted lesion overlaps.
         prediction: lesions of this size in the predictions.
@@ -79,6 +79,7 @@ class Comparison:
         controls: of both.
         clean: controls that are clean in the first.
         clean_other: in the other.
+        failed: why the other has no usable prediction, by name.
     """
 
     difference: Interval
@@ -88,6 +89,7 @@ class Comparison:
     controls: int
     clean: int
     clean_other: int
+    failed: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -140,15 +142,15 @@ def evaluate(scores: Scores) -> Evaluation:
     )
 
 
-def compare_cases(first: Sequence[ScoredCase], other: Sequence[ScoredCase]) -> Comparison:
+def compare_cases(first: Scores, other: Scores) -> Comparison:
     """Compare two predictions on the cases that both have.
 
     Args:
         first: what is asked about.
         other: what it is compared with.
     """
-    by_name = {case.name: case for case in other}
-    pairs = [(case, by_name[case.name]) for case in first if case.name in by_name]
+    by_name = {case.name: case for case in other.cases}
+    pairs = [(case, by_name[case.name]) for case in first.cases if case.name in by_name]
     differences = [one.dice - two.dice for one, two in pairs if one.is_patient]
     controls = [(one, two) for one, two in pairs if not one.is_patient]
     return Comparison(
@@ -159,6 +161,7 @@ def compare_cases(first: Sequence[ScoredCase], other: Sequence[ScoredCase]) -> C
         controls=len(controls),
         clean=sum(one.is_clean for one, _ in controls),
         clean_other=sum(two.is_clean for _, two in controls),
+        failed=dict(other.failed),
     )
 
 
@@ -184,7 +187,7 @@ def _by_size(cases: Sequence[ScoredCase], unit: str) -> tuple[SizeRow, ...]:
     prediction = size_classes(areas, [match.true for match in matches], SIZES[unit])
     rows = []
     for one, other in zip(reference, prediction, strict=True):
-        last = np.isinf(one.high)
-        size = f"from {one.low:g} {unit}" if last else f"{one.low:g}-{one.high:g} {unit}"
+        last = one.high - 1 if unit == "px" else one.high  # pixels are whole: of 10 to 49
+        size = f"from {one.low:g} {unit}" if np.isinf(last) else f"{one.low:g}-{last:g} {unit}"
         rows.append(SizeRow(size, one.lesions, one.good, other.lesions, other.good))
     return tuple(rows)

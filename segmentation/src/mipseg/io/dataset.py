@@ -52,7 +52,12 @@ class Case:
         return self.id.startswith("patient")
 
 
-def _grey(path: Path) -> GreyImage:
+def read_grey(path: Path) -> GreyImage:
+    """Read a PNG of the data set, (H, W) uint8, air 255.
+
+    Raises:
+        DatasetError: it can't be read.
+    """
     try:
         with PillowImage.open(path, formats=["PNG"]) as image:
             return np.asarray(image.convert("L"))
@@ -81,7 +86,7 @@ def read_mask(label: Path) -> BinaryMask:
     Raises:
         DatasetError: not a PNG, or one with values other than 0 and 255.
     """
-    mask = _grey(label)
+    mask = read_grey(label)
     if not ((mask == 0) | (mask == 255)).all():
         raise DatasetError(f"{label} has values other than 0 and 255")
     tumour: BinaryMask = mask == 255
@@ -94,7 +99,7 @@ def read_patient(image: Path, label: Path) -> Case:
     Raises:
         DatasetError: one of them is damaged, or they differ in size.
     """
-    grey, mask = _grey(image), read_mask(label)
+    grey, mask = read_grey(image), read_mask(label)
     if grey.shape != mask.shape:
         raise DatasetError(f"{label} is {mask.shape}, but its image is {grey.shape}")
     return Case(image.stem, grey, mask)
@@ -117,33 +122,13 @@ def iter_cases(root: Path) -> Iterator[Case]:
     for path in patients:
         yield read_patient(path, label_path(path))
     for path in controls:
-        image = _grey(path)
+        image = read_grey(path)
         yield Case(path.stem, image, np.zeros(image.shape, bool))
 
 
 def load_dataset(root: Path) -> list[Case]:
     """Read every case into memory (about 100 MB for the whole data set); see `iter_cases`."""
     return list(iter_cases(root))
-
-
-def load_unlabelled(folder: Path | None) -> list[Case]:
-    """Read images of more patients, who have no reference mask.
-
-    Args:
-        folder: its PNGs are read, in the order of their names; None: there are none.
-
-    Returns:
-        Cases whose ids begin with `unlabelled_` and whose masks are empty, since nobody drew them.
-
-    Raises:
-        DatasetError: there is no PNG in it, or a damaged one.
-    """
-    if folder is None:
-        return []
-    images = {path.stem: _grey(path) for path in sorted(folder.glob("*.png"))}
-    if not images:
-        raise DatasetError(f"no *.png in {folder}")
-    return [Case(f"unlabelled_{name}", image, np.zeros(image.shape, bool)) for name, image in images.items()]
 
 
 def installed_dataset(settings: Settings) -> Path | None:

@@ -1,5 +1,6 @@
 """A PET volume in one fixed patient frame, whatever its file's axes were, and the way back to them."""
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -21,6 +22,7 @@ Box: TypeAlias = tuple[slice, slice, slice]
 
 MAX_VOXELS = 2**28  # 1 GiB of float32; the longest PET scanners make 200 million
 MAX_VALUE = 1e30
+SAMPLE = 1_000_000  # voxels, of which a median is near enough
 MIN_SLICES = 4  # fewer are a projection that was saved as a volume, or a piece
 MIN_SPACING_MM = 0.5  # below, the unit is not mm, or it is a mouse
 MAX_TILT_DEG = 30.0  # of the grid against the patient; beyond it "coronal" means little
@@ -239,7 +241,10 @@ def body_median(voxels: Voxels) -> float:
     Returns:
         0.0 for a blank volume.
     """
-    sample = voxels.ravel()[:: max(1, voxels.size // 1_000_000)]
+    step = max(1, voxels.size // SAMPLE)
+    while math.gcd(step, voxels.shape[2]) > 1:  # else only some columns would be seen
+        step += 1
+    sample = voxels.ravel()[::step]
     inside = sample[sample > 0.05 * max(0.0, float(np.percentile(sample, 99.5)))]
     return float(np.median(inside)) if inside.size else 0.0
 

@@ -23,8 +23,8 @@ def suv_peak(voxels: Voxels, lesion: npt.NDArray[np.bool_], spacing: tuple[float
 
     The sphere is placed where its mean is highest, not around the hottest voxel (Wahl et al. 2009, J Nucl Med
     50:122S-150S; Lodge et al. 2012, J Nucl Med 53:1041-1047), and may reach beyond the lesion's edge. Centres are tried
-    at the middle of each of the lesion's voxels and half a voxel farther along each axis. A voxel counts by the share
-    of it that lies in the sphere.
+    at the middle of each of the lesion's voxels and half a voxel from it along each axis, both ways. A voxel counts by
+    the share of it that lies in the sphere.
 
     Args:
         voxels: (Z, Y, X).
@@ -37,11 +37,21 @@ def suv_peak(voxels: Voxels, lesion: npt.NDArray[np.bool_], spacing: tuple[float
     best = -np.inf
     for z, y, x in product((0.0, 0.5), repeat=3):
         weights = sphere_weights(spacing, (z, y, x))
-        centres = lesion & _holds(lesion.shape, weights.shape)
+        centres = _and_those_before(lesion, (z, y, x)) & _holds(lesion.shape, weights.shape)
         if count := np.count_nonzero(centres):
             highest = _best_of_few if count <= _FEW else _best_of_many
             best = max(best, highest(voxels, centres, weights))
     return best if np.isfinite(best) else None
+
+
+def _and_those_before(lesion: npt.NDArray[np.bool_], offsets: tuple[float, float, float]) -> npt.NDArray[np.bool_]:
+    """The voxels from which a centre that lies so far behind them is at a lesion's voxel or half a voxel before it."""
+    centres = lesion.copy()
+    for axis, offset in enumerate(offsets):
+        if offset:
+            along = centres.swapaxes(0, axis)
+            along[:-1] |= along[1:]
+    return centres
 
 
 def _best_of_few(voxels: Voxels, centres: npt.NDArray[np.bool_], weights: npt.NDArray[np.float64]) -> float:

@@ -68,8 +68,8 @@ def find_references(volume: Volume) -> References:
 def percist_level(liver: Reference) -> float:
     """The least SUVpeak of a measurable lesion: 1.5 x liver mean + 2 SD (PERCIST 1.0, Wahl et al. 2009).
 
-    PERCIST corrects SUV by lean body mass, which needs height and sex. The ratio of two SUV is the same by either; only
-    the SD, in SUV here, is not.
+    PERCIST corrects SUV by lean body mass, which needs height and sex. That is one factor for a patient: whether a
+    lesion is above the level is the same by either.
     """
     return 1.5 * liver.suv_mean + 2 * liver.suv_sd
 

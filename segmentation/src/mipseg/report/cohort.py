@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from mipseg.report import PAGE, PDF
-from mipseg.report.charts import log_histogram
+from mipseg.report.charts import Histogram, log_histogram
 from mipseg.report.html import fixed, render
 from mipseg.report.measures import OF_PATIENT
 from mipseg.report.words import LIMITS, VOLUME_LIMITS, anonymous
@@ -42,11 +42,10 @@ def cohort_page(
         with_pdf: whether each case has a PDF.
     """
     ordered = sorted(records, key=lambda record: str(record["case"]))
-    volumes = [record for record in ordered if record["kind"] != "image"]
-    glycolysis = [tlg for record in volumes if (tlg := record["patient"]["total_tlg_g"]) is not None]
+    patients = [record["patient"] for record in ordered if record["kind"] != "image"]
     charts = [
-        log_histogram("Total MTV (ml)", [record["patient"]["total_mtv_ml"] for record in volumes]),
-        log_histogram("Total TLG (g)", glycolysis),
+        _histogram("Total MTV (ml)", [patient["total_mtv_ml"] for patient in patients]),
+        _histogram("Total TLG (g)", [patient["total_tlg_g"] for patient in patients]),
     ]
     marked = sum(bool(record["lesions"]) for record in ordered)
     return render(
@@ -60,7 +59,6 @@ def cohort_page(
             ("Models", ", ".join(sorted({str(record["model"]) for record in ordered}))),
         ],
         charts=[chart for chart in charts if chart.bars],
-        volumes="1 volume" if len(volumes) == 1 else f"{len(volumes)} volumes",
         headings=["Probability", "Lesions", *(measure.heading for measure in OF_PATIENT), "Warnings"],
         rows=[_row(record) for record in ordered],
         with_pdf=with_pdf,
@@ -69,6 +67,11 @@ def cohort_page(
         limits=(*VOLUME_LIMITS, *LIMITS),
         made=made.date().isoformat(),
     )
+
+
+def _histogram(measure: str, values: Sequence[float | None]) -> Histogram:
+    known = [value for value in values if value is not None]
+    return log_histogram(f"{measure} of {len(known)} volume{'s' * (len(known) != 1)}", known)
 
 
 def _row(record: Mapping[str, Any]) -> Row:

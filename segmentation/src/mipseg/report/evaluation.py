@@ -86,6 +86,8 @@ def _comparison(scores: Scores, other: Scores, comparison: Comparison) -> Mappin
     if comparison.controls:
         clean = f"{comparison.clean}, the other's {comparison.clean_other}, of {comparison.controls}"
         facts.append((f"Clean controls ({CLEAN})", clean))
+    if comparison.failed:
+        facts.append(("Without a usable mask of the other", str(len(comparison.failed))))
     return {"facts": facts, "points": comparison_square(pairs)}
 
 

@@ -1,10 +1,10 @@
 """Train, judge and export a model.
 
 fold           train without one fold (--fold) and predict it; goes on where it stopped
-evaluate       write the cross-validated report
 refit          train the networks that ship, on all cases
+evaluate       write the cross-validated report
 export         write the model folder that is shipped
-run            all of the above in that order, every fold, of the run and of those that it is averaged with
+run            all of the above, every fold, of the run and of those that it is averaged with
 failure-cases  draw the patients of lowest cross-validated Dice
 robustness     measure Dice on images that are changed in known ways
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from mipseg.errors import ConfigError, MipsegError
-from mipseg.io.dataset import load_dataset, load_unlabelled
+from mipseg.io.dataset import load_dataset
 from mipseg.settings import Settings, project_root
 from mipseg.training.config import CONFIGS
 from mipseg.training.evaluate import evaluate
@@ -29,8 +29,9 @@ from mipseg.training.runs import Run, load_run
 from mipseg.training.side_by_side import train_networks
 from mipseg.training.split import Split, read_folds
 from mipseg.training.train import Options, TimeIsUpError, pick_device
+from mipseg.training.unlabelled import load_unlabelled
 
-COMMANDS = "fold", "evaluate", "refit", "export", "run", "failure-cases", "robustness"
+COMMANDS = "fold", "refit", "evaluate", "export", "run", "failure-cases", "robustness"
 OLD_NAMES = {"final": "refit", "worst": "failure-cases", "shifts": "robustness"}  # documented once; still understood
 
 

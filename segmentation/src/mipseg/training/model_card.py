@@ -182,7 +182,7 @@ def _measure_table(report: Mapping[str, Any]) -> str:
     for key, title in (("any_overlap", "any overlap"), ("iou_0.1", "IoU of at least 0.1")):
         lesions = report["lesions"][key]
         value = f"sensitivity {lesions['sensitivity']:.2f}, positive predictive value {lesions['ppv']:.2f}"
-        rows.append((f"Lesions, {title}", f"{value}, F1 {lesions['f1']:.2f}"))
+        rows.append((f"Lesions of the patients, {title}", f"{value}, F1 {lesions['f1']:.2f}"))
     return _table(("Measure", "Value"), rows)
 
 
