@@ -33,6 +33,10 @@ class Called:
 
 
 Call = Callable[..., Called]
+REPORT = {
+    "dice": {"mean": 0.7724, "interval_95": [0.7386, 0.8031]},
+    "patients": 142, "controls": 342, "controls_without_false_lesion": 0.8158,
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -40,7 +44,7 @@ def call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, split: Split) -> Call:
     """Run the command line with everything replaced that works; returns what was called."""
     monkeypatch.setattr(module, "project_root", lambda: tmp_path)
     monkeypatch.setattr(module, "load_dataset", lambda _: split.cases)
-    monkeypatch.setattr(module, "read_folds", lambda _: {c.id: n % 5 for n, c in enumerate(split.cases)})
+    monkeypatch.setattr(module, "read_folds", lambda *_: {c.id: n % 4 for n, c in enumerate(split.cases)})
     called = Called()
 
     def train_networks(
@@ -49,16 +53,16 @@ def call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, split: Split) -> Call:
         called.work += [("train", run.config.name, fold) for run, fold in networks]
         called.options, called.split, called.jobs_and_threads = options, split, jobs_and_threads
 
-    def note(name: str, answer: str) -> None:
-        def noted(run: Run, split: Split, *others: object) -> str:
+    def note(name: str, answer: Any) -> None:
+        def noted(run: Run, split: Split, *others: object) -> Any:
             called.work.append((name, run.config.name, *others))
             return answer
 
         monkeypatch.setattr(module, name, noted)
 
     monkeypatch.setattr(module, "train_networks", train_networks)
-    note("evaluate", "")
-    note("export", "")
+    note("evaluate", REPORT)
+    note("export", Path("models/two"))
     note("measure_robustness", "| table |\n")
     note("draw_failure_cases", "1. list\n")
 
@@ -79,8 +83,17 @@ def two(tmp_path: Path) -> str:
 
 
 def test_run_does_everything_in_order(call: Call, two: str) -> None:
-    networks = [("train", name, fold) for name in ("two", "unet_v18") for fold in (*range(5), None)]
+    networks = [("train", name, fold) for name in ("two", "unet_v18") for fold in (*range(4), None)]
     assert call("run", two).work == [*networks, ("evaluate", "two"), ("export", "two")]
+
+
+def test_what_came_out_is_said(call: Call, two: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    call("run", two)
+    assert capsys.readouterr().out.splitlines() == [
+        "mean Dice 0.772 (0.739 to 0.803) over 142 patients, 82% of 342 controls clean; all measures: "
+        f"{tmp_path / 'runs/two/report.json'}",
+        "models/two: MIPSEG_MODEL=two serves it",
+    ]
 
 
 def test_what_ships_is_the_default(call: Call) -> None:
@@ -138,6 +151,8 @@ def test_device_and_time_are_passed_on(call: Call, monkeypatch: pytest.MonkeyPat
         ["train"],
         ["run", "--minutes", "0"],
         ["run", "--jobs", "0"],
+        ["run", "--threads", "-1"],
+        ["failure-cases", "--count", "0"],
         ["run", "--device", "x"],
     ],
 )
@@ -181,7 +196,7 @@ def test_what_is_wrong_is_one_line(
     call: Call, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert fails(call, capsys, "evaluate", str(tmp_path / "no.toml")).startswith("error: can't read ")
-    assert fails(call, capsys, "fold", "--fold", "5") == "error: --fold 5: there are folds 0 to 4\n"
+    assert fails(call, capsys, "fold", "--fold", "4") == "error: --fold 4: there are folds 0 to 3\n"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert fails(call, capsys, "run", "--device", "cuda").startswith("error: --device cuda: PyTorch finds no")
 
@@ -192,15 +207,41 @@ def test_what_is_wrong_is_one_line(
     assert fails(call, capsys, "evaluate") == "error: fold 0 is missing\n"
 
 
-def test_time_that_is_up_is_no_error(
+def test_who_stopped_before_the_end_can_be_told_by_the_exit_code(
     call: Call, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stop(*_: object) -> None:
         raise TimeIsUpError("stopped at step 7 of 9 of fold3")
 
     monkeypatch.setattr(module, "train_networks", stop)
-    call("fold", "--fold", "3", "--minutes", "2")
-    assert capsys.readouterr().out == ("stopped at step 7 of 9 of fold3, after 2 minutes; the same command goes on\n")
+    with pytest.raises(SystemExit) as stopped:
+        call("fold", "--fold", "3", "--minutes", "2")
+    assert stopped.value.code == 75
+    assert capsys.readouterr().err.endswith("stopped at step 7 of 9 of fold3; the same command goes on\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted; the same command goes on from the last checkpoints\n"),
+        (OSError(28, "No space left on device", "runs/x"), 1, "error: No space left on device: runs/x\n"),
+    ],
+)
+def test_other_ends_are_one_line(
+    call: Call,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    code: int,
+    line: str,
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(module, "evaluate", fail)
+    with pytest.raises(SystemExit) as ended:
+        call("evaluate")
+    assert (ended.value.code, capsys.readouterr().err) == (code, line)
 
 
 @pytest.mark.long
@@ -208,17 +249,17 @@ def test_an_edited_copy_under_the_same_name_is_trained_and_kept_apart(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, split: Split, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tiny = "channels = [8, 8, 8]\npixel_unshuffle = 4\nimages = 2\nbatch = 2\nunlabelled_fraction = 0.0\n"
-    file = tmp_path / "unet_v20.toml"
-    file.write_text(f'name = "unet_v20"\nlearning_rate = 1e-3\n{tiny}')
+    file = tmp_path / "mine.toml"
+    file.write_text(f'name = "mine"\nlearning_rate = 1e-3\n{tiny}')
     monkeypatch.setattr(module, "project_root", lambda: tmp_path)
     monkeypatch.setattr(module, "load_dataset", lambda _: split.cases)
-    monkeypatch.setattr(module, "read_folds", lambda _: split.folds)
+    monkeypatch.setattr(module, "read_folds", lambda *_: split.folds)
     monkeypatch.setattr(sys, "argv", ["training", "fold", str(file), "--fold", "0", "--device", "cpu"])
     module.main()
     trained = load_run(file, tmp_path / "runs")
     probabilities = trained.network_folder(0) / PROBABILITIES
     assert read_probabilities(probabilities, trained.identity(split, 0))
-    file.write_text(f'name = "unet_v20"\nlearning_rate = 5e-4\n{tiny}')
+    file.write_text(f'name = "mine"\nlearning_rate = 5e-4\n{tiny}')
     with pytest.raises(SystemExit) as failed:
         module.main()
     assert failed.value.code == 1

@@ -54,13 +54,25 @@ def test_steps_and_those_of_labelling_follow_from_the_images() -> None:
         ('seed = "many"', "seed: Input should be a valid integer"),
         ("batch = 0", "batch: Input should be greater than or equal to 1"),
         ('ensemble = ["../other"]', "ensemble.0: String should match pattern"),
-        ("label_at = [0.4, 1.2]", "label_at.1: Input should be less than or equal to 1"),
+        ("label_at = [0.4, 1.2]", "label_at.1: Input should be less than 1"),
         ("atlas = true", "atlas: Unexpected"),
         ("stages = []", "stages: Unexpected"),
         ("channels = [8, 8]", "channels: Tuple should have at least 3 items"),
         ('encoder = "half"\npixel_unshuffle = 4', "a pretrained network has pixel_unshuffle 2 and five channels"),
         ('encoder = "full"\nchannels = [8, 8, 8]', "a pretrained network has pixel_unshuffle 2 and five channels"),
         ("smoothing = 1.0", "smoothing is for what a pretrained encoder sees"),
+        ("seed = 99999999999999999999", "seed: Input should be less than"),
+        ("learning_rate = nan", "learning_rate: Input should be less than or equal to 1"),
+        ("window_jitter = inf", "window_jitter: Input should be less than or equal to 3"),
+        ("weight_decay = inf", "weight_decay: Input should be a finite number"),
+        ("label_at = [1.0]", "label_at.0: Input should be less than 1"),
+        (
+            "pixel_unshuffle = 3",
+            "make a pixel of the deepest level 48 px wide; it has to be a power of two, 64 at most",
+        ),
+        ("channels = [8, 8, 8, 8, 8, 8, 8]", "make a pixel of the deepest level 128 px wide"),
+        ("images = 4\nbatch = 8", "4 images do not fill a batch of 8"),
+        ('views = ["plain", "plain"]', "views: one of them stands twice"),
         ("patient_fraction = 1.5", "patient_fraction: Input should be less than or equal to 1"),
         ("seed 8", "line 2"),
     ],
@@ -78,6 +90,12 @@ def test_a_configuration_needs_a_name(tmp_path: Path) -> None:
     file.write_text("seed = 8\n")
     with pytest.raises(ConfigError, match="name: Field required"):
         load_config(file)
+
+
+def test_a_file_may_begin_with_a_mark_of_its_encoding(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('name = "mine"\n', "utf-8-sig")
+    assert load_config(file).name == "mine"
 
 
 @pytest.mark.parametrize("content", [None, b"\xff"])

@@ -116,6 +116,13 @@ def test_what_is_finished_is_not_done_again(copied_run: Run, split: Split) -> No
     assert read_probabilities(file, copied_run.identity(split, 0))
 
 
+def test_a_network_that_was_lost_is_trained_again(copied_run: Run, split: Split) -> None:
+    checkpoint = copied_run.network_folder(0) / "checkpoint.pt"
+    checkpoint.unlink()
+    train_network(copied_run, 0, split, OPTIONS)
+    assert load_ema_network(checkpoint.parent, copied_run.identity(split, 0))
+
+
 @pytest.mark.parametrize("with_checkpoint", [True, False])
 def test_answers_of_another_run_are_refused(copied_run: Run, split: Split, with_checkpoint: bool) -> None:
     if not with_checkpoint:

@@ -26,11 +26,19 @@ def semi(run: Run) -> Run:
 
 def test_the_file_that_is_given_is_the_one_that_is_read(tmp_path: Path) -> None:
     file = tmp_path / "unet_v18.toml"
-    file.write_text((CONFIGS / "unet_v18.toml").read_text().replace("1.5e-3", "5e-4"))
+    file.write_text('name = "mine"\nlearning_rate = 5e-4\n')
     run = load_run(file, tmp_path / "runs")
     assert run.config.learning_rate == 5e-4
-    assert load_run(CONFIGS / "unet_v18.toml", tmp_path / "runs").config.learning_rate == 1.5e-3
-    assert run.folder == tmp_path / "runs/unet_v18"
+    assert run.folder == tmp_path / "runs/mine"
+
+
+def test_the_name_of_an_experiment_that_ships_is_that_experiments(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text((CONFIGS / "unet_v18.toml").read_text())
+    assert load_run(file, tmp_path / "runs").folder == tmp_path / "runs/unet_v18"
+    file.write_text(file.read_text().replace("1.5e-3", "5e-4"))
+    with pytest.raises(ConfigError, match=r"mine\.toml: unet_v18 ships with the code; give your own"):
+        load_run(file, tmp_path / "runs")
 
 
 def test_other_runs_are_found_beside_it_or_among_those_that_ship(tmp_path: Path) -> None:
@@ -48,6 +56,8 @@ def test_other_runs_are_found_beside_it_or_among_those_that_ship(tmp_path: Path)
     [
         ('ensemble = ["nowhere"]', r"mine\.toml: there is no nowhere\.toml in "),
         ('ensemble = ["mine"]', "mine can't be averaged with itself"),
+        ('ensemble = ["unet_v18", "unet_v18"]', "ensemble names a run twice"),
+        ('ensemble = ["unet_v20"]', "unet_v20 is itself averaged with unet_v18; name unet_v18 as well"),
         ('ensemble = ["wrong"]', r"wrong\.toml: its name is right, but .*mine\.toml looks for wrong there"),
     ],
 )

@@ -44,22 +44,38 @@ def test_the_kept_file_names_the_whole_data_set() -> None:
     assert sum(name.startswith("control") for name in kept) == 342
     assert set(kept.values()) == set(range(5))
     name = next(iter(kept))
-    assert read_folds([Case(name, np.zeros((9, 9), np.uint8), np.zeros((9, 9), bool))]) == {name: kept[name]}
+    case = Case(name, np.zeros((9, 9), np.uint8), np.zeros((9, 9), bool))
+    assert read_folds([case], Path("nowhere")) == {name: kept[name]}
 
 
 def test_cases_without_a_fold_are_named(tmp_path: Path) -> None:
     file, cases = tmp_path / "folds.json", many_cases()
     file.write_text(json.dumps({case.id: 3 for case in cases[:60]}))
-    assert read_folds(cases[:60], file) == {case.id: 3 for case in cases[:60]}
+    assert read_folds(cases[:60], tmp_path) == {case.id: 3 for case in cases[:60]}
     with pytest.raises(DatasetError, match=r"3 cases have no fold in .*: control_x60, control_x61, control_x62\. "):
-        read_folds(cases, file)
-    with pytest.raises(DatasetError, match=r"63 cases .*: patient_x0, patient_x1, .*patient_x4, …\. "):
-        read_folds(cases, write(tmp_path / "none.json"))
-
-
-def write(file: Path) -> Path:
+        read_folds(cases, tmp_path)
     file.write_text("{}")
-    return file
+    with pytest.raises(DatasetError, match=r"63 cases .*: patient_x0, patient_x1, .*patient_x4, …\. "):
+        read_folds(cases, tmp_path)
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '{"a": "b"}', '{"a": null}'])
+def test_a_damaged_file_of_folds_is_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / "folds.json").write_text(content)
+    with pytest.raises(DatasetError, match=r"folds\.json is damaged"):
+        read_folds([], tmp_path)
+
+
+def test_every_fold_needs_both_kinds() -> None:
+    patients, controls = many_cases()[:6], many_cases()[-3:]
+    folds = {case.id: number % 3 for number, case in enumerate([*patients, *controls])}
+    Split([*patients, *controls], folds).require_both_kinds()
+    with pytest.raises(DatasetError, match="fold 0 of 3 has no control; each needs"):
+        Split(patients, folds).require_both_kinds()
+    with pytest.raises(DatasetError, match="fold 1 of 2 has no patient"):
+        Split(
+            [*patients, *controls], folds | {case.id: 0 for case in patients} | {controls[2].id: 1}
+        ).require_both_kinds()
 
 
 def test_the_data_set_is_dealt_anew(
@@ -68,7 +84,8 @@ def test_the_data_set_is_dealt_anew(
     cases, file = many_cases(), tmp_path / "folds.json"
     monkeypatch.setattr(module, "load_dataset", lambda _: cases)
     monkeypatch.setattr("sys.argv", ["split"])
-    module.main(file)
+    monkeypatch.setenv("MIPSEG_DATA_DIR", str(tmp_path))
+    module.main()
     assert json.loads(file.read_text()) == make_folds(cases)
     assert "dealt 63 cases to 5 folds" in capsys.readouterr().out
 

@@ -1,7 +1,9 @@
 """What a training run keeps on disk, so that it can go on and its networks can be used."""
 
 import os
+import pickle
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,7 +69,11 @@ def build_network(
 
 
 def save_checkpoint(state: State, folder: Path, identity: Identity) -> None:
-    """Write a checkpoint; one that was there is replaced at once, never in part."""
+    """Write a checkpoint; one that was there is replaced at once, never in part.
+
+    Raises:
+        ModelError: it can't be written; the one that was there stays.
+    """
     content = {
         "identity": identity.to_json(),
         "step": state.step,
@@ -77,15 +83,20 @@ def save_checkpoint(state: State, folder: Path, identity: Identity) -> None:
         "labels": [torch.from_numpy(label) for label in state.labels],
     }
     part = folder / f"{CHECKPOINT}.part"
-    torch.save(content, part)
-    os.replace(part, folder / CHECKPOINT)
+    try:
+        torch.save(content, part)
+        os.replace(part, folder / CHECKPOINT)
+    except (OSError, RuntimeError) as error:  # PyTorch's own, where the disk is full
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise ModelError(f"can't write {folder / CHECKPOINT}; is the disk full? ({_first_line(error)})") from error
 
 
 def restore_checkpoint(state: State, folder: Path, identity: Identity, device: torch.device) -> None:
     """Go on from a folder's checkpoint.
 
     Raises:
-        ModelError: there is none, or it belongs to another run.
+        ModelError: there is none, it is damaged, or it belongs to another run.
     """
     content = _load(folder, identity, device)
     state.network.load_state_dict(content["network"])
@@ -104,7 +115,7 @@ def load_ema_network(folder: Path, expected: Identity) -> SegmentationNetwork:
         expected: the identity that the network must have.
 
     Raises:
-        ModelError: there is no checkpoint, or it belongs to another run, or it was made by an older version.
+        ModelError: there is no checkpoint, or it is damaged, belongs to another run, or was made by an older version.
     """
     content = _load(folder, expected, torch.device("cpu"))
     network = build_network(**{name: content["identity"]["config"][name] for name in ARCHITECTURE})
@@ -116,8 +127,15 @@ def _load(folder: Path, expected: Identity, device: torch.device) -> dict[str, A
     file = folder / CHECKPOINT
     if not file.is_file():
         raise ModelError(f"{file} is missing; train that network first")
-    content: dict[str, Any] = torch.load(file, map_location=device, weights_only=True)
+    try:
+        content: dict[str, Any] = torch.load(file, map_location=device, weights_only=True)
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+        raise ModelError(f"{file} is damaged ({_first_line(error)}); remove it and train again") from error
     if "identity" not in content:
         raise ModelError(f"{file} was made by an older version; train it again")
     Identity(**content["identity"]).require(expected, file)
     return content
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

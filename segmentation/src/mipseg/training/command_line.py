@@ -7,13 +7,18 @@ export         write the model folder that is shipped
 run            all of the above, every fold, of the run and of those that it is averaged with
 failure-cases  draw the patients of lowest cross-validated Dice
 robustness     measure Dice on images that are changed in known ways
+
+Exit codes: 0 done, 1 failed, 2 wrong use, 75 stopped before the end, by --minutes, Ctrl-C or SIGTERM: the same command
+goes on.
 """
 
 import argparse
 import math
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -24,6 +29,7 @@ from mipseg.training.config import CONFIGS
 from mipseg.training.evaluate import evaluate
 from mipseg.training.export import export
 from mipseg.training.failure_cases import draw_failure_cases
+from mipseg.training.model_card import REPORT
 from mipseg.training.robustness import measure_robustness
 from mipseg.training.runs import Run, load_run
 from mipseg.training.side_by_side import train_networks
@@ -32,6 +38,7 @@ from mipseg.training.train import Options, TimeIsUpError, pick_device
 from mipseg.training.unlabelled import load_unlabelled
 
 COMMANDS = "fold", "refit", "evaluate", "export", "run", "failure-cases", "robustness"
+STOPPED = 75  # EX_TEMPFAIL: try again
 OLD_NAMES = {"final": "refit", "worst": "failure-cases", "shifts": "robustness"}  # documented once; still understood
 
 
@@ -70,13 +77,22 @@ def _work(command: str, run: Run, split: Split, options: Options, arguments: arg
         sys.stderr.write("MIPSEG_UNLABELLED_DIR names no patients without masks: training goes on without\n")
     train_networks(networks, split, options, arguments.jobs, arguments.threads or None)
     if command in ("evaluate", "run"):
-        evaluate(run, split)
+        _say_result(run, evaluate(run, split))
     if command in ("export", "run"):
-        export(run, split)
+        sys.stdout.write(f"{export(run, split)}: MIPSEG_MODEL={run.config.name} serves it\n")
     if command == "failure-cases":
         sys.stdout.write(draw_failure_cases(run, split, arguments.count))
     if command == "robustness":
         sys.stdout.write(measure_robustness(run, split, options.device))
+
+
+def _say_result(run: Run, report: Mapping[str, Any]) -> None:
+    dice, clean = report["dice"], report["controls_without_false_lesion"]
+    low, high = dice["interval_95"]
+    sys.stdout.write(
+        f"mean Dice {dice['mean']:.3f} ({low:.3f} to {high:.3f}) over {report['patients']} patients, {clean:.0%} of "
+        f"{report['controls']} controls clean; all measures: {run.folder / REPORT}\n"
+    )
 
 
 def main() -> None:
@@ -85,8 +101,9 @@ def main() -> None:
     arguments = parser.parse_args()
     if (arguments.command == "fold") != (arguments.fold is not None):
         parser.error("--fold goes with the command `fold`, and only with it")
-    if arguments.jobs < 1:
-        parser.error(f"--jobs {arguments.jobs}: at least one")
+    for name, least in (("jobs", 1), ("threads", 0), ("count", 1)):
+        if (given := getattr(arguments, name)) < least:
+            parser.error(f"--{name} {given}: it has to be at least {least}")
     if not arguments.minutes > 0:
         parser.error(f"--minutes {arguments.minutes:g}: it has to be more than 0")
     if arguments.threads:
@@ -95,9 +112,14 @@ def main() -> None:
         options = Options(pick_device(arguments.device), deadline_from + 60 * arguments.minutes)
         run, settings = load_run(arguments.config, project_root() / "runs"), Settings()
         cases = load_dataset(settings.data_dir)
-        split = Split(cases, read_folds(cases), load_unlabelled(settings.unlabelled_dir))
+        split = Split(cases, read_folds(cases, settings.data_dir), load_unlabelled(settings.unlabelled_dir))
+        split.require_both_kinds()
         _work(arguments.command, run, split, options, arguments)
     except TimeIsUpError as stopped:
-        sys.stdout.write(f"{stopped}, after {arguments.minutes:g} minutes; the same command goes on\n")
+        parser.exit(STOPPED, f"{stopped}; the same command goes on\n")
+    except KeyboardInterrupt:
+        parser.exit(130, "interrupted; the same command goes on from the last checkpoints\n")
     except MipsegError as error:
         parser.exit(1, f"error: {error}\n")
+    except OSError as error:  # a full disk, or a folder that may not be written
+        parser.exit(1, f"error: {error.strerror or error}: {error.filename or arguments.config}\n")

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_vali
 from pydantic.dataclasses import dataclass
 
 from mipseg.errors import ConfigError
+from mipseg.model.preprocess import MULTIPLE
 from mipseg.settings import describe
 
 STRICT = ConfigDict(extra="forbid")
@@ -15,6 +16,8 @@ CONFIGS = Path(__file__).parent / "configs"  # the experiments that ship with th
 
 Name = Annotated[str, Field(pattern=r"^[\w-]{1,64}$")]  # it becomes the name of folders
 Share = Annotated[float, Field(ge=0, le=1)]
+Before = Annotated[float, Field(ge=0, lt=1)]  # a part of the schedule after which there is more of it
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[int, Field(ge=1)]
 View: TypeAlias = Literal["plain", "mirrored"]  # the image as it is, and its mirror image
 PretrainedEncoder: TypeAlias = Literal["half", "full"]  # see `Config.encoder`
@@ -60,7 +63,7 @@ class Config:
 
     name: Name
     ensemble: tuple[Name, ...] = ()
-    seed: int = 11
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 11
     views: Annotated[tuple[View, ...], Field(min_length=1, max_length=2)] = BOTH
     encoder: Encoder = "random"
     smoothing: Annotated[float, Field(ge=0, le=4)] = 0
@@ -68,19 +71,19 @@ class Config:
     channels: Annotated[tuple[Positive, ...], Field(min_length=3)] = (16, 32, 64, 128, 256)
     images: Positive = 90_000
     batch: Positive = 16
-    learning_rate: float = 2.5e-3
-    weight_decay: float = 2e-2
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 2.5e-3
+    weight_decay: Weight = 2e-2
     warmup_steps: Positive = 200
     ema_decay: Share = 0.998
     patient_fraction: Share = 0.6
     unlabelled_fraction: Share = 0.25
-    label_at: tuple[Share, ...] = (0.4, 0.7)
-    window_jitter: float = 0.6
+    label_at: tuple[Before, ...] = (0.4, 0.7)
+    window_jitter: Annotated[float, Field(ge=0, le=3)] = 0.6
     compose_patients: Share = 0.4
     compose_controls: Share = 0.45
     anywhere: Share = 0.35
     anywhere_tall: Share = 0.7
-    cross_entropy: float = 6.0
+    cross_entropy: Weight = 6.0
     image_dice: Share = 0.5
 
     @model_validator(mode="after")
@@ -89,6 +92,20 @@ class Config:
             raise ValueError("a pretrained network has pixel_unshuffle 2 and five channels, those on the way up")
         if self.encoder == "random" and self.smoothing:
             raise ValueError("smoothing is for what a pretrained encoder sees")
+        return self
+
+    @model_validator(mode="after")
+    def _check_sizes(self) -> Self:
+        deepest = self.pixel_unshuffle * 2 ** (len(self.channels) - 1)
+        if MULTIPLE % deepest:
+            raise ValueError(
+                f"pixel_unshuffle and channels make a pixel of the deepest level {deepest} px wide; "
+                f"it has to be a power of two, {MULTIPLE} at most"
+            )
+        if self.images < self.batch:
+            raise ValueError(f"{self.images} images do not fill a batch of {self.batch}")
+        if len(set(self.views)) < len(self.views):
+            raise ValueError("views: one of them stands twice")
         return self
 
     @property
@@ -109,7 +126,7 @@ def load_config(path: Path) -> Config:
         ConfigError: there is no such file, or what it says can't be.
     """
     try:
-        return TypeAdapter(Config).validate_python(tomllib.loads(path.read_text()))
+        return TypeAdapter(Config).validate_python(tomllib.loads(path.read_text("utf-8-sig")))
     except ValidationError as error:
         raise ConfigError(f"{path}: {describe(error)}") from error
     except OSError as error:

@@ -1,5 +1,6 @@
 """The networks of a run: each is trained without one fold, which it then predicts, or on all cases to ship."""
 
+from mipseg.training.checkpoint import CHECKPOINT
 from mipseg.training.predict import PROBABILITIES, check_probabilities, predict_cases, write_probabilities
 from mipseg.training.runs import Run
 from mipseg.training.split import Split
@@ -25,7 +26,8 @@ def train_network(run: Run, fold: int | None, split: Split, options: Options) ->
     file, left_out = folder / PROBABILITIES, split.left_out(fold)
     if file.is_file():
         check_probabilities(file, identity)
-        return
+        if (folder / CHECKPOINT).is_file():
+            return
     unlabelled = split.unlabelled if run.config.label_steps else ()
     task = NetworkTask(
         run.config,

@@ -66,7 +66,8 @@ class Identity:
             changes = " with changes" if self.dirty else ""
             code = f"at commit {_short(self.commit)}{changes}" if self.commit else "outside of a checkout"
             made = f"made {code}, " + ", ".join(f"{name} {number}" for name, number in self.versions.items())
-            raise ModelError(f"{file} belongs to another run ({made}): {'; '.join(differences)}")
+            way_out = f"give the experiment another name, or remove {file.parent}"
+            raise ModelError(f"{file} belongs to another run ({made}): {'; '.join(differences)}; {way_out}")
 
     def to_json(self) -> dict[str, Any]:
         """As plain dictionaries, strings and numbers, for a report or a checkpoint."""

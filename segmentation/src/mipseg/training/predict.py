@@ -115,4 +115,4 @@ def _read(file: Path, expected: Identity, names: Sequence[str] | None) -> dict[s
             wanted = [name for name in arrays if name != IDENTITY] if names is None else names
             return {name: arrays[name] for name in wanted}
     except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise ModelError(f"{file} is damaged: {error}") from error
+        raise ModelError(f"{file} is damaged ({error}); remove it, and `fold` or `run` predicts anew") from error

@@ -48,12 +48,22 @@ def load_run(file: Path, runs: Path) -> Run:
         runs: the folder that holds the folders of all runs.
 
     Raises:
-        ConfigError: a file is missing or wrong, or a run is averaged with itself.
+        ConfigError: a file is missing or wrong, it has the name of an experiment that ships but is another one, or it
+            is averaged with itself, twice with another, or with one that is an average itself.
     """
     config = load_config(file)
+    shipped = CONFIGS / f"{config.name}.toml"
+    if shipped.is_file() and config != load_config(shipped):
+        raise ConfigError(f"{file}: {config.name} ships with the code; give your own experiment another name")
     if config.name in config.ensemble:
         raise ConfigError(f"{file}: {config.name} can't be averaged with itself")
-    others = (load_config(_find(name, file)) for name in config.ensemble)
+    if len(set(config.ensemble)) < len(config.ensemble):
+        raise ConfigError(f"{file}: ensemble names a run twice")
+    others = [load_config(_find(name, file)) for name in config.ensemble]
+    for other in others:
+        if missing := set(other.ensemble) - {*config.ensemble, config.name}:
+            names = ", ".join(sorted(missing))
+            raise ConfigError(f"{file}: {other.name} is itself averaged with {names}; name {names} as well")
     return Run(config, runs / config.name, tuple(Run(other, runs / other.name) for other in others))
 
 

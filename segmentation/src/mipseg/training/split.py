@@ -1,4 +1,4 @@
-"""The fixed split: five folds, stratified by image height and tumour size."""
+"""The split: five folds, stratified by image height and tumour size; fixed for the championship's data set."""
 
 import argparse
 import json
@@ -49,6 +49,18 @@ class Split:
             hash_cases(self.unlabelled) if self.unlabelled else None,
         )
 
+    def require_both_kinds(self) -> None:
+        """Check that every fold can be judged: it needs a patient, and for the classifier a control.
+
+        Raises:
+            DatasetError: a fold has none.
+        """
+        for fold in range(self.count):
+            kinds = {case.has_tumour for case in self.left_out(fold)}
+            for kind, name in ((True, "patient"), (False, "control")):
+                if kind not in kinds:
+                    raise DatasetError(f"fold {fold} of {self.count} has no {name}; each needs patients and controls")
+
     def training(self, fold: int | None) -> list[Case]:
         """The cases of all other folds; None: all cases."""
         return [case for case in self.cases if self.folds[case.id] != fold]
@@ -77,34 +89,49 @@ def make_folds(cases: Sequence[Case], count: int = FOLDS) -> dict[str, int]:
     return dict(sorted(folds.items()))
 
 
-def read_folds(cases: Sequence[Case], file: Path = FOLDS_FILE) -> dict[str, int]:
-    """The fold of each case, from the file that is kept with the code.
+def read_folds(cases: Sequence[Case], data: Path) -> dict[str, int]:
+    """The fold of each case, from the data set's own `folds.json`, else from the one that is kept with the code.
+
+    Args:
+        cases: those of the data set.
+        data: its folder.
 
     Raises:
-        DatasetError: the file does not name some of the cases.
+        DatasetError: the file is damaged, or does not name some of the cases.
     """
-    kept: dict[str, int] = json.loads(file.read_text())
+    file = data / FOLDS_FILE.name
+    if not file.is_file():
+        file = FOLDS_FILE
+    try:
+        kept = {str(name): int(fold) for name, fold in json.loads(file.read_text()).items()}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise DatasetError(f"{file} is damaged: {error}") from error
     unknown = [case.id for case in cases if case.id not in kept]
     if unknown:
         names = ", ".join(unknown[:NAMED]) + (", …" if len(unknown) > NAMED else "")
         raise DatasetError(
             f"{len(unknown)} cases have no fold in {file}: {names}. "
-            "`python -m mipseg.training.split` deals the whole data set anew; runs of the old split can't go on then"
+            f"`python -m mipseg.training.split` deals the whole data set anew, into {data / FOLDS_FILE.name}; runs of "
+            "the old split can't go on then"
         )
     return {case.id: kept[case.id] for case in cases}
 
 
-def main(file: Path = FOLDS_FILE) -> None:
+def main() -> None:
     """Command line: `python -m mipseg.training.split` deals the installed data set anew."""
     parser = argparse.ArgumentParser(
-        prog="python -m mipseg.training.split", description=f"Deal the data set to {FOLDS} folds and write {file}."
+        prog="python -m mipseg.training.split",
+        description=f"Deal the data set to {FOLDS} folds, and write {FOLDS_FILE.name} into its folder.",
     )
     parser.parse_args()
     try:
-        folds = make_folds(load_dataset(Settings().data_dir))
-    except MipsegError as error:
+        data = Settings().data_dir
+        cases, file = load_dataset(data), data / FOLDS_FILE.name
+        folds = make_folds(cases)
+        Split(cases, folds).require_both_kinds()
+        file.write_text(json.dumps(folds, indent=0) + "\n")
+    except (MipsegError, OSError) as error:
         parser.exit(1, f"error: {error}\n")
-    file.write_text(json.dumps(folds, indent=0) + "\n")
     sys.stdout.write(f"dealt {len(folds)} cases to {FOLDS} folds in {file}\n")
 
 

@@ -1,18 +1,23 @@
 """The training loop of one network: without one fold, or on all cases."""
 
 import math
+import signal
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from mipseg.errors import ConfigError
+from mipseg.errors import ConfigError, ModelError
 from mipseg.io.dataset import Case
 from mipseg.model.inference import infer
 from mipseg.training.augment import Batch, Sampler
@@ -31,7 +36,7 @@ STREAM = 1_000_003  # apart from any number of steps: seeds of different runs ne
 
 
 class TimeIsUpError(Exception):
-    """The time that was given is over; the checkpoint is written, and the same call goes on from it."""
+    """The time that was given is over, or someone asked to stop; the same call goes on from the checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +86,19 @@ def train(task: NetworkTask, options: Options) -> SegmentationNetwork:
         The network with averaged weights, in evaluation mode.
 
     Raises:
-        ModelError: the checkpoint in the folder belongs to another run.
-        TimeIsUpError: the deadline came first.
+        ModelError: the checkpoint in the folder belongs to another run or can't be written, another process trains this
+            network, or its loss is no number any more.
+        TimeIsUpError: the deadline came first, or Ctrl-C or SIGTERM.
     """
     task.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(task.folder / "lock", timeout=0):
+            return _train(task, options)
+    except Timeout:
+        raise ModelError(f"{task.folder} is being trained by another process") from None
+
+
+def _train(task: NetworkTask, options: Options) -> SegmentationNetwork:
     config, state = task.config, begin(task, options.device)
     if state.step < config.steps:
         stock = make_stock(task.cases, task.unlabelled, options.device)
@@ -117,26 +131,61 @@ def learning_rate(config: Config, step: int) -> float:
 
 
 def _train_on(stock: Stock, task: NetworkTask, options: Options, state: State, monitor: Monitor) -> None:
-    """Train to the end of the schedule, or to the deadline."""
+    """Train to the end of the schedule, to the deadline, or until asked to stop."""
     config, device = task.config, options.device
     # A new stream of draws for each start: a stream that began again would repeat the same images.
     sampler = Sampler(stock, config, Random(STREAM * config.seed + state.step, device))
     saved = time.monotonic()
-    while state.step < config.steps:
-        if task.unlabelled and state.step in config.label_steps:
-            state.labels = label(state.ema_network, task.unlabelled, device)
-            _set_labels(state, stock, task)
-        batch = sampler.draw(config.batch, config.unlabelled_fraction if state.labels else 0)
-        loss = train_step(state, batch, config)
-        now, ends = time.monotonic(), state.step == config.steps
-        late = now >= options.deadline and not ends
-        if late or ends or now - saved >= options.checkpoint_seconds:
-            save_checkpoint(state, task.folder, task.identity)
-            monitor.show(state.step, {"loss": loss.item(), "learning_rate": learning_rate(config, state.step)})
-            saved = now
-        monitor.advance(state, config.batch, device, ends=late or ends)
-        if late:
-            raise TimeIsUpError(f"stopped at step {state.step} of {config.steps} of {task.folder}")
+    with asked_to_stop() as is_asked:
+        while state.step < config.steps:
+            if task.unlabelled and state.step in config.label_steps:
+                state.labels = label(state.ema_network, task.unlabelled, device)
+                _set_labels(state, stock, task)
+            batch = sampler.draw(config.batch, config.unlabelled_fraction if state.labels else 0)
+            loss = train_step(state, batch, config)
+            now, ends = time.monotonic(), state.step == config.steps
+            late = (now >= options.deadline or is_asked()) and not ends
+            if late or ends or now - saved >= options.checkpoint_seconds:
+                _check_finite(state, loss, task.folder)
+                save_checkpoint(state, task.folder, task.identity)
+                monitor.show(state.step, {"loss": loss.item(), "learning_rate": learning_rate(config, state.step)})
+                saved = now
+            monitor.advance(state, config.batch, device, ends=late or ends)
+            if late:
+                raise TimeIsUpError(f"stopped at step {state.step} of {config.steps} of {task.folder}")
+
+
+@contextmanager
+def asked_to_stop() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C and SIGTERM end a training only after its checkpoint is written; a second one ends it at once.
+
+    Yields:
+        A function that says whether one came.
+    """
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():  # no other gets signals
+        yield asked.is_set
+        return
+
+    def on_signal(number: int, _: FrameType | None) -> None:
+        asked.set()
+        signal.signal(number, before[signal.Signals(number)])
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _check_finite(state: State, loss: Tensor, folder: Path) -> None:
+    weights = (parameter.isfinite().all().item() for parameter in state.network.parameters())
+    if not (loss.isfinite().item() and all(weights)):
+        raise ModelError(
+            f"{folder}: training has diverged, the loss of step {state.step} is {loss.item():g}; a lower learning rate "
+            "may help. The last checkpoint is as it was"
+        )
 
 
 def train_step(state: State, batch: Batch, config: Config) -> Tensor:
