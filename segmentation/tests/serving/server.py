@@ -16,6 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.ports import free_port
+
 START_S = 60
 LOG_S = 10
 
@@ -34,9 +36,7 @@ class Server:
         self.log_file = folder / "log"
 
     def __enter__(self) -> "Server":
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         command = [sys.executable, str(Path(__file__).with_name("served_app.py")), self._predict, str(self.port)]
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("MIPSEG_")}
