@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.memory import growth_below, memory_mb
 from tests.ports import free_port
 
 START_S = 60
@@ -102,21 +103,12 @@ class Server:
         if sys.platform != "linux":
             yield
             return
-        before = self._memory("VmRSS")
-        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")  # the peak is now the present
-        yield
-        grown = (self._memory("VmHWM") - before) / 1024
-        assert grown < megabytes, f"resident memory grew by {grown:.1f} MB"
+        with growth_below(megabytes, self.process.pid):
+            yield
 
     def memory_mb(self) -> float:
         """The process' resident memory in MiB (Linux only)."""
-        return self._memory("VmRSS") / 1024
-
-    def _memory(self, name: str) -> int:
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        found = re.search(rf"^{name}:\s+(\d+) kB", status, re.MULTILINE)
-        assert found
-        return int(found[1])
+        return memory_mb("VmRSS", self.process.pid)
 
 
 def raw_exchange(connection: socket.socket, data: bytes) -> httpx.Response:
