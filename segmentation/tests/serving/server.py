@@ -86,6 +86,12 @@ class Server:
             time.sleep(0.02)
         pytest.fail(f"requests without a line in the log:\n{self.log()[-3000:]}")
 
+    def last_answered(self) -> str:
+        """The id of one more request, which is in the log; so are all that were answered before it."""
+        request_id = str(self.client.get("/nowhere").headers["x-request-id"])
+        self.log_of([request_id])
+        return request_id
+
     def seconds(self) -> float:
         """A clock: the process' own time on a core, which other programs do not stretch; wall clock where unknown."""
         if sys.platform != "linux":
