@@ -20,12 +20,13 @@ from PIL import Image
 
 from mipseg.io.dataset import Case
 from mipseg.types import BinaryMask
+from tests.ports import free_port
 
 Handler = Callable[["Endpoint", socket.socket, bytes], None]
 
 
 class Endpoint:
-    """A server on a free loopback port; counts what it is sent. A context manager.
+    """A server on a free loopback port, at which nobody answers later; counts what it is sent. A context manager.
 
     Args:
         handler: gets the connection and the request's body; the connection is closed afterwards.
@@ -34,8 +35,8 @@ class Endpoint:
 
     def __init__(self, handler: Handler, *about: bytes) -> None:
         self._handler, self._about = handler, list(about)
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port = self._listener.getsockname()[1]
+        self.port = free_port()
+        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=64)
         self.url = f"http://127.0.0.1:{self.port}/predict"
         self.bodies: list[bytes] = []
         self.heads: list[bytes] = []

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import pytest
 
 from mipjudge import cli
 from mipjudge.settings import JudgeSettings
+from tests.ports import free_port
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["pytest", "mipjudge.cli", "mipjudge.app"])
@@ -67,8 +67,7 @@ def is_stopped(process: BaseProcess) -> bool:
 @contextmanager
 def judge_process(settings: JudgeSettings, log: Path) -> Iterator[httpx.Client]:
     """Run `judge` as a service; gives a client of it."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with (
         judge_command(settings, log, "--port", str(port)) as process,
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,

@@ -1,5 +1,6 @@
 """The pages in a real browser: what a team calls itself stays text, and the charts and figures are there."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,8 +71,10 @@ def a_new_tab_knows_the_token(page: Any) -> None:
     other.route("**/*", as_behind_a_proxy)
     stranger = other.new_page()
     stranger.goto(page.url)
-    stranger.wait_for_timeout(500)
-    assert stranger.inner_text("#state").startswith("The page of an attempt needs its team's token")
+    state, words = stranger.locator("#state"), re.compile("^The page of an attempt needs its team's token")
+    playwright.expect(state).to_have_text(words, timeout=60_000)
+    stranger.wait_for_timeout(500)  # in which another tab of its own would tell the token
+    playwright.expect(state).to_have_text(words)
     other.close()
 
 

@@ -1,6 +1,5 @@
 import asyncio
 import io
-import resource
 import socket
 import time
 from functools import partial
@@ -17,8 +16,10 @@ from mipjudge.settings import JudgeSettings
 from mipjudge.target import AddressPolicy, parse_endpoint
 from mipseg.endpoint.reply import request_body
 from mipseg.io.dataset import Case
+from tests.memory import growth_below
 
-SETTINGS = JudgeSettings(_env_file=None, deadline_s=1.0)
+SETTINGS = JudgeSettings(_env_file=None, deadline_s=10.0)  # however busy the machine is
+HASTY = SETTINGS.model_copy(update={"deadline_s": 1.0})
 LOCAL = AddressPolicy(SETTINGS.allowed_networks)
 TUMOUR = np.zeros((90, 70), bool)
 TUMOUR[10:20, 30:40] = True
@@ -64,14 +65,14 @@ FAULTS = {
 def test_a_fault_scores_0_and_is_named(name: str) -> None:
     handler, reason = FAULTS[name]
     endpoints.gzip_bomb()  # made before memory is measured
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    started = time.monotonic()
-    with Endpoint(handler) as endpoint:
-        got = send(endpoint.url)
-    scored = score_reply(TUMOUR, got, keep_mask=True)
+    started, worked = time.monotonic(), time.process_time()
+    with growth_below(100):
+        with Endpoint(handler) as endpoint:
+            got = send(endpoint.url, settings=HASTY if reason == "timeout" else SETTINGS)
+        scored = score_reply(TUMOUR, got, keep_mask=True)
     assert (scored.score, scored.reason, scored.mask) == (0.0, reason, None)
-    assert time.monotonic() - started < 4
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
+    assert time.process_time() - worked < 4
+    assert time.monotonic() - started < 20  # those without an end would take a minute and more
 
 
 @pytest.mark.parametrize(
@@ -97,9 +98,10 @@ def test_a_perfect_mask_scores_1_and_an_empty_one_0() -> None:
         scored = score_reply(TUMOUR, send(endpoint.url), keep_mask=False)
     assert (scored.score, scored.reason) == (1.0, None)
     with Endpoint(sends(lambda body: answer(empty_mask(body)))) as endpoint:
+        started = time.perf_counter()
         scored = score_reply(TUMOUR, send(endpoint.url), keep_mask=False)
     assert (scored.score, scored.reason) == (0.0, None)
-    assert 0 < scored.seconds < 1
+    assert 0 < scored.seconds < time.perf_counter() - started
 
 
 def test_nothing_is_sent_to_an_address_that_may_not_be_called() -> None:
@@ -141,10 +143,9 @@ def test_a_redirect_to_loopback_reaches_nobody() -> None:
         def redirect(status: str, _: bytes) -> bytes:
             return answer(b"", status, target)
 
-        patient = SETTINGS.model_copy(update={"deadline_s": 10.0})  # however busy the machine is
         for status in ("301 Moved", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"):
             with Endpoint(sends(partial(redirect, status))) as endpoint:
-                assert send(endpoint.url, settings=patient).reason == "redirect"
+                assert send(endpoint.url).reason == "redirect"
         assert canary.connections == 0
 
 

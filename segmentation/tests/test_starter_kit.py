@@ -2,7 +2,6 @@ import base64
 import io
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ import example
 import utils
 from mipseg.errors import SegmentationError
 from mipseg.report import figure
+from tests.ports import free_port
 
 FOLDER = Path(example.__file__).parent
 ENVIRONMENT = {**os.environ, "MIPSEG_THREADS": "1"}
@@ -30,8 +30,7 @@ IMAGE = np.repeat(np.array([[0, 49, 50], [51, 200, 255]], np.uint8)[:, :, None],
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of `python api.py` on a free port."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     log = tmp_path_factory.mktemp("api") / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(

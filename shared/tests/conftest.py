@@ -3,7 +3,6 @@
 import base64
 import io
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,8 @@ import numpy as np
 import psutil
 import pytest
 from PIL import Image
+
+from tests.ports import free_port
 
 API = Path(sys.executable).with_name("api")
 START_S = 60.0
@@ -94,12 +95,7 @@ class Service:
 @pytest.fixture
 def port() -> int:
     """A port that nothing listens on, at any address."""
-    return free()
-
-
-def free() -> int:
-    with socket.create_server(("", 0)) as listener:
-        return int(listener.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture
@@ -118,7 +114,7 @@ def start_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..
         def start(example: str) -> Service:
             (folder / "example.py").write_text(example)
             settings = {"MIPSEG_API_TASK_DIR": str(folder), "MIPSEG_JUDGE_DATA_DIR": str(folder)}
-            return start_one(free(), "--no-reload", **settings)
+            return start_one(free_port(), "--no-reload", **settings)
 
         yield start
 

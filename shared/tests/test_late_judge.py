@@ -59,10 +59,10 @@ def test_a_data_set_that_is_installed_reaches_the_running_judge(app: FastAPI, tm
             await asyncio.sleep(0.2)
             assert app.state.built == [1]
             (tmp_path / "data/patients/imgs").mkdir(parents=True)
-            while len(app.state.built) < 2:
-                assert (await ask(app)).json() == 1
-                await asyncio.sleep(0.01)
-            assert (await ask(app)).json() == 2  # it waited for the next judge, and was not refused
+            async with asyncio.timeout(20):
+                while (answer := (await ask(app)).json()) == 1:
+                    await asyncio.sleep(0.01)
+            assert answer == 2  # it waited for the next judge, and was not refused
             assert app.state.ended == [1]
             await asyncio.sleep(0.2)
             assert app.state.built == [1, 2]

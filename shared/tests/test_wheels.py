@@ -5,7 +5,6 @@ import io
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from mipseg.model.segmenter import load_segmenter
 from mipseg.phantom import make_phantom
 from mipseg.pipeline import analyze_image
 from mipseg.settings import Settings
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 START_S = 60
@@ -77,8 +77,7 @@ def test_the_core_segments_a_file_and_needs_little_else(wheels: Path, tmp_path: 
 
 def test_the_service_serves(wheels: Path, tmp_path: Path) -> None:
     programs = install(tmp_path, wheels, "mipserve")
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     with (tmp_path / "log").open("wb") as log:
         command = [str(programs / "api"), "--port", str(port), "--no-reload"]
         process = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log)

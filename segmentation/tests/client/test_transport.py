@@ -11,12 +11,12 @@ import pytest
 from mipseg.client import transport
 from tests.client.conftest import Command
 from tests.client.judge import CANARY, QUEUED, VALIDATE, VALIDATION, Answer, StandIn, attempt
+from tests.ports import free_port
 
 
 @pytest.fixture
 def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    return free_port()
 
 
 def test_no_server(run_validate: Command, monkeypatch: pytest.MonkeyPatch, closed_port: int) -> None:

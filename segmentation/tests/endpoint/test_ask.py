@@ -1,6 +1,5 @@
 """Asking an endpoint: what is sent, what is read, and every fault in one line."""
 
-import socket
 import time
 from types import SimpleNamespace
 
@@ -12,6 +11,7 @@ from mipseg.endpoint.ask import Answer, EndpointClient
 from mipseg.errors import InputError
 from mipseg.http import bounded
 from tests.endpoints import Pixels, Reply, endpoint, hottest, masked
+from tests.ports import free_port
 
 IMAGE = np.full((9, 7), 200, np.uint8)
 IMAGE[2:4, 3] = 0
@@ -62,9 +62,7 @@ def test_a_refused_mask_is_kept_to_look_at() -> None:
 
 
 def test_nobody_answers() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    found = ask(f"http://127.0.0.1:{port}")
+    found = ask(f"http://127.0.0.1:{free_port()}")
     assert (found.reached, found.problem) == (False, "nobody answers at the URL")
 
 

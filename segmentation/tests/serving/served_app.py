@@ -20,6 +20,7 @@ from mipseg.types import Image, Mask
 
 PRIVATE = "text-of-the-prediction-function"
 SLEEP, RAISE, EXIT, NO_ARRAY, TEXT, SHAPE, GREY, CHANNELS, WRONG_INPUT_ERROR = range(1, 10)
+SLEEP_S = 4.0
 
 
 def faulty_image(fault: int) -> str:
@@ -33,7 +34,7 @@ def faulty_predict(img: Image) -> Mask:
     """Predict nothing, or fail in the way that the darkness of the first pixel chooses; white is none."""
     fault = 255 - int(img[0, 0, 0])
     if fault == SLEEP:
-        time.sleep(2.5)
+        time.sleep(SLEEP_S)
     if fault == RAISE:
         raise RuntimeError(PRIVATE)
     if fault == WRONG_INPUT_ERROR:

@@ -16,6 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.memory import growth_below, memory_mb
+from tests.ports import free_port
+
 START_S = 60
 LOG_S = 10
 
@@ -34,9 +37,7 @@ class Server:
         self.log_file = folder / "log"
 
     def __enter__(self) -> "Server":
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         command = [sys.executable, str(Path(__file__).with_name("served_app.py")), self._predict, str(self.port)]
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("MIPSEG_")}
@@ -85,6 +86,12 @@ class Server:
             time.sleep(0.02)
         pytest.fail(f"requests without a line in the log:\n{self.log()[-3000:]}")
 
+    def last_answered(self) -> str:
+        """The id of one more request, which is in the log; so are all that were answered before it."""
+        request_id = str(self.client.get("/nowhere").headers["x-request-id"])
+        self.log_of([request_id])
+        return request_id
+
     def seconds(self) -> float:
         """A clock: the process' own time on a core, which other programs do not stretch; wall clock where unknown."""
         if sys.platform != "linux":
@@ -102,21 +109,12 @@ class Server:
         if sys.platform != "linux":
             yield
             return
-        before = self._memory("VmRSS")
-        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")  # the peak is now the present
-        yield
-        grown = (self._memory("VmHWM") - before) / 1024
-        assert grown < megabytes, f"resident memory grew by {grown:.1f} MB"
+        with growth_below(megabytes, self.process.pid):
+            yield
 
     def memory_mb(self) -> float:
         """The process' resident memory in MiB (Linux only)."""
-        return self._memory("VmRSS") / 1024
-
-    def _memory(self, name: str) -> int:
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        found = re.search(rf"^{name}:\s+(\d+) kB", status, re.MULTILINE)
-        assert found
-        return int(found[1])
+        return memory_mb("VmRSS", self.process.pid)
 
 
 def raw_exchange(connection: socket.socket, data: bytes) -> httpx.Response:

@@ -131,11 +131,11 @@ def test_bodies_get_the_same_status_on_every_route(service: Server, path: str) -
 @pytest.mark.hazard("H6")
 @pytest.mark.parametrize("case", FILES, ids=name_of)
 def test_file(service: Server, case: File) -> None:
-    started = time.perf_counter()
+    started = service.seconds()
     limit = 10 if case.item in WITHOUT_DECODING else 150
     with service.memory_growth_below(limit):
         answer = service.client.post("/tumor/predict", json={"img": b64(case.data)})
-    assert time.perf_counter() - started < (1 if case.item in WITHOUT_DECODING else 5)
+    assert service.seconds() - started < (1 if case.item in WITHOUT_DECODING else 5)
     if case.status == 0:
         assert answer.status_code in (200, 422)
     elif case.status == 422:
@@ -177,7 +177,7 @@ def test_13_a_declared_size_is_refused_at_once(service: Server, length: str) -> 
     head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
     with service.connect() as connection:
         assert_problem(raw_exchange(connection, head.encode() + b'{"img":"aa'), 413, "body-too-large")
-    assert time.perf_counter() - started < 1
+    assert time.perf_counter() - started < 5  # the body, which does not come, would be given 10 s
 
 
 @pytest.mark.long

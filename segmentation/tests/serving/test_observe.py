@@ -54,17 +54,10 @@ def send_canaries(server: Server) -> None:
         assert_problem(raw_exchange(connection, upgrade.encode()), 404)
 
 
-def last_answered(service: Server) -> str:
-    """The id of one more request, which is in the log; so are all that were answered before it."""
-    request_id = service.client.get("/nowhere").headers["x-request-id"]
-    service.log_of([request_id])
-    return str(request_id)
-
-
 @pytest.mark.hazard("H15")
 def test_a_canary_is_nowhere(service: Server) -> None:
     send_canaries(service)
-    last_answered(service)
+    service.last_answered()
     assert not re.search("canary7", service.log(), re.IGNORECASE)
     assert not re.search("canary7", service.client.get("/metrics").text, re.IGNORECASE)
     assert not any("canary" in file.name.lower() for file in Path(service.log_file).parent.iterdir())
@@ -75,7 +68,7 @@ def test_one_request_is_one_json_line(service: Server) -> None:
     requests: list[dict[str, Any]] = [{"json": {"img": text}} for text in (GOOD, "!", "aGk=")]
     requests.append({"content": b"a\nb\r\nc", "headers": {"X-Forwarded-For": "evil"}})
     ids = [service.client.post("/predict", **request).headers["x-request-id"] for request in requests]
-    entries = service.log_of([*ids, last_answered(service)])[:-1]
+    entries = service.log_of([*ids, service.last_answered()])[:-1]
     assert [entry["event"] for entry in entries] == ["request"] * 4
     assert [entry["request_id"] for entry in entries] == ids
     assert [entry["status"] for entry in entries] == [200, 422, 422, 400]
@@ -88,14 +81,14 @@ def test_one_request_is_one_json_line(service: Server) -> None:
 def test_every_line_of_the_log_is_json(faulty_service: Server, fault: int) -> None:
     image = served_app.faulty_image(fault)
     assert_problem(faulty_service.client.post("/predict", json={"img": image}), 500)
-    last_answered(faulty_service)
+    faulty_service.last_answered()
     for line in faulty_service.log().splitlines():
         assert json.loads(line)["event"]
 
 
 def test_every_line_of_the_builtin_service_s_log_is_json(service: Server) -> None:
     send_canaries(service)
-    last_answered(service)
+    service.last_answered()
     for line in service.log().splitlines():
         assert json.loads(line)["event"]
 

@@ -103,9 +103,9 @@ def test_requests_sent_ahead_are_bounded(service: Server) -> None:
             with suppress(OSError):
                 connection.sendall(flood)
         for _ in range(4):  # what is queued would take memory little by little
-            started = time.perf_counter()
+            started = service.seconds()
             assert service.client.get("/livez").status_code == 200
-            assert time.perf_counter() - started < 1
+            assert service.seconds() - started < 1
             time.sleep(0.3)
     assert_still_serves(service)
 

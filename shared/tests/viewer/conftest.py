@@ -1,7 +1,5 @@
 """The viewer in a real browser, in front of a service whose answers the tests write."""
 
-import base64
-import io
 import json
 import shutil
 import threading
@@ -11,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import uvicorn
 from fastapi import FastAPI
 from PIL import Image
+from shared.tests.viewer.stub_job import StubJob
 
 from mipseg.io.codec import encode_request
 from mipseg.serving.pages import add_pages
@@ -25,7 +23,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 CHROMIUM = shutil.which("chromium")
 DESK = {"width": 1280, "height": 900}
 WIDTH, HEIGHT = 80, 100
-Grey = npt.NDArray[np.uint8]
+WAIT_S = 20
 
 
 class Case:
@@ -120,7 +118,7 @@ def page(browser: Any, address: str, case: Case) -> Iterator[Any]:
     """The viewer, whose console has to stay empty but for answers that are errors on purpose."""
     context = browser.new_context(viewport=DESK, base_url=address, permissions=["clipboard-read", "clipboard-write"])
     page, complaints = context.new_page(), list[str]()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(1000 * WAIT_S)
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.route("**/v1/segment", lambda route: route.fulfill(json=case.body()))
@@ -135,6 +133,19 @@ def page(browser: Any, address: str, case: Case) -> Iterator[Any]:
         "willReadFrequently",
     )  # the last one because tests read the picture
     assert [text for text in complaints if not any(status in text for status in expected)] == []
+
+
+@pytest.fixture
+def wait_for(page: Any) -> Callable[[Callable[[], Any]], None]:
+    """Waits until something holds that the page itself does not tell; the page goes on meanwhile."""
+
+    def wait(condition: Callable[[], Any]) -> None:
+        end = time.monotonic() + WAIT_S
+        while not condition():
+            assert time.monotonic() < end, f"still waiting after {WAIT_S} s"
+            page.wait_for_timeout(25)
+
+    return wait
 
 
 @pytest.fixture
@@ -193,92 +204,10 @@ def problem(page: Any) -> Callable[[str, str], None]:
     return refuse
 
 
-FRAME = (24, 30)  # rows and columns of 5 x 4 mm
-
-
-class StubJob:
-    """A volume's job on the service, as the test lets it stand.
-
-    Frame i of its film is 200 - 5 i grey all over, and has a lesion in its rightmost three columns.
-
-    Attributes:
-        answer: to who asks for it.
-        record: its measurements.json.
-        deleted: how often it was deleted.
-        form: what was sent.
-    """
-
-    def __init__(self, page: Any, case: Case) -> None:
-        self.answer: dict[str, Any] = {"state": "queued", "progress": 0, "doing": "waiting for its turn"}
-        self.deleted, self.form = 0, b""
-        measures = {"mtv_ml": 12.34, "suv_max": 9.87, "suv_mean": 5.04, "suv_peak": None, "tlg_g": 62.2}
-        places = {"mip_px": (14.5, 34.5), "centroid_mm": (0, 20, 0)}
-        lesion = {"id": 1, **places, **measures, "reasons": {"suv_peak": "the lesion is too small"}}
-        layout = {"angles": 36, "frames": 18, "columns": 6, "frame_px": FRAME, "pixel_mm": (5, 4)}
-        self.record: dict[str, Any] = {
-            "model": "unet_v8",
-            "model_sha256": "0123456789abcdef",
-            "has_tumour": 0.91,
-            "warnings": [],
-            "lesions": [lesion],
-            "patient": {"total_mtv_ml": 12.34, "total_tlg_g": 62.2, "suv_max": 9.87},
-            "rotation": {**layout, "colours": [(213, 94, 0), (0, 114, 178)]},
-        }
-        frames = np.ones(FRAME, np.uint8) * (200 - 5 * np.arange(18, dtype=np.uint8))[:, None, None]
-        lesions = np.zeros((18, *FRAME), np.uint8)
-        lesions[:, :, -3:] = 1
-        body = case.body()
-        fields = {"mip.png": "image", "mask.png": "mask", "probability.png": "probability"}
-        self.files = {name: base64.b64decode(body[field]) for name, field in fields.items()}
-        self.files |= {
-            "rotation.png": _png(_sheet(frames)),
-            "rotation_lesions.png": _png(_sheet(lesions), palette=True),
-        }
-        page.route("**/v1/segment", self._upload)
-        page.route("**/v1/jobs/0a1b", self._job)
-        page.route("**/v1/jobs/0a1b/result/*", self._result)
-
-    def finish(self, *files: str) -> None:
-        """Let it be done, and have made these files beside mask.nii.gz."""
-        made = [{"name": name, "size": 19233} for name in {"mask.nii.gz", *files}]
-        self.answer = {"state": "done", "files": made, "problem": None}
-
-    def _upload(self, route: Any) -> None:
-        self.form = route.request.post_data_buffer
-        route.fulfill(status=202, json={"id": "0a1b", "state": "queued"})
-
-    def _job(self, route: Any) -> None:
-        if route.request.method == "DELETE":
-            self.deleted += 1
-            route.fulfill(status=204)
-        else:
-            route.fulfill(json=self.answer)
-
-    def _result(self, route: Any) -> None:
-        name = route.request.url.rsplit("/", 1)[1]
-        if name == "measurements.json":
-            route.fulfill(json=self.record)
-        else:
-            route.fulfill(body=self.files[name])
-
-
-def _sheet(frames: Grey) -> Grey:
-    """18 frames in one picture, 6 in a row."""
-    return np.concatenate([np.concatenate(list(row), axis=1) for row in frames.reshape(3, 6, *frames.shape[1:])])
-
-
-def _png(image: Grey, *, palette: bool = False) -> bytes:
-    file, picture = io.BytesIO(), Image.fromarray(image)
-    if palette:
-        picture.putpalette([0] * 768)  # the numbers matter, not their colours
-    picture.save(file, "PNG")
-    return file.getvalue()
-
-
 @pytest.fixture
-def make_job(page: Any, case: Case) -> Callable[[], StubJob]:
+def make_job(page: Any, case: Case, wait_for: Callable[[Callable[[], Any]], None]) -> Callable[[], StubJob]:
     """Lets the service take every file as a volume from now on."""
-    return lambda: StubJob(page, case)
+    return lambda: StubJob(page, case.body(), wait_for)
 
 
 @pytest.fixture

@@ -153,7 +153,7 @@ def test_an_empty_folder_and_several_images_are_told(page: Any, drop: Callable[.
     page.wait_for_selector("#problem-title:text-is('That is more than one image')")
 
 
-def test_packing_is_told_and_can_be_cancelled(page: Any, folder: Path) -> None:
+def test_packing_is_told_and_can_be_cancelled(page: Any, folder: Path, wait_for: Callable[..., None]) -> None:
     page.evaluate("""() => {
       const read = Blob.prototype.arrayBuffer;
       let count = 0;
@@ -163,8 +163,9 @@ def test_packing_is_told_and_can_be_cancelled(page: Any, folder: Path) -> None:
     }""")
     drop_path(page, folder)
     page.wait_for_selector("#step:text-is('Packing the files \u2026')")
-    page.wait_for_timeout(300)
-    assert page.evaluate("document.getElementById('progress').value") == pytest.approx(77 / 121, abs=0.02)
+    share = "document.getElementById('progress').value"
+    wait_for(lambda: page.evaluate(share) > 77 / 121 - 0.02)
+    assert page.evaluate(share) == pytest.approx(77 / 121, abs=0.02)
     page.click("#cancel")
     page.wait_for_selector("[data-phase=start]")
 

@@ -125,53 +125,48 @@ def held(page: Any) -> list[Any]:
     return requests
 
 
-def wait_for(page: Any, held: list[Any], count: int) -> None:
-    for _ in range(200):
-        if len(held) >= count:
-            return
-        page.wait_for_timeout(25)
-    pytest.fail(f"{len(held)} of {count} requests came")
-
-
 def test_the_old_picture_goes_at_once_and_cancel_gives_up(
-    shown: Any, case: Any, file: str, held: list[Any], drop: Callable[..., None]
+    shown: Any, case: Any, file: str, held: list[Any], drop: Callable[..., None], wait_for: Callable[..., None]
 ) -> None:
     drop(second=read(file))
     shown.wait_for_selector("#name:text-is('second.png')")
     assert shown.locator("#picture, #panel").locator("visible=true").count() == 0
-    wait_for(shown, held, 1)
+    wait_for(lambda: len(held) == 1)
     shown.wait_for_selector("text=Sending the file …")
     with shown.expect_event("requestfailed"):  # the service is told as well
         shown.keyboard.press("Escape")
     shown.wait_for_selector("[data-phase=start]")
     assert shown.inner_text("#name") == ""
     drop(third=read(file))
-    wait_for(shown, held, 2)
+    wait_for(lambda: len(held) == 2)
     shown.click("#cancel")
     shown.wait_for_selector("[data-phase=start]")
 
 
 def test_of_two_files_on_their_way_the_newer_is_shown(
-    page: Any, case: Any, file: str, held: list[Any], drop: Callable[..., None]
+    page: Any, case: Any, file: str, held: list[Any], drop: Callable[..., None], wait_for: Callable[..., None]
 ) -> None:
     page.evaluate("""() => {
       const decode = createImageBitmap;
       window.createImageBitmap = async (...all) => {
-        if (window.isSlow) await new Promise(done => setTimeout(done, 600));
-        return decode(...all);
+        window.decoding += 1;
+        await window.mayGoOn;
+        return decode(...all).finally(() => window.decoding -= 1);
       };
     }""")
     drop(older=read(file))
-    wait_for(page, held, 1)
-    page.evaluate("window.isSlow = true")
+    wait_for(lambda: len(held) == 1)
+    page.evaluate("window.decoding = 0, window.mayGoOn = new Promise(done => window.goOn = done), null")
     held[0].fulfill(json=case.body())  # it comes, but takes long to decode
-    page.wait_for_timeout(200)
-    page.evaluate("window.isSlow = false")
+    wait_for(lambda: page.evaluate("window.decoding > 0"))
+    page.evaluate("window.mayGoOn = null")
     drop(newer=read(file))
-    wait_for(page, held, 2)
+    wait_for(lambda: len(held) == 2)
     case.mask[:50] = 0
     held[1].fulfill(json=case.body())
     page.wait_for_selector(SHOWN)
-    page.wait_for_timeout(700)
+    page.evaluate("window.goOn()")
+    wait_for(lambda: page.evaluate("window.decoding === 0"))
+    page.wait_for_timeout(200)  # for what would show it
     assert page.inner_text("#name") == "newer.png"
     assert page.inner_text("#area") == "20 px"

@@ -40,6 +40,22 @@ def _nifti(array: Any) -> bytes:
     return bytes(image(array, AFFINE).to_bytes())
 
 
+def picture(page: Any) -> bytes:
+    return bytes(page.locator("#planes-picture").screenshot())
+
+
+def still_picture(page: Any, wait_for: Callable[..., None]) -> bytes:
+    """Their picture once it stays as it is: a late drawing must not pass for a change."""
+    pictures = [b""]
+
+    def stays() -> bool:
+        pictures.append(picture(page))
+        return pictures[-1] == pictures[-2]
+
+    wait_for(stays)
+    return pictures[-1]
+
+
 def wait_for_place(page: Any, words: str) -> None:
     page.wait_for_selector(f"#planes-place:text-is('{words}')")
 
@@ -62,19 +78,18 @@ def test_they_go_to_the_chosen_lesion(planes: Any) -> None:
     assert planes.evaluate("document.activeElement.id") == "picture"
 
 
-def test_they_are_drawn_dark_or_bright(planes: Any) -> None:
+def test_they_are_drawn_dark_or_bright(planes: Any, wait_for: Callable[..., None]) -> None:
     planes.click("#look-planes")
     planes.wait_for_selector("#planes-words", state="hidden")
-    before = planes.locator("#planes-picture").screenshot()
+    before = still_picture(planes, wait_for)
     planes.uncheck("#dark-is-hot")
-    planes.wait_for_timeout(500)
-    assert planes.locator("#planes-picture").screenshot() != before
+    wait_for(lambda: picture(planes) != before)
 
 
-def test_the_window_is_theirs_too_and_reaches_farther(planes: Any) -> None:
+def test_the_window_is_theirs_too_and_reaches_farther(planes: Any, wait_for: Callable[..., None]) -> None:
     planes.click("#look-planes")
     planes.wait_for_selector("#planes-words", state="hidden")
-    before = planes.locator("#planes-picture").screenshot()
+    before = still_picture(planes, wait_for)
     box = planes.locator("#planes-picture").bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     planes.mouse.move(x, y)
@@ -82,8 +97,7 @@ def test_the_window_is_theirs_too_and_reaches_farther(planes: Any) -> None:
     planes.mouse.move(x + 138.6, y, steps=3)  # twice as wide, from the middle: cut at air
     planes.mouse.up(button="right")
     assert planes.inner_text("#window-words") == "SUV 0.0 to 9.0"
-    planes.wait_for_timeout(500)
-    assert planes.locator("#planes-picture").screenshot() != before
+    wait_for(lambda: picture(planes) != before)
     planes.click("#look-front")
     assert planes.inner_text("#window-words") == "SUV 0.0 to 6.0"  # the projection knows no more
 
@@ -121,12 +135,12 @@ def test_without_webgl_there_are_none(page: Any, make_job: Callable[[], Any], dr
     check_there_are_none(page, "this browser has no WebGL 2, which they are drawn with")
 
 
-def test_the_suv_is_asked_for_of_volumes_alone(page: Any, job: Any, file: str) -> None:
+def test_the_suv_is_asked_for_of_volumes_alone(page: Any, job: Any, file: str, wait_for: Callable[..., None]) -> None:
     assert b'name="formats"\r\n\r\npng,nifti,seg,sr,suv\r\n' in job.form
     job.form = b""
     page.set_input_files("#file", file)
     page.wait_for_selector("#name:text-is('patient_1.png')")
-    page.wait_for_selector("#step:text-is('Waiting for its turn \u2026')")
+    wait_for(lambda: job.form)
     assert b'name="file"' in job.form
     assert b"formats" not in job.form
 

@@ -115,4 +115,4 @@ def test_another_file_ends_it(volume: Any, correction: Correction, case: Any, fi
     volume.wait_for_timeout(600)
     assert volume.inner_text("#name") == "patient_1.png"
     assert not volume.is_visible("#volume")
-    assert correction.job.deleted == 1
+    correction.job.assert_deleted_once()

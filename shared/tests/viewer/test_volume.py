@@ -22,14 +22,13 @@ def test_it_is_followed_and_shown(page: Any, job: Any, case: Any, file: str) -> 
     page.route("**/v1/segment", lambda route: route.fulfill(json=case.body()))
     page.set_input_files("#file", file)
     page.wait_for_selector("#volume", state="hidden")
-    assert job.deleted == 1
+    job.assert_deleted_once()
 
 
 def test_cancel_ends_it(page: Any, job: Any) -> None:
     page.click("#cancel")
     page.wait_for_selector("[data-phase=start]")
-    page.wait_for_timeout(100)
-    assert job.deleted == 1
+    job.assert_deleted_once()
 
 
 def test_its_failure_is_told(page: Any, job: Any) -> None:
@@ -42,8 +41,7 @@ def test_it_is_forgotten_when_the_page_is_left(page: Any, job: Any) -> None:
     job.finish()
     page.wait_for_selector("[data-phase=shown]")
     page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide'))")
-    page.wait_for_timeout(200)
-    assert job.deleted == 1
+    job.assert_deleted_once()
 
 
 LEAVE_AND_COME_BACK = """for (const name of ["pagehide", "pageshow"]) {
@@ -56,7 +54,7 @@ def test_a_page_from_the_browser_s_cache_shows_nothing_of_a_job_that_has_ended(p
     page.wait_for_selector("[data-phase=shown]")
     page.evaluate(LEAVE_AND_COME_BACK)
     page.wait_for_selector("[data-phase=start]")
-    assert job.deleted == 1
+    job.assert_deleted_once()
     assert page.inner_text("#total-mtv") == ""
 
 

@@ -121,6 +121,7 @@ def test_a_nifti_and_a_zip_of_dicom_from_upload_to_files(
         folder = server.log_file.parent / "jobs" / location[-32:]
         assert {file.name for file in folder.iterdir()} == {"job.json", "upload", "results-0"}
         assert {stat.S_IMODE(file.stat().st_mode) for file in (folder / "results-0/upload").iterdir()} == {0o600}
+    server.last_answered()
     assert PATIENT not in server.log()
     assert not [line for line in server.log().splitlines() if any(url[-32:] in line for url in locations.values())]
 
@@ -167,6 +168,7 @@ def test_a_correction_goes_on_after_a_kill_and_gives_new_files(tmp_path: Path, a
         segments = dcmread(io.BytesIO(files["seg.dcm"])).SegmentSequence
         assert [segment.SegmentAlgorithmType.lower() for segment in segments] == [one["origin"] for one in lesions]
         assert {one["origin"] for one in lesions} == {"semiautomatic"}
+        server.last_answered()
         assert PATIENT not in server.log()
 
 
