@@ -1,6 +1,5 @@
 """How a training ends before its end: asked to, diverged, on a full disk, or since another one is at work."""
 
-import os
 import signal
 from pathlib import Path
 
@@ -28,7 +27,7 @@ def test_a_signal_ends_training_after_its_checkpoint(
 
     def signalled(state: State, batch: Batch, config: Config) -> object:
         if state.step == 1:
-            os.kill(os.getpid(), number)
+            signal.raise_signal(number)
         return train_step(state, batch, config)
 
     monkeypatch.setattr(module, "train_step", signalled)
@@ -46,7 +45,7 @@ def test_a_second_ctrl_c_ends_it_at_once(
 ) -> None:
     def signalled(state: State, batch: Batch, config: Config) -> object:
         for _ in range(2):
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
         return train_step(state, batch, config)
 
     monkeypatch.setattr(module, "train_step", signalled)
