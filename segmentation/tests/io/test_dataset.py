@@ -134,6 +134,13 @@ def test_values_that_end_below_white_have_no_white_air(tmp_path: Path) -> None:
         read_image(tmp_path / "image.png")
 
 
+@pytest.mark.parametrize("shape", [(1, 10_001), (5_000, 5_001)])
+def test_an_image_that_the_service_takes_for_too_large_is_an_error(shape: tuple[int, int], tmp_path: Path) -> None:
+    save(np.zeros(shape, np.uint8), tmp_path / "image.png")
+    with pytest.raises(DatasetError, match=r"image\.png is not a readable PNG: img is larger"):
+        read_image(tmp_path / "image.png")
+
+
 def test_missing_data_set_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="make data FROM="):
         load_dataset(tmp_path)

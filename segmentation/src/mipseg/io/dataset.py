@@ -21,18 +21,20 @@ from PIL import Image as PillowImage
 from PIL import ImageChops
 
 from mipseg.command import errors_in_one_line
+from mipseg.constants import MAX_PIXELS
 from mipseg.errors import DatasetError, ImageError, InputError, NotGreyError
 from mipseg.io import png
 from mipseg.io.arrays import intensity_of_image
 from mipseg.io.codec import decode_image
+from mipseg.io.sizes import check_size
 from mipseg.phantom import make_phantom
 from mipseg.settings import Settings
 from mipseg.types import BinaryMask, GreyImage, Intensity
 
 SAMPLE_PHANTOM = 2  # one of middling difficulty
 MAX_DEPTH = 3  # folders between a repository and its data set; a wrong folder may be a whole disk
-WHITE, DARK = 230, 128  # air is at least as bright as the first; a border below the second is no air
-MIN_AIR, MIN_BODY = 0.02, 0.01  # shares of an image's pixels; 0.4 and 0.24 at least in the data set
+WHITE, DARK = 230, 128  # air is at least as bright as the first; a border below the second shows none
+MIN_BODY = 0.01  # share of an image's pixels; 0.24 at least in the data set
 _DEPTH_AT = 24  # the byte of a PNG that says its bits per sample
 
 
@@ -72,7 +74,7 @@ def read_image(path: Path) -> GreyImage:
     """
     image = _decoded(path)
     border = np.concatenate((image[0], image[-1], image[:, 0], image[:, -1]))
-    if np.median(border) < min(DARK, image.mean()) or (image >= WHITE).mean() < MIN_AIR:
+    if np.median(border) < min(DARK, image.mean()) or image.max() < WHITE:
         raise DatasetError(f"{path} has no white air; images must have white air (255), and what is hot black")
     return image
 
@@ -92,6 +94,7 @@ def _decoded(path: Path) -> GreyImage:
 
 def _plain_grey(data: bytes) -> GreyImage | None:
     """The pixels of an opaque grey PNG of 8 bits, in half of the time that `decode_image` needs; None for others."""
+    check_size(int.from_bytes(data[16:20]), int.from_bytes(data[20:24]), MAX_PIXELS)
     with PillowImage.open(io.BytesIO(data), formats=["PNG"]) as image:
         if data[_DEPTH_AT] != 8 or image.mode not in ("L", "RGB", "RGBA") or "transparency" in image.info:
             return None
