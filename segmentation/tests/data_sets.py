@@ -28,7 +28,10 @@ def write_dataset(root: Path) -> Path:
     for group in ("patients/imgs", "patients/labels", "controls/imgs"):
         (root / group).mkdir(parents=True)
     for name, hot in HOT.items():
-        write_png(root / f"{name}.png", np.where(squares(*hot), 0, 200).astype(np.uint8))
+        image = np.full((40, 40), 255, np.uint8)
+        image[8:32, 8:32] = 200  # the body
+        image[squares(*hot)] = 0
+        write_png(root / f"{name}.png", image)
     for number in ("001", "002"):
         write_png(root / f"patients/labels/segmentation_{number}.png", squares((0, 0, 4)).astype(np.uint8) * 255)
     return root

@@ -68,6 +68,14 @@ def test_dice_is_distributed_as_its_cases(split: Split) -> None:
     assert report["dice"]["patients_from"] == {"0.0": 1, "0.25": 0, "0.5": 0, "0.75": 3}
 
 
+def test_masks_that_are_all_empty_give_no_number_that_is_none(split: Split, config: Config, tmp_path: Path) -> None:
+    empty = replace(split, cases=[replace(case, mask=np.zeros_like(case.mask)) for case in split.cases])
+    run = write_answers(synthetic_answers(empty), Run(config, tmp_path), empty)
+    report = evaluate(run, empty, SPACE)
+    assert report["lesions"]["any_overlap"]["sensitivity"] is None
+    json.dumps(report, allow_nan=False)
+
+
 def test_min_patient_cleans_controls(split: Split) -> None:
     def with_false_lesion(case: Case, old: Probability) -> Probability:
         new = old.copy()

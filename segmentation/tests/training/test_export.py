@@ -156,7 +156,10 @@ def test_a_run_with_both_views_ships_two_networks(run: Run, split: Split, tmp_pa
     network = load_ema_network(alone.network_folder(None), alone.identity(split, None))
     originals = as_networks(network, BOTH, CPU)
     assert_same_answers(Segmenter(folder, threads=1), originals)
-    assert "- **Networks**: 1 U-Nets" in (folder / "README.md").read_text()
+    assert (
+        "- **Networks**: one U-Net with BatchNorm, averaged over the image and its mirror image."
+        in (folder / "README.md").read_text()
+    )
 
 
 def test_order_of_the_networks_does_not_matter(folder: Path, images: list[Intensity], tmp_path: Path) -> None:

@@ -8,10 +8,13 @@ import pytest
 pytest.importorskip("torch", reason="PyTorch is not installed: uv sync --extra train")
 
 from mipseg.errors import ModelError
-from mipseg.io.dataset import Case
+from mipseg.io.dataset import Case, load_dataset
+from mipseg.settings import Settings
+from mipseg.training.card_words import PUBLISHED
 from mipseg.training.config import Config
 from mipseg.training.identity import DataHashes, Identity, code_state, hash_cases, hash_folds, make_identity
 
+DATA = Settings().data_dir
 HASHES = DataHashes("d" * 64, "s" * 64, None)
 
 
@@ -31,6 +34,11 @@ def test_data_is_its_ids_and_pixels_in_any_order(cases: list[Case]) -> None:
     flat = Case(cases[0].id, cases[0].image.reshape(64, 256), cases[0].mask.reshape(64, 256))
     hashes = {hash_cases([other, *cases[1:]]) for other in (*others, flat)} | {hash_cases(cases[1:])}
     assert len(hashes | {expected}) == 6
+
+
+@pytest.mark.skipif(not (DATA / "patients").is_dir(), reason=f"THE DATA SET IS NOT INSTALLED in {DATA}: make data")
+def test_the_published_data_set_is_known_by_its_hash() -> None:
+    assert hash_cases(load_dataset(DATA)) == PUBLISHED
 
 
 def test_a_split_is_who_is_in_which_fold() -> None:

@@ -8,6 +8,8 @@ import pytest
 from mipseg.errors import ModelError
 from mipseg.model.segmenter import MODELS
 from mipseg.settings import Settings
+from mipseg.training.card_words import DEFAULT, PUBLISHED
+from mipseg.training.config import CONFIGS
 from mipseg.training.model_card import (
     CARD,
     FIELDS,
@@ -155,11 +157,68 @@ def test_the_networks_are_described(folder: Path) -> None:
     assert "Cross-validation in 2 folds on 142 patients and 342 controls" in card
 
 
-def test_one_network_that_sees_both_views_is_one(folder: Path) -> None:
+def rewrite_config(folder: Path, **values: object) -> None:
+    """Change what a model folder's configuration says."""
     content = json.loads((folder / "config.json").read_text())
-    content["networks"][1]["sha256"] = content["networks"][0]["sha256"]
-    (folder / "config.json").write_text(json.dumps(content))
-    assert "- **Networks**: 1 U-Nets" in render_card(folder)
+    (folder / "config.json").write_text(json.dumps(content | values))
+
+
+def test_one_network_that_sees_both_views_is_one(folder: Path) -> None:
+    first, second = json.loads((folder / "config.json").read_text())["networks"]
+    rewrite_config(folder, networks=[first, second | {"sha256": first["sha256"]}])
+    both = "- **Networks**: one U-Net with BatchNorm, averaged over the image and its mirror image. ONNX"
+    assert both in render_card(folder)
+    rewrite_config(folder, networks=[first])
+    assert "- **Networks**: one U-Net with BatchNorm. ONNX" in render_card(folder)
+
+
+def own(folder: Path, **identity: object) -> str:
+    """The card of one run, with identities that say something else, without line breaks."""
+    return " ".join(
+        change(folder, ensemble=["mine"], identities={"mine": summarise_identities([IDENTITY | identity])}).split()
+    )
+
+
+def test_a_model_of_own_data_claims_nothing_of_the_published_set(folder: Path) -> None:
+    card = own(folder, unlabelled_hash=None)
+    assert "## Data 142 patients and 342 controls of the data set that it was trained on. Each patient has" in card
+    assert "were chosen on another data set, the published DM-i-AI 2025 set." in card
+    assert "Patients without masks" not in card
+    assert "Every case is judged by the network that never saw it (mine);" in card
+    assert "With the data set in `MIPSEG_DATA_DIR`: `python -m mipseg.training run <your TOML>`. It trains" in card
+    assert "organisers" not in card
+    assert "make train" not in card
+
+
+def test_a_model_of_the_published_set_says_so(folder: Path) -> None:
+    card = own(folder, data_hash=PUBLISHED)
+    assert "## Data The 142 patients and 342 controls of the published DM-i-AI 2025 set that were at hand." in card
+    assert "were chosen on these same folds" in card
+    assert "Patients without masks are labelled by the network itself in the course of its training." in card
+    assert (
+        "`make data FROM=<the organisers' repository>`, then `python -m mipseg.training run <your TOML>`, "
+        "with the patients without masks in `MIPSEG_UNLABELLED_DIR`."
+    ) in card
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        (DEFAULT, f"`make train` (`configs/{DEFAULT}.toml`)"),
+        ("unet_v18", "`python -m mipseg.training run segmentation/src/mipseg/training/configs/unet_v18.toml`"),
+    ],
+)
+def test_a_configuration_that_ships_is_named(folder: Path, name: str, command: str) -> None:
+    assert (CONFIGS / f"{name}.toml").is_file()
+    rewrite_config(folder, name=name)
+    assert f"`make data FROM=<the organisers' repository>`, then {command}" in own(folder, data_hash=PUBLISHED)
+
+
+def test_lesions_without_a_number_have_none(folder: Path) -> None:
+    nothing = LESIONS | {"sensitivity": None, "f1": None, "ppv": 0.0}
+    card = change(folder, lesions={"any_overlap": nothing, "iou_0.1": nothing})
+    line = "| Lesions of the patients, any overlap | sensitivity none, positive predictive value 0.00, F1 none |\n"
+    assert line in card
 
 
 def test_notes_and_robustness_may_be_missing(folder: Path) -> None:

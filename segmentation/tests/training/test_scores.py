@@ -52,3 +52,10 @@ def test_lesion_report_of_nothing_found() -> None:
     reference = np.ones((4, 4), bool)
     report = lesion_report([(reference, np.zeros((4, 4), bool))])["any_overlap"]
     assert (report["sensitivity"], report["ppv"], report["f1"]) == (0, 0, 0)
+
+
+def test_lesion_report_without_lesions_has_no_sensitivity() -> None:
+    healthy, marked = np.zeros((4, 4), bool), np.eye(4, dtype=bool)
+    for prediction in (healthy, marked):
+        report = lesion_report([(healthy, prediction)])["any_overlap"]
+        assert (report["sensitivity"], report["ppv"], report["f1"]) == (None, 0, None)

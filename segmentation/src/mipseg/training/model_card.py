@@ -14,6 +14,7 @@ from typing import Any
 
 from mipseg.model.folder import ModelConfig, NetworkFile, read_config
 from mipseg.model.segmenter import MODELS
+from mipseg.training.card_words import Identities, kind_words, reproduce_words, training_words
 from mipseg.training.perturb import UNCHANGED
 
 CARD, REPORT, NOTES = "README.md", "report.json", "notes.md"
@@ -80,12 +81,13 @@ def render_card(folder: Path) -> str:
     notes = folder / NOTES
     robustness = robustness_table(report["robustness"]) if report["robustness"] else "It was not measured.\n"
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
+        training_words(report),
         name=config.name,
         decoding=_decoding(config),
         networks=_network_table(config.networks),
         architectures=_architecture_table(report["architectures"]),
         notes=notes.read_text(encoding="utf-8").strip() if notes.is_file() else "None.",
-        n_networks=len({network.sha256 for network in config.networks}),
+        kind=kind_words(config.networks),
         n_folds=len(report["dice"]["per_fold"]),
         members=" and ".join(report["ensemble"]),
         patients=report["patients"],
@@ -99,7 +101,7 @@ def render_card(folder: Path) -> str:
         robustness=robustness.strip(),
         not_clean=f"{1 - report['controls_without_false_lesion']:.0%}",
         lowest_dice=", ".join(f"{name} {value:.2f}" for name, value in report["lowest_dice"].items()),
-        reproduce=_reproduce(config.name, report["identities"]),
+        reproduce=reproduce_words(config.name, report["identities"]) + _identity_table(report["identities"]),
     )
 
 
@@ -181,9 +183,14 @@ def _measure_table(report: Mapping[str, Any]) -> str:
     ]
     for key, title in (("any_overlap", "any overlap"), ("iou_0.1", "IoU of at least 0.1")):
         lesions = report["lesions"][key]
-        value = f"sensitivity {lesions['sensitivity']:.2f}, positive predictive value {lesions['ppv']:.2f}"
-        rows.append((f"Lesions of the patients, {title}", f"{value}, F1 {lesions['f1']:.2f}"))
+        sensitivity, f1 = (_or_none(lesions[name]) for name in ("sensitivity", "f1"))
+        value = f"sensitivity {sensitivity}, positive predictive value {lesions['ppv']:.2f}, F1 {f1}"
+        rows.append((f"Lesions of the patients, {title}", value))
     return _table(("Measure", "Value"), rows)
+
+
+def _or_none(value: float | None) -> str:
+    return "none" if value is None else f"{value:.2f}"
 
 
 def _size_table(lesions: Mapping[str, Any]) -> str:
@@ -214,22 +221,9 @@ def _calibration_table(groups: Sequence[Mapping[str, float]]) -> str:
     return _table(("Predicted, mean", "Share with a tumour", "Cases"), rows)
 
 
-def _reproduce(name: str, identities: Mapping[str, Mapping[str, Any]] | None) -> str:
-    """How to train the model again, and the runs' identities; None: it was put together from several trainings."""
+def _identity_table(identities: Identities) -> str:
     if identities is None:
-        return (
-            "This model was put together from several trainings, which the notes above name; no one command makes it\n"
-            "again. `make data FROM=<the organisers' repository>`, then `make train` trains the same kinds by\n"
-            f"the configurations of this repository, from `configs/{name}.toml` on."
-        )
-    return (
-        "`make data FROM=<the organisers' repository>`, then `make train`: it trains every fold of the runs above,\n"
-        f"evaluates, trains what ships on all cases and exports (`configs/{name}.toml`).\n\n"
-        f"{_identity_table(identities)}"
-    )
-
-
-def _identity_table(identities: Mapping[str, Mapping[str, Any]]) -> str:
+        return ""
     rows = [
         (
             run,
@@ -240,7 +234,7 @@ def _identity_table(identities: Mapping[str, Mapping[str, Any]]) -> str:
         for run, summary in identities.items()
     ]
     head = ("Run", "Configuration", "Data", "Split", "Without masks", "Commit of the code", "Versions")
-    return "The runs, with SHA-256 of what decided them:\n\n" + _table(head, rows).strip()
+    return "\n\nThe runs, with SHA-256 of what decided them:\n\n" + _table(head, rows).strip()
 
 
 def main() -> None:

@@ -25,7 +25,9 @@ def save_report_figure(file: Path, validation: CrossValidation) -> None:
     histogram.hist(dice, np.linspace(0, 1, 21))
     histogram.axvline(float(dice.mean()), color="black", linestyle="--")
     histogram.set(xlabel="Dice", ylabel="patients", title=f"Dice: mean {dice.mean():.3f}, median {np.median(dice):.3f}")
-    size.semilogx(areas, dice, ".")
+    size.plot(areas, dice, ".")
+    if any(areas):
+        size.set_xscale("log")
     size.set(xlabel="tumour area of the reference (px)", ylabel="Dice", title="Dice and tumour size")
     false_positive_rate, sensitivity, _ = roc_curve(has_tumour, score)
     roc.plot(false_positive_rate, sensitivity)

@@ -19,20 +19,27 @@ def lesion_report(pairs: Sequence[tuple[BinaryMask, BinaryMask]]) -> dict[str, A
 
     Args:
         pairs: reference and prediction of each patient.
+
+    Returns:
+        For each way of matching, those numbers; sensitivity and F1 are None where no reference has a lesion.
     """
     report: dict[str, Any] = {}
     for name, min_iou in (("any_overlap", 0.0), ("iou_0.1", 0.1)):
         matches = [match_lesions(reference, prediction, min_iou) for reference, prediction in pairs]
         found, true = np.concatenate([m.found for m in matches]), np.concatenate([m.true for m in matches])
-        sensitivity, ppv = float(found.mean()), float(true.mean()) if true.size else 0.0
+        sensitivity, ppv = float(found.mean()) if found.size else None, float(true.mean()) if true.size else 0.0
         report[name] = {
             "sensitivity": sensitivity,
             "ppv": ppv,
-            "f1": 2 * sensitivity * ppv / (sensitivity + ppv) if sensitivity + ppv else 0.0,
+            "f1": None if sensitivity is None else _f1(sensitivity, ppv),
             "sensitivity_by_px": _by_size([m.reference_area for m in matches], [m.found for m in matches]),
             "ppv_by_px": _by_size([m.prediction_area for m in matches], [m.true for m in matches]),
         }
     return report
+
+
+def _f1(sensitivity: float, ppv: float) -> float:
+    return 2 * sensitivity * ppv / (sensitivity + ppv) if sensitivity + ppv else 0.0
 
 
 def _by_size(areas: Sequence[npt.NDArray[np.int64]], good: Sequence[Truth]) -> dict[str, dict[str, float | int | None]]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from mipseg.errors import DatasetError
 from mipseg.io.arrays import intensity_of_image
-from mipseg.io.dataset import Case, read_grey
+from mipseg.io.dataset import Case, read_image
 from mipseg.repair import InputWarning, repair
 
 
@@ -31,7 +31,7 @@ def load_unlabelled(folder: Path | None) -> list[Case]:
         return []
     cases, known = list[Case](), set[bytes]()
     for path in sorted(folder.glob("*.png")):
-        image = read_grey(path)
+        image = read_image(path)
         repaired = repair(intensity_of_image(image))
         upright = np.ascontiguousarray(np.rot90(image, repaired.geometry.turns))
         copies = {hashlib.sha256(view.tobytes()).digest() for view in (upright, np.flip(upright, 1))}
