@@ -39,4 +39,5 @@ def train_network(run: Run, fold: int | None, split: Split, options: Options) ->
     )
     network = train(task, options)
     if left_out:
-        write_probabilities(file, predict_cases(network, run.config.views, left_out, options.device), identity)
+        answers = predict_cases(network, run.config.views, left_out, options.device, options.bar)
+        write_probabilities(file, answers, identity)

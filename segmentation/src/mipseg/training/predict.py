@@ -50,11 +50,11 @@ def as_networks(network: SegmentationNetwork, views: Sequence[View], device: tor
 
 
 def predict_cases(
-    network: SegmentationNetwork, views: Sequence[View], cases: Sequence[Case], device: torch.device
+    network: SegmentationNetwork, views: Sequence[View], cases: Sequence[Case], device: torch.device, bar: bool = True
 ) -> dict[str, Answer]:
     """Predict cases: for each id its (H, W) float16 map, and the logit of being a patient."""
     answers: dict[str, Answer] = {}
-    for case in track(cases, "predict"):
+    for case in track(cases, "predict", disable=not bar):
         probability, logit = infer(case.intensity, as_networks(network, views, device))
         answers[case.id] = probability.astype(np.float16), logit
     return answers

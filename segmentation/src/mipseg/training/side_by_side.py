@@ -1,11 +1,11 @@
 """Many networks at once, each in a process of its own: one small network fills neither a GPU nor many cores."""
 
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 
 from joblib import Parallel, delayed, parallel_config
-from rich.progress import Progress
 
 from mipseg.training.fold import train_network
 from mipseg.training.runs import Run
@@ -39,11 +39,13 @@ def train_networks(
             train_network(run, fold, split, options)
         return
     quiet, stopped = replace(options, bar=False), list[str]()
-    with parallel_config("loky", inner_max_num_threads=threads), Progress() as bar:
+    with parallel_config("loky", inner_max_num_threads=threads):
         workers = Parallel(jobs, return_as="generator_unordered")
         ends = workers(delayed(_train)(run, fold, split, quiet) for run, fold in networks)
-        for message in bar.track(ends, len(networks), description=f"networks, {jobs} at once"):
+        for number, message in enumerate(ends, 1):
             stopped += [message] if message else []
+            sys.stdout.write(f"{number} of {len(networks)} networks: {message or 'done'}\n")
+            sys.stdout.flush()
     if stopped:
         raise TimeIsUpError("; ".join(stopped))
 
