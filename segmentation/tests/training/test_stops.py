@@ -1,6 +1,7 @@
 """How a training ends before its end: asked to, diverged, on a full disk, or since another one is at work."""
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,14 @@ from mipseg.training.checkpoint import State, load_ema_network  # noqa: E402
 from mipseg.training.config import Config  # noqa: E402
 from mipseg.training.train import TimeIsUpError, train, train_step  # noqa: E402
 from tests.training.tasks import EVERY_STEP, OPTIONS, checkpoint, identity_of, interrupt, new_task  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _hears_ctrl_c() -> Iterator[None]:
+    """Tests may run in a process that ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -51,6 +60,19 @@ def test_a_second_ctrl_c_ends_it_at_once(
     monkeypatch.setattr(module, "train_step", signalled)
     with pytest.raises(KeyboardInterrupt):
         train(new_task(config, tmp_path, cases), OPTIONS)
+
+
+def test_who_ignores_ctrl_c_goes_on(
+    cases: list[Case], config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def signalled(state: State, batch: Batch, config: Config) -> object:
+        signal.raise_signal(signal.SIGINT)
+        return train_step(state, batch, config)
+
+    monkeypatch.setattr(module, "train_step", signalled)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    train(new_task(config, tmp_path, cases), OPTIONS)
+    assert checkpoint(tmp_path)["step"] == 4
 
 
 def test_what_diverged_is_not_saved(

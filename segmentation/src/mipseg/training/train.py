@@ -171,7 +171,9 @@ def asked_to_stop() -> Iterator[Callable[[], bool]]:
         asked.set()
         signal.signal(number, before[signal.Signals(number)])
 
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    # Not those that are ignored, as what a shell starts with "&" ignores Ctrl-C.
+    heard = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) not in (signal.SIG_IGN, None)]
+    before = {number: signal.signal(number, on_signal) for number in heard}
     try:
         yield asked.is_set
     finally:
