@@ -1,6 +1,6 @@
 """Trainings of tiny networks, for the tests of the training loop; needs PyTorch."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +37,21 @@ def checkpoint(folder: Path) -> dict[str, Any]:
     return content
 
 
+def before_steps(monkeypatch: pytest.MonkeyPatch, act: Callable[[int], None]) -> None:
+    """Let something happen before each step of the training, which gets the step's number."""
+
+    def acted(state: State, batch: Batch, config: Config) -> object:
+        act(state.step)
+        return train_step(state, batch, config)
+
+    monkeypatch.setattr(module, "train_step", acted)
+
+
 def interrupt(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     """Let training be interrupted before a step."""
 
-    def interrupted(state: State, batch: Batch, config: Config) -> object:
-        if state.step == step:
+    def interrupt_at(present: int) -> None:
+        if present == step:
             raise KeyboardInterrupt
-        return train_step(state, batch, config)
 
-    monkeypatch.setattr(module, "train_step", interrupted)
+    before_steps(monkeypatch, interrupt_at)

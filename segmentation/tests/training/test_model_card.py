@@ -8,8 +8,8 @@ import pytest
 from mipseg.errors import ModelError
 from mipseg.model.segmenter import MODELS
 from mipseg.settings import Settings
-from mipseg.training.card_words import DEFAULT, PUBLISHED
-from mipseg.training.config import CONFIGS
+from mipseg.training.card_words import PUBLISHED
+from mipseg.training.config import CONFIGS, DEFAULT
 from mipseg.training.model_card import (
     CARD,
     FIELDS,

@@ -17,7 +17,7 @@ from mipseg.training.augment import Batch  # noqa: E402
 from mipseg.training.checkpoint import State, load_ema_network  # noqa: E402
 from mipseg.training.config import Config  # noqa: E402
 from mipseg.training.train import TimeIsUpError, train, train_step  # noqa: E402
-from tests.training.tasks import EVERY_STEP, OPTIONS, checkpoint, identity_of, interrupt, new_task  # noqa: E402
+from tests.training.tasks import EVERY_STEP, OPTIONS, before_steps, checkpoint, identity_of, interrupt, new_task  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -34,12 +34,7 @@ def test_a_signal_ends_training_after_its_checkpoint(
 ) -> None:
     handler = signal.getsignal(number)
 
-    def signalled(state: State, batch: Batch, config: Config) -> object:
-        if state.step == 1:
-            signal.raise_signal(number)
-        return train_step(state, batch, config)
-
-    monkeypatch.setattr(module, "train_step", signalled)
+    before_steps(monkeypatch, lambda step: signal.raise_signal(number) if step == 1 else None)
     with pytest.raises(TimeIsUpError, match="stopped at step 2 of 4"):
         train(new_task(config, tmp_path, cases), OPTIONS)
     assert checkpoint(tmp_path)["step"] == 2
@@ -52,12 +47,11 @@ def test_a_signal_ends_training_after_its_checkpoint(
 def test_a_second_ctrl_c_ends_it_at_once(
     cases: list[Case], config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def signalled(state: State, batch: Batch, config: Config) -> object:
+    def press_twice(_: int) -> None:
         for _ in range(2):
             signal.raise_signal(signal.SIGINT)
-        return train_step(state, batch, config)
 
-    monkeypatch.setattr(module, "train_step", signalled)
+    before_steps(monkeypatch, press_twice)
     with pytest.raises(KeyboardInterrupt):
         train(new_task(config, tmp_path, cases), OPTIONS)
 
@@ -65,11 +59,7 @@ def test_a_second_ctrl_c_ends_it_at_once(
 def test_who_ignores_ctrl_c_goes_on(
     cases: list[Case], config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def signalled(state: State, batch: Batch, config: Config) -> object:
-        signal.raise_signal(signal.SIGINT)
-        return train_step(state, batch, config)
-
-    monkeypatch.setattr(module, "train_step", signalled)
+    before_steps(monkeypatch, lambda _: signal.raise_signal(signal.SIGINT))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     train(new_task(config, tmp_path, cases), OPTIONS)
     assert checkpoint(tmp_path)["step"] == 4

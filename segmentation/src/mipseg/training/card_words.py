@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mipseg.model.folder import NetworkFile
-from mipseg.training.config import CONFIGS
+from mipseg.training.config import CONFIGS, DEFAULT
 
 PUBLISHED = "a6796ae68753b98550c9124488c890c3a077043c8658e166d157c40abcd1a4d4"
 """`data_hash` of the DM-i-AI 2025 set that the shipped networks were trained on."""
-DEFAULT = "unet_v20"  # what `make train` trains
 Identities = Mapping[str, Mapping[str, Any]] | None
 """Summary of each run's identities; None: a model that was put together from several trainings, all on that set."""
 

@@ -25,7 +25,7 @@ import torch
 from mipseg.errors import ConfigError, MipsegError
 from mipseg.io.dataset import load_dataset
 from mipseg.settings import Settings, project_root
-from mipseg.training.config import CONFIGS
+from mipseg.training.config import CONFIGS, DEFAULT
 from mipseg.training.evaluate import evaluate
 from mipseg.training.export import export
 from mipseg.training.failure_cases import draw_failure_cases
@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("command", choices=COMMANDS, type=lambda name: OLD_NAMES.get(name, name))
     parser.add_argument(
-        "config", type=Path, nargs="?", default=CONFIGS / "unet_v20.toml", help="TOML file of the experiment"
+        "config", type=Path, nargs="?", default=CONFIGS / f"{DEFAULT}.toml", help="TOML file of the experiment"
     )
     parser.add_argument("--fold", type=int, help="which fold `fold` leaves out, from 0")
     parser.add_argument("--count", type=int, default=10, help="how many patients `failure-cases` draws")

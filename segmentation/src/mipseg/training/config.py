@@ -13,6 +13,7 @@ from mipseg.settings import describe
 
 STRICT = ConfigDict(extra="forbid")
 CONFIGS = Path(__file__).parent / "configs"  # the experiments that ship with the code
+DEFAULT = "unet_v20"  # the one whose model ships, and which `make train` trains
 
 Name = Annotated[str, Field(pattern=r"^[\w-]{1,64}$")]  # it becomes the name of folders
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -15,6 +15,7 @@ from typing import Any
 from mipseg.model.folder import ModelConfig, NetworkFile, read_config
 from mipseg.model.segmenter import MODELS
 from mipseg.training.card_words import Identities, kind_words, reproduce_words, training_words
+from mipseg.training.config import DEFAULT
 from mipseg.training.perturb import UNCHANGED
 
 CARD, REPORT, NOTES = "README.md", "report.json", "notes.md"
@@ -240,7 +241,7 @@ def _identity_table(identities: Identities) -> str:
 def main() -> None:
     """Command line: `python -m mipseg.training.model_card [folder]` writes a model folder's card anew."""
     parser = argparse.ArgumentParser(prog="python -m mipseg.training.model_card", description=main.__doc__)
-    parser.add_argument("folder", type=Path, nargs="?", default=MODELS / "unet_v20", help="the model folder")
+    parser.add_argument("folder", type=Path, nargs="?", default=MODELS / DEFAULT, help="the model folder")
     write_card(parser.parse_args().folder)
 
 
